@@ -1,0 +1,59 @@
+//! The one place where time is read. Everything else is given its instant.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// Where "now" comes from. Cheap to clone; clones share their time.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's clock.
+    Real,
+    /// Starts at `start` and runs `speed` times as fast as real time: the demo's clock.
+    Scaled { start: DateTime<Utc>, began: Instant, speed: f64 },
+    /// Moves only when told to (microseconds since the epoch): tests.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    pub fn scaled(start: DateTime<Utc>, speed: f64) -> Self {
+        Self::Scaled { start, began: Instant::now(), speed }
+    }
+
+    pub fn manual(start: DateTime<Utc>) -> Self {
+        Self::Manual(Arc::new(AtomicI64::new(start.timestamp_micros())))
+    }
+
+    /// The present instant, to the microsecond, which is what both databases keep.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where the machine's clock is read")]
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::Real => Utc::now().trunc_subsecs(6),
+            Self::Scaled { start, began, speed } => {
+                let micros = began.elapsed().as_micros() as f64 * speed;
+                *start + TimeDelta::microseconds(micros as i64)
+            }
+            Self::Manual(micros) => {
+                DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
+            }
+        }
+    }
+
+    /// Moves a manual clock to `to`; the other clocks cannot be moved.
+    pub fn set(&self, to: DateTime<Utc>) {
+        if let Self::Manual(micros) = self {
+            micros.store(to.timestamp_micros(), Ordering::SeqCst);
+        }
+    }
+
+    /// How much real time passes until this clock shows `until`; zero when it already does.
+    pub fn real_time_until(&self, until: DateTime<Utc>) -> Duration {
+        let left = (until - self.now()).to_std().unwrap_or(Duration::ZERO);
+        match self {
+            Self::Scaled { speed, .. } => left.div_f64(*speed),
+            Self::Real | Self::Manual(_) => left,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The customer's profile: attributes with the event that set each, so that order of arrival does not matter.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::event::{Event, Stamp};
+
+/// How many former values of an attribute are kept, so that a condition can be judged as of an instant.
+const KEPT_VERSIONS: usize = 8;
+
+/// One value that an attribute took, and the event that gave it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub stamp: Stamp,
+    pub value: Value,
+}
+
+/// A customer's attributes, each with its last few values in the order of facts.
+///
+/// Merging is commutative and idempotent: any order and any repetition of the same events gives the same profile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    pub attributes: BTreeMap<String, Vec<Version>>,
+}
+
+impl Profile {
+    /// Takes over what a profile event (`customer.signed_up`, `customer.updated`) says.
+    pub fn merge(&mut self, event: &Event) {
+        let Value::Object(data) = &event.data else { return };
+        for (name, value) in data.iter().filter(|(name, _)| *name != "consents") {
+            let versions = self.attributes.entry(name.clone()).or_default();
+            let stamp = event.stamp();
+            if let Err(at) = versions.binary_search_by(|v| v.stamp.cmp(&stamp)) {
+                versions.insert(at, Version { stamp, value: value.clone() });
+                if versions.len() > KEPT_VERSIONS {
+                    versions.remove(0);
+                }
+            }
+        }
+    }
+
+    /// The newest value of an attribute; null and missing are the same.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.attributes.get(name)?.last().map(|v| &v.value).filter(|v| !v.is_null())
+    }
+
+    /// The newest value of an attribute, when it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+
+    /// The attributes as they were known to be at `at`, for conditions.
+    pub fn as_of(&self, at: DateTime<Utc>) -> Map<String, Value> {
+        self.attributes
+            .iter()
+            .filter_map(|(name, versions)| {
+                let version = versions.iter().rev().find(|v| v.stamp.time <= at)?;
+                (!version.value.is_null()).then(|| (name.clone(), version.value.clone()))
+            })
+            .collect()
+    }
+
+    /// The newest attributes, for rendering.
+    pub fn current(&self) -> Map<String, Value> {
+        self.as_of(DateTime::<Utc>::MAX_UTC)
+    }
+}

@@ -1,0 +1,3 @@
+//! Conditions (being written).
+#[derive(Debug, Clone)]
+pub struct Condition;

@@ -1,0 +1,3 @@
+//! Timing (being written).
+#[derive(Debug, Clone)]
+pub struct Cron;

@@ -1,0 +1,55 @@
+//! Why something was or was not done: a closed list of reasons with plain words.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($variant:ident $text:literal $words:literal,)+) => {
+        /// Why an entry did not begin or ended early, or why a message was not sent.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Reason { $(#[doc = $words] $variant,)+ }
+
+        impl Reason {
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable identifier, as stored and printed.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The reason in words.
+            pub fn words(self) -> &'static str {
+                match self { $(Self::$variant => $words,)+ }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|r| r.as_str() == text)
+            }
+        }
+    };
+}
+
+reasons! {
+    NoConsent "no_consent" "the customer has not agreed to this kind of message on this channel",
+    ConsentWithdrawn "consent_withdrawn" "the customer has withdrawn or denied consent",
+    TooOld "too_old" "it would have started too far in the past",
+    SuppressedAddress "suppressed_address" "the address bounced, complained or was erased",
+    NoAddress "no_address" "the customer has no address on this channel",
+    InvalidAddress "invalid_address" "the customer's address is not one that can be written to",
+    ConditionFalse "condition_false" "the rule's condition is false",
+    MissingField "missing_field" "the condition reads a field that is missing or of another kind",
+    AlreadyEntered "already_entered" "the customer has already been through this rule",
+    Exited "exited" "an event of exit_on came first",
+    Restarted "restarted" "the trigger came again and started the rule anew",
+    Superseded "superseded" "an earlier fact that arrived later took its place",
+    Expired "expired" "it is too late for it to be sent",
+    RuleDisabled "rule_disabled" "the rule is disabled",
+    RuleDeleted "rule_deleted" "the rule has been deleted",
+    RuleChanged "rule_changed" "the rule changed and asks that entries under way end",
+    CustomerDeleted "customer_deleted" "the customer has been erased",
+    MissingTemplate "missing_template" "the template does not exist any more",
+    RenderFailed "render_failed" "the template cannot be rendered for this customer",
+    Refused "refused" "the mail server refused this message for good",
+    RetriesExhausted "retries_exhausted" "the mail server kept asking to try later",
+    OutcomeUnknown "outcome_unknown" "the mail server may or may not have accepted it",
+}

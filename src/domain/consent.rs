@@ -65,7 +65,10 @@ pub struct Ledger(pub Vec<ConsentFact>);
 impl Ledger {
     /// The word that held at `at`: the newest by event time, the strictest on a tie.
     pub fn at(&self, channel: Channel, purpose: &str, at: DateTime<Utc>) -> Option<&ConsentFact> {
-        self.about(channel, purpose).filter(|f| f.at <= at).max_by_key(|f| (f.at, f.status))
+        self.0
+            .iter()
+            .filter(|f| f.channel == channel && f.purpose == purpose && f.at <= at)
+            .max_by_key(|f| (f.at, f.status))
     }
 
     /// The newest word known.
@@ -81,15 +84,15 @@ impl Ledger {
         after: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Option<DateTime<Utc>> {
-        let mut instants: Vec<_> =
-            self.about(channel, purpose).map(|f| f.at).filter(|at| *at > after && *at <= until).collect();
+        let mut instants: Vec<_> = self
+            .0
+            .iter()
+            .filter(|f| f.channel == channel && f.purpose == purpose && f.at > after && f.at <= until)
+            .map(|f| f.at)
+            .collect();
         instants.sort_unstable();
         instants
             .into_iter()
             .find(|at| self.at(channel, purpose, *at).is_some_and(|f| f.status == ConsentStatus::Granted))
-    }
-
-    fn about<'a>(&'a self, channel: Channel, purpose: &'a str) -> impl Iterator<Item = &'a ConsentFact> {
-        self.0.iter().filter(move |f| f.channel == channel && f.purpose == purpose)
     }
 }

@@ -41,6 +41,11 @@ impl Clock {
         }
     }
 
+    /// The machine's own time whatever this clock shows: for leases, which bound real work.
+    pub fn wall(&self) -> DateTime<Utc> {
+        Self::Real.now()
+    }
+
     /// Moves a manual clock to `to`; the other clocks cannot be moved.
     pub fn set(&self, to: DateTime<Utc>) {
         if let Self::Manual(micros) = self {

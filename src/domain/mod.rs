@@ -4,12 +4,23 @@
 //! another module of this crate. Everything a decision depends on is in its arguments, which is why
 //! the worker, the simulator and the tests cannot disagree.
 
+pub mod admit;
+pub mod compose;
 pub mod consent;
 pub mod customer;
+pub mod decide;
 pub mod diagnostic;
 pub mod event;
+pub mod fold;
 pub mod memory;
 pub mod message;
+pub mod outcome;
+pub mod promo;
+pub mod retry;
 pub mod rules;
+pub mod snapshot;
+pub mod steps;
 pub mod templates;
+pub mod ticks;
+pub mod token;
 pub mod verdict;

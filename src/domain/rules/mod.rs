@@ -2,6 +2,7 @@
 //!
 //! [`compile::compile`] turns files into a [`RuleSet`] or reports everything that is wrong with them.
 
+pub mod book;
 pub mod compile;
 pub mod condition;
 pub mod timing;

@@ -1,0 +1,252 @@
+//! The senders' loop: claims messages by lease, admits them, hands them over side by side, records in groups.
+//!
+//! Invariant: no transaction is held while a provider is spoken to, and nothing is handed over before the state
+//! `sending` is committed under this round's token.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+use futures_util::stream;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::{self, Admission};
+use super::outcomes::Outcomes;
+use super::record;
+use crate::active::{Active, Shelf};
+use crate::channels::email::{Email, EmailChannel, Outcome as Answer};
+use crate::clock::Clock;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::outcome::{Outcome, promo_outcome_id};
+use crate::domain::steps::basis;
+use crate::domain::templates::Template;
+use crate::domain::verdict::Reason;
+use crate::entropy;
+use crate::store::{Changes, Store, StoreError, Suppression};
+use crate::supervise::Pulse;
+use crate::telemetry;
+
+/// Results recorded in one transaction: one fsync for as many, and no more lost to "uncertain" by a crash.
+const RECORDED_AT_ONCE: usize = 32;
+
+/// How long to look away when the outbox is empty, in real time.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// The pause after a failure of the database.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The pause after the provider refused us: people must mend it, so there is no hurry and no hammering.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// The pause of a message whose promo code could not be announced.
+const PAUSE_OF_PROMO: TimeDelta = TimeDelta::seconds(5);
+
+#[derive(Clone)]
+pub struct Dispatcher {
+    pub store: Store,
+    pub shelf: Shelf,
+    pub clock: Clock,
+    pub channel: EmailChannel,
+    pub outcomes: Outcomes,
+    pub public_url: Arc<str>,
+    /// Messages handed over at the same time.
+    pub connections: usize,
+    /// Messages claimed in one round.
+    pub claim: u32,
+    /// How long a claim holds. Longer than a whole round can take.
+    pub lease: TimeDelta,
+}
+
+/// What one round found.
+enum Round {
+    Idle,
+    Worked,
+    Refused(String),
+}
+
+impl Dispatcher {
+    /// Sends until told to stop; what has been begun is finished and recorded first.
+    pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = match self.round(&shutdown).await {
+                Ok(Round::Worked) => Duration::ZERO,
+                Ok(Round::Idle) => IDLE,
+                Ok(Round::Refused(reply)) => {
+                    telemetry::provider_refused(&reply, PAUSE_AFTER_REFUSAL.as_secs());
+                    PAUSE_AFTER_REFUSAL
+                }
+                Err(error) => {
+                    telemetry::waiting_for("database", &error.to_string());
+                    PAUSE_AFTER_FAILURE
+                }
+            };
+            pulse.beat();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    async fn round(&self, shutdown: &CancellationToken) -> Result<Round, StoreError> {
+        let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
+        let wall = self.clock.wall();
+        let lease_until = wall + self.lease;
+        let claimed = self.store.claim_messages(self.clock.now(), wall, self.claim, &token, lease_until).await?;
+        if claimed.is_empty() {
+            return Ok(Round::Idle);
+        }
+        let announced = self.announce_promo_codes(claimed, &token).await?;
+        let ready = self.admit(announced, &token).await?;
+        self.hand_over(ready, &token, lease_until, shutdown).await
+    }
+
+    /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.
+    async fn announce_promo_codes(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<Message>, StoreError> {
+        let ids: Vec<String> = claimed.iter().filter_map(|m| m.promo_code.as_deref().map(promo_outcome_id)).collect();
+        if ids.is_empty() || self.outcomes.publish_now(&ids).await? {
+            return Ok(claimed);
+        }
+        let (mut with_code, without): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|m| m.promo_code.is_some());
+        let later = self.clock.now() + PAUSE_OF_PROMO;
+        for message in &mut with_code {
+            message.state = MessageState::Pending;
+            message.due_at = later;
+        }
+        self.store.update_claimed(token, &with_code, &Changes::default()).await?;
+        Ok(without)
+    }
+
+    /// Asks the gate for each message and commits what may go as `sending`.
+    async fn admit(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<(Message, Email)>, StoreError> {
+        let active = self.shelf.get();
+        let pinned = self.pinned_templates(&active, &claimed).await?;
+        let now = self.clock.now();
+        let mut customers: Vec<String> = claimed.iter().map(|m| m.customer_id.clone()).collect();
+        customers.sort();
+        customers.dedup();
+        let mut tx = self.store.begin().await?;
+        let states = tx.lock_customers(&customers, &[]).await?;
+        let (mut go, mut updates, mut changes) = (Vec::new(), Vec::new(), Changes::default());
+        for message in claimed {
+            let Some(customer) = states.get(&message.customer_id) else { continue };
+            let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
+            match admission::decide(&active, &self.public_url, message, customer, template, now) {
+                Admission::Go(ready) => {
+                    updates.push(ready.0.clone());
+                    go.push(*ready);
+                }
+                Admission::Stop(message) => {
+                    changes.outcomes.extend(Outcome::of_message(&message, now));
+                    telemetry::handed_over(&message);
+                    updates.push(message);
+                }
+            }
+        }
+        let held = tx.update_messages(token, &updates).await?;
+        tx.write(&changes).await?;
+        tx.commit().await?;
+        // A lease lost meanwhile belongs to another worker now: theirs to send.
+        go.retain(|(message, _)| held.contains(&message.id));
+        Ok(go)
+    }
+
+    /// Template versions that earlier attempts rendered and that are no longer the newest.
+    async fn pinned_templates(
+        &self,
+        active: &Active,
+        claimed: &[Message],
+    ) -> Result<BTreeMap<String, Arc<Template>>, StoreError> {
+        let mut pinned = BTreeMap::new();
+        for hash in claimed.iter().filter_map(|m| m.template_hash.as_ref()) {
+            if pinned.contains_key(hash) {
+                continue;
+            }
+            if let Some(template) = active.templates.by_hash(hash) {
+                pinned.insert(hash.clone(), template);
+            } else if let Some(source) = self.store.template_version(hash).await?
+                && let Ok(template) = Template::from_source(source)
+            {
+                pinned.insert(hash.clone(), Arc::new(template));
+            }
+        }
+        Ok(pinned)
+    }
+
+    async fn hand_over(
+        &self,
+        ready: Vec<(Message, Email)>,
+        token: &str,
+        lease_until: DateTime<Utc>,
+        shutdown: &CancellationToken,
+    ) -> Result<Round, StoreError> {
+        let mut refused = None;
+        let mut answers = stream::iter(ready)
+            .map(|(message, email)| async move {
+                // A worker that slept, or is asked to stop, does not begin: the message is certainly not sent.
+                let answer = if shutdown.is_cancelled() || self.clock.wall() >= lease_until {
+                    Answer::ProviderRefused { reply: String::new() }
+                } else {
+                    self.channel.send(&email).await
+                };
+                (message, answer)
+            })
+            .buffer_unordered(self.connections.max(1))
+            .ready_chunks(RECORDED_AT_ONCE);
+        while let Some(group) = answers.next().await {
+            for (_, answer) in &group {
+                if let Answer::ProviderRefused { reply } = answer
+                    && !reply.is_empty()
+                {
+                    refused = Some(reply.clone());
+                }
+            }
+            self.record(group, token).await?;
+        }
+        Ok(refused.map_or(Round::Worked, Round::Refused))
+    }
+
+    async fn record(&self, group: Vec<(Message, Answer)>, token: &str) -> Result<(), StoreError> {
+        let active = self.shelf.get();
+        let now = self.clock.now();
+        let (mut updates, mut changes) = (Vec::new(), Changes::default());
+        for (message, answer) in group {
+            let basis = basis(&active.book.active.policy, &message.purpose);
+            let (message, suppress) = record::after(message, answer, basis, now);
+            telemetry::handed_over(&message);
+            if message.state == MessageState::Sent {
+                let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
+                telemetry::sent_after(delay);
+            }
+            if let Some(address) = message.address.clone().filter(|_| suppress) {
+                changes.suppressions.push(Suppression {
+                    channel: message.channel,
+                    address,
+                    reason: Reason::Refused.as_str().to_owned(),
+                    at: now,
+                    detail: message.reply.clone().unwrap_or_default(),
+                });
+            }
+            changes.outcomes.extend(Outcome::of_message(&message, now));
+            updates.push(message);
+        }
+        self.insist_on_recording(token, &updates, &changes).await
+    }
+
+    /// The mails are out; only this record says so. A database that is away for a moment is waited for, as long
+    /// as the lease may still be ours.
+    async fn insist_on_recording(&self, token: &str, updates: &[Message], changes: &Changes) -> Result<(), StoreError> {
+        let give_up = self.clock.wall() + self.lease;
+        loop {
+            match self.store.update_claimed(token, updates, changes).await {
+                Err(StoreError::Unavailable(error)) if self.clock.wall() < give_up => {
+                    telemetry::waiting_for("database", &error);
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+}

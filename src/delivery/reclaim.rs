@@ -1,0 +1,43 @@
+//! Messages whose sender died in the middle of a hand-over: nobody knows whether they went out.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::record;
+use crate::active::Shelf;
+use crate::clock::Clock;
+use crate::domain::outcome::Outcome;
+use crate::domain::steps::basis;
+use crate::store::{Changes, Store, StoreError};
+use crate::telemetry;
+
+/// How often to look, in real time. Leases last minutes.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks after expired hand-overs until told to stop.
+pub async fn run(store: Store, shelf: Shelf, clock: Clock, shutdown: CancellationToken) {
+    loop {
+        if let Err(error) = pass(&store, &shelf, &clock).await {
+            telemetry::waiting_for("database", &error.to_string());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Settles each hand-over whose lease is over: sent again only where the purpose is a contract.
+pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), StoreError> {
+    let active = shelf.get();
+    for (token, mut message) in store.expired_sending(clock.wall()).await? {
+        let now = clock.now();
+        record::unknown(&mut message, basis(&active.book.active.policy, &message.purpose), now);
+        telemetry::reclaimed(&message);
+        let mut changes = Changes::default();
+        changes.outcomes.extend(Outcome::of_message(&message, now));
+        store.update_claimed(&token, std::slice::from_ref(&message), &changes).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! What a provider's answer means for the message: sent, again later, refused, or unknown.
+
+use chrono::{DateTime, Utc};
+
+use crate::channels::email::Outcome as Answer;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::retry::next_attempt;
+use crate::domain::rules::Basis;
+use crate::domain::verdict::Reason;
+
+/// Tries before a message that is always put off is given up, if it has not expired by then.
+const MOST_ATTEMPTS: u32 = 50;
+
+/// The longest reply kept: enough to read, not a place to leak a body into.
+const MAX_REPLY: usize = 500;
+
+/// The message as it is to be stored after the provider's answer; true when its address is to be suppressed.
+pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<Utc>) -> (Message, bool) {
+    let mut suppress = false;
+    let reply = match answer {
+        Answer::Accepted { reply } => {
+            message.state = MessageState::Sent;
+            message.reason = None;
+            message.sent_at = Some(now);
+            reply
+        }
+        Answer::Retry { reply } => {
+            put_off(&mut message, now);
+            reply
+        }
+        Answer::Refused { reply, bad_address } => {
+            message.state = MessageState::Failed;
+            message.reason = Some(Reason::Refused);
+            suppress = bad_address;
+            reply
+        }
+        Answer::Invalid { detail } => {
+            message.state = MessageState::Failed;
+            message.reason = Some(Reason::InvalidAddress);
+            detail
+        }
+        // It is about us, so it costs the message no attempt and no delay beyond the pause.
+        Answer::ProviderRefused { reply } => {
+            message.state = MessageState::Pending;
+            message.attempts = message.attempts.saturating_sub(1);
+            reply
+        }
+        Answer::Uncertain { detail } => {
+            unknown(&mut message, basis, now);
+            detail
+        }
+    };
+    message.reply = Some(reply.chars().take(MAX_REPLY).collect());
+    (message, suppress)
+}
+
+/// Nobody knows whether the provider accepted it. A contract's message goes again under its Message-ID, for two
+/// receipts are better than none; any other is not sent again.
+pub fn unknown(message: &mut Message, basis: Basis, now: DateTime<Utc>) {
+    if basis == Basis::Contract {
+        put_off(message, now);
+    } else {
+        message.state = MessageState::Uncertain;
+        message.reason = Some(Reason::OutcomeUnknown);
+    }
+}
+
+fn put_off(message: &mut Message, now: DateTime<Utc>) {
+    let next = next_attempt(&message.id, message.attempts, now);
+    if message.attempts >= MOST_ATTEMPTS {
+        message.state = MessageState::Failed;
+        message.reason = Some(Reason::RetriesExhausted);
+    } else if next > message.expires_at {
+        message.state = MessageState::Expired;
+        message.reason = Some(Reason::RetriesExhausted);
+    } else {
+        message.state = MessageState::Pending;
+        message.due_at = next;
+    }
+}

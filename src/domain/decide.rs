@@ -1,0 +1,215 @@
+//! The decisions: what events, due timers and sweeps mean for one customer.
+//!
+//! Called by the worker within the customer's lock and by the simulator; there is no other engine.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use serde_json::{Map, Value};
+
+use super::consent::{Channel, ConsentFact, ConsentStatus};
+use super::event::Event;
+use super::fold::{self, begin, customer_as_of};
+use super::memory::{Entry, EntryStatus};
+use super::rules::book::{Book, CONSENT_CHANGED, DELETED, SIGNED_UP, UPDATED};
+use super::rules::condition::{Scope, Truth};
+use super::rules::timing::month_days_kept_on;
+use super::rules::{Rule, Trigger};
+use super::snapshot::{Skip, Snapshot, Verdicts};
+use super::steps;
+use super::verdict::Reason;
+
+/// Decides about events that have just arrived. They are in `snapshot.history` too, as far as rules look back.
+pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTime<Utc>) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    if snapshot.erased {
+        return verdicts;
+    }
+    if events.iter().any(|e| e.kind == DELETED) {
+        verdicts.erased = true;
+        return verdicts;
+    }
+    let mut seen = snapshot.clone();
+    take_in(&mut seen, events, &mut verdicts);
+    let mut changed = Changed::default();
+    for name in book.touched(events.iter().map(|e| e.kind.as_str())) {
+        let folded = fold::fold(book, &book.active.rules[name], &seen);
+        for occurrence in folded.dropped {
+            seen.entries.retain(|e| !(e.rule == name && e.occurrence == occurrence));
+            verdicts.dropped.push((name.to_owned(), occurrence));
+        }
+        folded.entries.into_iter().for_each(|entry| changed.put(entry));
+        // A fold looks at the past too; only what these events bring is news.
+        let news: Vec<String> = events.iter().map(fold::occurrence_of).collect();
+        verdicts.skipped.extend(folded.skipped.into_iter().filter(|s| news.contains(&s.occurrence)));
+    }
+    if !verdicts.consents.is_empty() {
+        for entry in seen.entries.iter().filter(|e| e.status == EntryStatus::AwaitingConsent) {
+            changed.put_if_new(entry);
+        }
+    }
+    run_all(book, &seen, changed, now, verdicts)
+}
+
+/// Decides about the customer's timers that are due.
+pub fn on_timer(book: &Book, snapshot: &Snapshot, now: DateTime<Utc>) -> Verdicts {
+    let mut due = Changed::default();
+    for entry in snapshot.entries.iter().filter(|e| e.is_active() && e.due_at.is_some_and(|due| due <= now)) {
+        due.put_if_new(entry);
+    }
+    run_all(book, snapshot, due, now, Verdicts::default())
+}
+
+/// One anniversary date or schedule tick that has come for the customers of a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tick {
+    pub rule: String,
+    /// The occurrence key: a local date or a local date and time, the same in every zone.
+    pub local: String,
+    /// The instant at which it comes in the zone of these customers.
+    pub planned: DateTime<Utc>,
+}
+
+/// Decides what a tick means for one customer of its sweep.
+pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    let Some(rule) = book.active.rules.get(&tick.rule).filter(|r| r.enabled) else { return verdicts };
+    if snapshot.erased {
+        return verdicts;
+    }
+    let mut changed = Changed::default();
+    match occurs(rule, snapshot, tick) {
+        Ok(occurrence)
+            if snapshot.entries.iter().any(|e| e.rule == rule.name && e.occurrence == occurrence) => {}
+        Ok(occurrence) => {
+            let mut entry = begin(rule, &snapshot.customer_id, occurrence, tick.planned);
+            if now - tick.planned > book.active.policy.catch_up {
+                entry.status = EntryStatus::Ended;
+                entry.due_at = None;
+                entry.reason = Some(Reason::Expired);
+                verdicts.entries.push(entry);
+            } else {
+                changed.put(entry);
+            }
+        }
+        Err(None) => {}
+        Err(Some((reason, detail))) => {
+            verdicts.skipped.push(Skip {
+                rule: rule.name.clone(),
+                occurrence: tick.local.clone(),
+                reason,
+                detail,
+            });
+        }
+    }
+    run_all(book, snapshot, changed, now, verdicts)
+}
+
+/// The occurrence that the tick is for this customer; else why it is none (no reason when it is not about them).
+fn occurs(rule: &Rule, snapshot: &Snapshot, tick: &Tick) -> Result<String, Option<(Reason, Option<String>)>> {
+    let customer = customer_as_of(snapshot, tick.planned);
+    match &rule.trigger {
+        Trigger::Anniversary { attribute, leap_day, .. } => {
+            let date: NaiveDate = tick.local.parse().map_err(|_| None)?;
+            let born = civil_date(customer.get(attribute)).ok_or(None)?;
+            let month_day = born.format("%m-%d").to_string();
+            // The year of the date itself is no anniversary.
+            let kept = month_days_kept_on(date, *leap_day).contains(&month_day) && date.year() > born.year();
+            if kept { Ok(format!("{attribute} {}", date.year())) } else { Err(None) }
+        }
+        Trigger::Schedule { audience, .. } => {
+            let Some(audience) = audience else { return Ok(tick.local.clone()) };
+            let entry = serde_json::json!({ "rule": rule.name, "occurrence": tick.local });
+            match audience.eval(&Scope::new(None, &customer, &entry, tick.planned)) {
+                Truth::True => Ok(tick.local.clone()),
+                Truth::False => Err(None),
+                Truth::Unknown(what) => Err(Some((Reason::MissingField, Some(what)))),
+            }
+        }
+        Trigger::Event { .. } | Trigger::Absent { .. } => Err(None),
+    }
+}
+
+/// The calendar date that an attribute holds; one that never was, such as 29 February 1990, is none.
+fn civil_date(value: Option<&Value>) -> Option<NaiveDate> {
+    value?.as_str()?.parse().ok()
+}
+
+/// Entries to run, each once, in a fixed order.
+#[derive(Default)]
+struct Changed(BTreeMap<(String, String), Entry>);
+
+impl Changed {
+    fn put(&mut self, entry: Entry) {
+        self.0.insert((entry.rule.clone(), entry.occurrence.clone()), entry);
+    }
+
+    fn put_if_new(&mut self, entry: &Entry) {
+        self.0.entry((entry.rule.clone(), entry.occurrence.clone())).or_insert_with(|| entry.clone());
+    }
+}
+
+fn run_all(
+    book: &Book,
+    snapshot: &Snapshot,
+    changed: Changed,
+    now: DateTime<Utc>,
+    mut verdicts: Verdicts,
+) -> Verdicts {
+    for mut entry in changed.0.into_values() {
+        steps::run(book, snapshot, &mut entry, now, &mut verdicts);
+        verdicts.entries.push(entry);
+    }
+    verdicts
+}
+
+/// Merges what the events say about the customer.
+fn take_in(seen: &mut Snapshot, events: &[Event], verdicts: &mut Verdicts) {
+    for event in events {
+        if event.kind == SIGNED_UP || event.kind == UPDATED {
+            let profile = verdicts.profile.get_or_insert_with(|| seen.profile.clone());
+            profile.merge(event);
+        }
+        for fact in consent_facts(event) {
+            if !seen.consents.0.contains(&fact) {
+                seen.consents.0.push(fact.clone());
+                verdicts.consents.push(fact);
+            }
+        }
+    }
+    if let Some(profile) = &verdicts.profile {
+        // Invariant: an unchanged profile is not written again.
+        if *profile == seen.profile {
+            verdicts.profile = None;
+        } else {
+            seen.profile = profile.clone();
+        }
+    }
+}
+
+/// The consents that an event carries: `data.consents` of a profile event, or the data of `consent.changed`
+/// itself. An item that does not say channel, purpose and status is passed over.
+fn consent_facts(event: &Event) -> Vec<ConsentFact> {
+    let listed = event.data.get("consents").and_then(Value::as_array);
+    let items: Vec<&Value> = match (event.kind.as_str(), listed) {
+        (SIGNED_UP | UPDATED | CONSENT_CHANGED, Some(listed)) => listed.iter().collect(),
+        (CONSENT_CHANGED, None) => vec![&event.data],
+        _ => return Vec::new(),
+    };
+    items.into_iter().filter_map(|item| consent_fact(event, item.as_object()?)).collect()
+}
+
+fn consent_fact(event: &Event, item: &Map<String, Value>) -> Option<ConsentFact> {
+    let channel: Channel = serde_json::from_value(item.get("channel")?.clone()).ok()?;
+    let status: ConsentStatus = serde_json::from_value(item.get("status")?.clone()).ok()?;
+    let proof = item.iter().filter(|(name, _)| !["channel", "purpose", "status"].contains(&name.as_str()));
+    Some(ConsentFact {
+        channel,
+        purpose: item.get("purpose")?.as_str()?.to_owned(),
+        status,
+        at: event.time,
+        event_source: event.source.clone(),
+        event_id: event.id.clone(),
+        proof: proof.map(|(name, value)| (name.clone(), value.clone())).collect(),
+    })
+}

@@ -1,0 +1,353 @@
+//! Folding facts into entries: which occurrences of a rule begin for a customer, and when they end.
+//!
+//! The fold always starts from the facts, in the order of their stamps, so the order in which they arrived
+//! cannot matter. What has been committed (a message was written) stands, and the rest is laid around it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::event::{Event, Stamp};
+use super::memory::{Entry, EntryStatus, Exit};
+use super::rules::book::Book;
+use super::rules::condition::{Scope, Truth};
+use super::rules::{Condition, FieldPath, ReEntry, Rule, Trigger};
+use super::snapshot::{Skip, Snapshot};
+use super::verdict::Reason;
+
+/// What the fold of one rule asks to change.
+#[derive(Debug, Default)]
+pub struct Folded {
+    pub entries: Vec<Entry>,
+    /// Occurrences that are void.
+    pub dropped: Vec<String>,
+    pub skipped: Vec<Skip>,
+}
+
+/// One fact that starts, or might start, an entry.
+struct Candidate<'a> {
+    stamp: Stamp,
+    event: &'a Event,
+    start: DateTime<Utc>,
+    existing: Option<&'a Entry>,
+    /// Why it does not begin, as far as the fact alone can tell.
+    refusal: Option<(Reason, Option<String>)>,
+    exit: Option<Exit>,
+    begins: bool,
+}
+
+impl Candidate<'_> {
+    fn stands(&self) -> bool {
+        self.existing.is_some_and(|e| e.committed)
+    }
+
+    fn end_by(&mut self, exit: Exit) {
+        if self.exit.as_ref().is_none_or(|e| exit.at < e.at) {
+            self.exit = Some(exit);
+        }
+    }
+}
+
+/// What is common to the triggers that events cause.
+struct EventTrigger<'a> {
+    kind: &'a str,
+    condition: Option<&'a Condition>,
+    key: Option<&'a FieldPath>,
+    /// Zero for a trigger by presence.
+    absent_for: TimeDelta,
+}
+
+fn event_trigger(rule: &Rule) -> Option<EventTrigger<'_>> {
+    match &rule.trigger {
+        Trigger::Event { kind, condition, key } => Some(EventTrigger {
+            kind,
+            condition: condition.as_ref(),
+            key: key.as_ref(),
+            absent_for: TimeDelta::zero(),
+        }),
+        // The condition of an absence is judged when it is over, by the step runner.
+        Trigger::Absent { kind, after, key, .. } => {
+            Some(EventTrigger { kind, condition: None, key: key.as_ref(), absent_for: *after })
+        }
+        Trigger::Anniversary { .. } | Trigger::Schedule { .. } => None,
+    }
+}
+
+/// Folds the facts of `snapshot` for one rule.
+pub fn fold(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
+    match event_trigger(rule) {
+        Some(trigger) => fold_events(book, rule, &trigger, snapshot),
+        None => fold_exits_only(rule, snapshot),
+    }
+}
+
+fn fold_events(book: &Book, rule: &Rule, trigger: &EventTrigger<'_>, snapshot: &Snapshot) -> Folded {
+    let mut folded = Folded::default();
+    for (key, mut candidates) in candidates(book, rule, trigger, snapshot, &mut folded.skipped) {
+        candidates.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+        if trigger.absent_for > TimeDelta::zero() {
+            begin_absences(&mut candidates, trigger);
+        } else {
+            begin_by_re_entry(rule.re_entry, &mut candidates);
+        }
+        for candidate in &mut candidates {
+            apply_exits(book, rule, trigger, &key, candidate, snapshot);
+        }
+        for candidate in candidates {
+            conclude(rule, &key, candidate, snapshot, &mut folded);
+        }
+    }
+    folded
+}
+
+/// Gathers what may start an entry, by key: past events, and entries whose event is no longer at hand.
+fn candidates<'a>(
+    book: &Book,
+    rule: &Rule,
+    trigger: &EventTrigger<'_>,
+    snapshot: &'a Snapshot,
+    skipped: &mut Vec<Skip>,
+) -> BTreeMap<String, Vec<Candidate<'a>>> {
+    let mut by_key: BTreeMap<String, Vec<Candidate<'a>>> = BTreeMap::new();
+    let mine = |e: &&Entry| e.rule == rule.name && e.trigger.is_some();
+    for fact in snapshot.history.iter().filter(|f| f.event.kind == trigger.kind) {
+        let event = &fact.event;
+        let occurrence = occurrence_of(event);
+        let existing = snapshot.entries.iter().filter(mine).find(|e| e.occurrence == occurrence);
+        let key = match (existing, trigger.key) {
+            (Some(entry), _) => entry.key.clone(),
+            (None, None) => String::new(),
+            (None, Some(path)) => match path.of(&event.data) {
+                Some(key) => key,
+                None => {
+                    let detail = Some(format!("data.{}", path.0.join(".")));
+                    skipped.push(skip(rule, &occurrence, Reason::MissingField, detail));
+                    continue;
+                }
+            },
+        };
+        let start = event.time + trigger.absent_for;
+        let refusal = refusal(book, rule, trigger, existing, event, start, fact.received_at, snapshot);
+        by_key.entry(key).or_default().push(Candidate {
+            stamp: event.stamp(),
+            event,
+            start,
+            existing,
+            refusal,
+            exit: None,
+            begins: false,
+        });
+    }
+    for entry in snapshot.entries.iter().filter(mine) {
+        let Some(event) = &entry.trigger else { continue };
+        let seen = by_key.get(&entry.key).is_some_and(|c| c.iter().any(|c| c.stamp == entry.stamp()));
+        if !seen {
+            by_key.entry(entry.key.clone()).or_default().push(Candidate {
+                stamp: entry.stamp(),
+                event,
+                start: entry.started_at,
+                existing: Some(entry),
+                refusal: None,
+                exit: None,
+                begins: false,
+            });
+        }
+    }
+    by_key
+}
+
+/// Why this event by itself starts nothing.
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the question")]
+fn refusal(
+    book: &Book,
+    rule: &Rule,
+    trigger: &EventTrigger<'_>,
+    existing: Option<&Entry>,
+    event: &Event,
+    start: DateTime<Utc>,
+    received_at: DateTime<Utc>,
+    snapshot: &Snapshot,
+) -> Option<(Reason, Option<String>)> {
+    // An entry is judged by the rule it began with: an edited condition never undoes it.
+    let pinned = existing.and_then(|e| book.version(&e.rule, &e.version));
+    let condition = match pinned {
+        Some(rule) => event_trigger(rule).and_then(|t| t.condition),
+        None => trigger.condition,
+    };
+    if let Some(condition) = condition {
+        let entry = json!({ "rule": rule.name, "occurrence": occurrence_of(event), "started_at": start });
+        let customer = customer_as_of(snapshot, event.time);
+        match condition.eval(&Scope::new(Some(event), &customer, &entry, event.time)) {
+            Truth::True => {}
+            Truth::False => return Some((Reason::ConditionFalse, None)),
+            Truth::Unknown(what) => return Some((Reason::MissingField, Some(what))),
+        }
+    }
+    if existing.is_some() {
+        return None;
+    }
+    if received_at - start > book.active.policy.max_age {
+        return Some((Reason::TooOld, None));
+    }
+    (!rule.enabled).then_some((Reason::RuleDisabled, None))
+}
+
+/// The customer's attributes at an instant, with their id, as conditions see them.
+pub fn customer_as_of(snapshot: &Snapshot, at: DateTime<Utc>) -> serde_json::Map<String, serde_json::Value> {
+    let mut customer = snapshot.profile.as_of(at);
+    customer.insert("id".to_owned(), snapshot.customer_id.clone().into());
+    customer
+}
+
+/// An absence begins where no other event of the type follows within the time.
+fn begin_absences(candidates: &mut [Candidate<'_>], trigger: &EventTrigger<'_>) {
+    for i in 0..candidates.len() {
+        let next = candidates.get(i + 1).map(|next| next.stamp.time);
+        let candidate = &mut candidates[i];
+        let broken = next.is_some_and(|next| next <= candidate.start);
+        candidate.begins = candidate.stands() || (!broken && candidate.refusal.is_none());
+        if broken && candidate.refusal.is_none() {
+            candidate.refusal = Some((Reason::Superseded, None));
+        }
+        // Once it has begun, the customer's return ends it.
+        if let Some(next) = next.filter(|_| candidate.begins) {
+            candidate.end_by(Exit { at: next, reason: Reason::Exited, by: trigger.kind.to_owned() });
+        }
+    }
+}
+
+fn begin_by_re_entry(re_entry: ReEntry, candidates: &mut [Candidate<'_>]) {
+    let standing: Vec<DateTime<Utc>> = candidates.iter().filter(|c| c.stands()).map(|c| c.start).collect();
+    let mut last: Option<usize> = None;
+    for i in 0..candidates.len() {
+        let start = candidates[i].start;
+        let free = match re_entry {
+            ReEntry::Never => last.is_none() && standing.is_empty(),
+            ReEntry::Always | ReEntry::Restart => true,
+            ReEntry::After(time) => {
+                last.is_none_or(|l| start - candidates[l].start >= time)
+                    && !standing.iter().any(|s| *s >= start && *s - start < time)
+            }
+        };
+        let candidate = &mut candidates[i];
+        candidate.begins = candidate.stands() || (free && candidate.refusal.is_none());
+        if !free && candidate.refusal.is_none() {
+            candidate.refusal = Some((Reason::AlreadyEntered, None));
+        }
+        if !candidate.begins {
+            continue;
+        }
+        if let (ReEntry::Restart, Some(previous)) = (re_entry, last) {
+            let by = candidate.event.kind.clone();
+            candidates[previous].end_by(Exit { at: start, reason: Reason::Restarted, by });
+        }
+        last = Some(i);
+    }
+}
+
+/// Sets the first exit after the candidate's own fact.
+fn apply_exits(
+    book: &Book,
+    rule: &Rule,
+    trigger: &EventTrigger<'_>,
+    key: &str,
+    candidate: &mut Candidate<'_>,
+    snapshot: &Snapshot,
+) {
+    if !candidate.begins {
+        return;
+    }
+    let pinned = candidate.existing.and_then(|e| book.version(&e.rule, &e.version));
+    let exit_on = pinned.map_or(&rule.exit_on, |r| &r.exit_on);
+    for fact in &snapshot.history {
+        let event = &fact.event;
+        let same_key = trigger.key.and_then(|p| p.of(&event.data)).is_none_or(|k| k == key);
+        let after = event.stamp() > candidate.stamp && event.time >= candidate.start;
+        if same_key && after && exit_on.contains(&event.kind) {
+            candidate.end_by(Exit { at: event.time, reason: Reason::Exited, by: event.kind.clone() });
+        }
+    }
+}
+
+/// Turns one candidate into an entry to write, one to drop, or a skip.
+fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, snapshot: &Snapshot, folded: &mut Folded) {
+    match (candidate.begins, candidate.existing) {
+        (true, None) => {
+            let mut entry =
+                begin(rule, &snapshot.customer_id, occurrence_of(candidate.event), candidate.start);
+            key.clone_into(&mut entry.key);
+            entry.trigger = Some(candidate.event.clone());
+            entry.exit = candidate.exit;
+            folded.entries.push(entry);
+        }
+        (true, Some(entry)) if entry.is_active() => {
+            let sooner = match (&candidate.exit, &entry.exit) {
+                (Some(new), Some(old)) => new.at < old.at,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if sooner {
+                folded.entries.push(Entry { exit: candidate.exit, ..entry.clone() });
+            }
+        }
+        (true, Some(_)) => {}
+        (false, existing) => {
+            let occurrence = occurrence_of(candidate.event);
+            if existing.is_some() {
+                folded.dropped.push(occurrence.clone());
+            }
+            let (reason, detail) = candidate.refusal.unwrap_or((Reason::Superseded, None));
+            folded.skipped.push(skip(rule, &occurrence, reason, detail));
+        }
+    }
+}
+
+/// Anniversaries and schedules are begun by sweeps; events only end them.
+fn fold_exits_only(rule: &Rule, snapshot: &Snapshot) -> Folded {
+    let mut folded = Folded::default();
+    for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name && e.is_active()) {
+        let exit = snapshot
+            .history
+            .iter()
+            .map(|f| &f.event)
+            .filter(|e| e.time >= entry.started_at && rule.exit_on.contains(&e.kind))
+            .min_by_key(|e| e.stamp());
+        if let Some(event) = exit.filter(|e| entry.exit.as_ref().is_none_or(|x| e.time < x.at)) {
+            let exit = Exit { at: event.time, reason: Reason::Exited, by: event.kind.clone() };
+            folded.entries.push(Entry { exit: Some(exit), ..entry.clone() });
+        }
+    }
+    folded
+}
+
+/// A fresh entry at the rule's first step.
+pub fn begin(rule: &Rule, customer_id: &str, occurrence: String, start: DateTime<Utc>) -> Entry {
+    Entry {
+        customer_id: customer_id.to_owned(),
+        rule: rule.name.clone(),
+        occurrence,
+        key: String::new(),
+        version: rule.version.clone(),
+        trigger: None,
+        started_at: start,
+        status: EntryStatus::Active,
+        position: 0,
+        planned: start,
+        due_at: Some(start),
+        committed: false,
+        exit: None,
+        promo_step: None,
+        reason: None,
+        detail: None,
+    }
+}
+
+/// The occurrence that an event causes: what identifies the event.
+pub fn occurrence_of(event: &Event) -> String {
+    format!("{}#{}", event.source, event.id)
+}
+
+fn skip(rule: &Rule, occurrence: &str, reason: Reason, detail: Option<String>) -> Skip {
+    Skip { rule: rule.name.clone(), occurrence: occurrence.to_owned(), reason, detail }
+}

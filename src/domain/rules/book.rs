@@ -1,0 +1,138 @@
+//! The active rules, every older version that an entry is still pinned to, and an index by event type.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{OnChange, Op, ReEntry, Rule, RuleSet, Trigger, Wait};
+
+/// Profile-changing event types that are built in.
+pub const SIGNED_UP: &str = "customer.signed_up";
+pub const UPDATED: &str = "customer.updated";
+pub const DELETED: &str = "customer.deleted";
+pub const CONSENT_CHANGED: &str = "consent.changed";
+
+/// Everything about rules that a decision may look at.
+#[derive(Debug, Clone)]
+pub struct Book {
+    pub active: RuleSet,
+    /// Seeds what would elsewhere be random: promo codes.
+    pub secret: Vec<u8>,
+    /// Versions no longer active, by (rule, version).
+    pinned: BTreeMap<(String, String), Arc<Rule>>,
+    /// Names of the rules to fold anew, by the type of the event that came.
+    touched_by: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The facts that the shell must load before a decision about some events can be taken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Rules whose entries, ended ones too, are looked at.
+    pub rules: BTreeSet<String>,
+    /// Event types whose past is looked at.
+    pub kinds: BTreeSet<String>,
+    /// How far back.
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Book {
+    pub fn new(active: RuleSet, pinned: impl IntoIterator<Item = Arc<Rule>>, secret: Vec<u8>) -> Self {
+        let mut touched_by: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for rule in active.rules.values() {
+            for kind in kinds_that_touch(rule) {
+                touched_by.entry(kind).or_default().insert(rule.name.clone());
+            }
+        }
+        let pinned = pinned.into_iter().map(|r| ((r.name.clone(), r.version.clone()), r)).collect();
+        Self { active, secret, pinned, touched_by }
+    }
+
+    /// The rule in exactly this version, active or not.
+    pub fn version(&self, rule: &str, version: &str) -> Option<&Arc<Rule>> {
+        self.active
+            .rules
+            .get(rule)
+            .filter(|r| r.version == version)
+            .or_else(|| self.pinned.get(&(rule.to_owned(), version.to_owned())))
+    }
+
+    /// The rules to fold anew when events of these types arrive.
+    pub fn touched<'a>(&self, kinds: impl IntoIterator<Item = &'a str>) -> BTreeSet<&str> {
+        kinds.into_iter().filter_map(|k| self.touched_by.get(k)).flatten().map(String::as_str).collect()
+    }
+
+    /// What must be loaded to decide about events of these types at `now`.
+    pub fn needs<'a>(&self, kinds: impl IntoIterator<Item = &'a str>, now: DateTime<Utc>) -> Needs {
+        let mut needs = Needs::default();
+        for name in self.touched(kinds) {
+            let rule = &self.active.rules[name];
+            needs.rules.insert(rule.name.clone());
+            if let Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } = &rule.trigger {
+                needs.kinds.insert(kind.clone());
+            }
+            needs.kinds.extend(rule.exit_on.iter().cloned());
+            let since = now - look_back(rule, self.active.policy.max_age);
+            needs.since = Some(needs.since.map_or(since, |s| s.min(since)));
+        }
+        needs
+    }
+
+    /// The versions that these entries are pinned to and that this book does not hold.
+    pub fn missing<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a super::super::memory::Entry>,
+    ) -> BTreeSet<(String, String)> {
+        entries
+            .into_iter()
+            .filter(|e| e.is_active() && self.version(&e.rule, &e.version).is_none())
+            .map(|e| (e.rule.clone(), e.version.clone()))
+            .collect()
+    }
+
+    /// Adds a version that an entry is pinned to.
+    pub fn pin(&mut self, rule: Arc<Rule>) {
+        self.pinned.insert((rule.name.clone(), rule.version.clone()), rule);
+    }
+
+    /// What `on_change` of the active rule asks of entries of another version.
+    pub fn on_change(&self, rule: &str) -> Option<OnChange> {
+        self.active.rules.get(rule).map(|r| r.on_change)
+    }
+}
+
+fn kinds_that_touch(rule: &Rule) -> Vec<String> {
+    let mut kinds = rule.exit_on.clone();
+    if let Trigger::Event { kind, condition, .. } | Trigger::Absent { kind, condition, .. } = &rule.trigger {
+        kinds.push(kind.clone());
+        // A profile that becomes known late may make the condition of an event already seen true.
+        if condition.as_ref().is_some_and(super::Condition::reads_customer) {
+            kinds.extend([SIGNED_UP.to_owned(), UPDATED.to_owned()]);
+        }
+    }
+    kinds
+}
+
+/// How old an event may be and still matter to this rule.
+fn look_back(rule: &Rule, max_age: TimeDelta) -> TimeDelta {
+    let before_start = match rule.trigger {
+        Trigger::Absent { after, .. } => after,
+        _ => TimeDelta::zero(),
+    };
+    let between = match rule.re_entry {
+        ReEntry::After(time) => time,
+        _ => TimeDelta::zero(),
+    };
+    let steps: TimeDelta = rule
+        .program
+        .iter()
+        .map(|op| match op {
+            Op::Wait { wait: Wait::For(time), .. } => *time,
+            // A local day is at most 25 hours long.
+            Op::Wait { wait: Wait::Until(_), .. } => TimeDelta::hours(25),
+            Op::Send(send) => send.wait_for_consent.unwrap_or_default(),
+            Op::Branch { .. } | Op::Jump(_) | Op::PromoCode(_) => TimeDelta::zero(),
+        })
+        .sum();
+    before_start + between + steps + max_age
+}

@@ -1,0 +1,114 @@
+//! All that one decision may see of one customer, and what a decision changes of it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::consent::{ConsentFact, Ledger};
+use super::customer::Profile;
+use super::event::Event;
+use super::memory::{Entry, EntryStatus};
+use super::message::Message;
+use super::rules::Discount;
+use super::verdict::Reason;
+
+/// One customer as the core sees them. The shell loads exactly what [`super::needs`] asks for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    pub customer_id: String,
+    pub profile: Profile,
+    pub consents: Ledger,
+    /// The customer's present e-mail address is never to be written to again.
+    pub suppressed: bool,
+    /// The customer has been erased: nothing may begin any more.
+    pub erased: bool,
+    /// Entries that have not ended, and all those of the rules concerned.
+    pub entries: Vec<Entry>,
+    /// The past events that the rules concerned may look at, in any order.
+    pub history: Vec<Fact>,
+}
+
+/// An event and when it reached us: what was known too late to begin is judged by the latter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    pub event: Event,
+    pub received_at: DateTime<Utc>,
+}
+
+/// What one decision changes. Applying it twice is the same as once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Verdicts {
+    /// The whole profile, when it changed.
+    pub profile: Option<Profile>,
+    pub consents: Vec<ConsentFact>,
+    /// Entries that are new or changed.
+    pub entries: Vec<Entry>,
+    /// Occurrences (rule, occurrence) that a late fact has made void.
+    pub dropped: Vec<(String, String)>,
+    pub messages: Vec<Message>,
+    pub promo_codes: Vec<PromoCode>,
+    /// What was considered and not begun, for metrics and explanations.
+    pub skipped: Vec<Skip>,
+    pub erased: bool,
+}
+
+/// A rule that an event might have started, and why it did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    pub rule: String,
+    pub occurrence: String,
+    pub reason: Reason,
+    pub detail: Option<String>,
+}
+
+/// A code given to one customer by one step of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PromoCode {
+    pub code: String,
+    pub customer_id: String,
+    pub rule: String,
+    pub occurrence: String,
+    pub step: String,
+    pub discount: Discount,
+    pub valid_from: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
+}
+
+impl PromoCode {
+    /// What a template and the shop are told about the code.
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({
+            "code": self.code,
+            "discount": self.discount,
+            "valid_from": self.valid_from,
+            "valid_until": self.valid_until,
+        })
+    }
+}
+
+impl Snapshot {
+    /// The next memory: this one with the verdicts applied.
+    pub fn evolve(&mut self, verdicts: &Verdicts) {
+        if let Some(profile) = &verdicts.profile {
+            self.profile = profile.clone();
+        }
+        self.consents.0.extend(verdicts.consents.iter().cloned());
+        self.entries
+            .retain(|e| !verdicts.dropped.iter().any(|(rule, occ)| e.rule == *rule && e.occurrence == *occ));
+        for entry in &verdicts.entries {
+            match self.entries.iter_mut().find(|e| e.rule == entry.rule && e.occurrence == entry.occurrence) {
+                Some(known) => *known = entry.clone(),
+                None => self.entries.push(entry.clone()),
+            }
+        }
+        if verdicts.erased {
+            *self =
+                Self { customer_id: std::mem::take(&mut self.customer_id), erased: true, ..Self::default() };
+        }
+    }
+
+    /// When the customer's next timer is due.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.entries.iter().filter(|e| e.status != EntryStatus::Ended).filter_map(|e| e.due_at).min()
+    }
+}

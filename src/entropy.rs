@@ -1,0 +1,16 @@
+//! The one place where randomness is drawn, from the operating system. Decisions never use it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The machine could not give random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gives no random numbers: {0}")]
+pub struct EntropyError(String);
+
+/// A value that nobody can guess and nothing else will draw: 128 bits for a lease, 256 for a secret.
+pub fn token<const BYTES: usize>() -> Result<String, EntropyError> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(|e| EntropyError(e.to_string()))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}

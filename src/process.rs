@@ -1,0 +1,219 @@
+//! From facts to memory: loads what a decision needs, lets the core decide, writes the verdicts, commits.
+//!
+//! Called by the intake (events), the scheduler (timers and ticks) and nobody else. Sends nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::active::{Active, Shelf};
+use crate::clock::Clock;
+use crate::domain::decide::{self, Tick};
+use crate::domain::event::Event;
+use crate::domain::memory::Entry;
+use crate::domain::outcome::Outcome;
+use crate::domain::promo;
+use crate::domain::rules::compile;
+use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
+use crate::store::{Changes, CustomerState, Store, StoreError, Tx};
+use crate::telemetry;
+
+/// How often a promo code may meet one that is taken before we give up: with 60 bits, twice is a broken secret.
+const MOST_COLLISIONS: u32 = 5;
+
+/// Applies facts to customers, one transaction at a time. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Processor {
+    store: Store,
+    shelf: Shelf,
+    clock: Clock,
+}
+
+impl Processor {
+    pub fn new(store: Store, shelf: Shelf, clock: Clock) -> Self {
+        Self { store, shelf, clock }
+    }
+
+    /// Takes in a batch of events; true for each that was new. All of it is committed, or none.
+    pub async fn accept(&self, events: &[Event]) -> Result<Vec<bool>, StoreError> {
+        let now = self.clock.now();
+        let active = self.shelf.get();
+        let mut tx = self.store.begin().await?;
+        let fresh = tx.insert_events(events, now).await?;
+        let by_customer = group_by_customer(events, &fresh);
+        if !by_customer.is_empty() {
+            let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
+            let snapshots = load(&mut tx, &active, &by_customer, &kinds, now).await?;
+            let active = self.with_pinned(&active, snapshots.iter().flat_map(|s| &s.entries)).await?;
+            let verdicts = snapshots.iter().map(|snapshot| {
+                let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
+                decide::on_events(&active.book, snapshot, events, now)
+            });
+            write(&mut tx, &active, verdicts.collect(), &snapshots, now).await?;
+        }
+        tx.commit().await?;
+        Ok(fresh)
+    }
+
+    /// Runs timers that are due, for at most `limit` entries; how many entries it found.
+    pub async fn run_due(&self, limit: u32) -> Result<usize, StoreError> {
+        let now = self.clock.now();
+        let due = self.store.due_entries(now, limit).await?;
+        let customers: BTreeSet<String> = due.iter().map(|(customer, ..)| customer.clone()).collect();
+        if customers.is_empty() {
+            return Ok(0);
+        }
+        let customers: Vec<String> = customers.into_iter().collect();
+        let mut tx = self.store.begin().await?;
+        let states = tx.lock_customers(&customers, &[]).await?;
+        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
+        let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
+        let verdicts = snapshots.iter().map(|s| decide::on_timer(&active.book, s, now)).collect();
+        write(&mut tx, &active, verdicts, &snapshots, now).await?;
+        tx.commit().await?;
+        Ok(due.len())
+    }
+
+    /// Decides, within the sweep's own transaction, what a tick means for these customers.
+    pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;
+        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
+        let active = self.shelf.get();
+        let verdicts = snapshots.iter().map(|s| decide::on_tick(&active.book, s, tick, now)).collect();
+        write(tx, &active, verdicts, &snapshots, now).await
+    }
+
+    /// The active set, with the older rule versions that these entries are pinned to.
+    async fn with_pinned(
+        &self,
+        active: &Arc<Active>,
+        entries: impl Iterator<Item = &Entry>,
+    ) -> Result<Arc<Active>, StoreError> {
+        let missing = active.book.missing(entries);
+        if missing.is_empty() {
+            return Ok(active.clone());
+        }
+        let mut book = active.book.clone();
+        for (name, version) in missing {
+            let Some(source) = self.store.rule_version(&name, &version).await? else { continue };
+            match compile::compile_rule(&source, &format!("rules/{name}.yaml")) {
+                Ok(rule) => book.pin(Arc::new(rule)),
+                Err(_) => telemetry::unreadable_rule_version(&name, &version),
+            }
+        }
+        let extended = Active { book, templates: active.templates.clone(), hash: active.hash.clone() };
+        // Kept for the next batch, unless a reload has swapped in another set meanwhile.
+        if self.shelf.get().hash == active.hash {
+            self.shelf.swap(extended.clone());
+        }
+        Ok(Arc::new(extended))
+    }
+}
+
+fn group_by_customer(events: &[Event], fresh: &[bool]) -> BTreeMap<String, Vec<Event>> {
+    let mut groups: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for (event, _) in events.iter().zip(fresh).filter(|(_, fresh)| **fresh) {
+        groups.entry(event.subject.clone()).or_default().push(event.clone());
+    }
+    for group in groups.values_mut() {
+        group.sort_by_key(Event::stamp);
+    }
+    groups
+}
+
+async fn load(
+    tx: &mut Tx,
+    active: &Active,
+    by_customer: &BTreeMap<String, Vec<Event>>,
+    kinds: &BTreeSet<&str>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Snapshot>, StoreError> {
+    let customers: Vec<String> = by_customer.keys().cloned().collect();
+    let needs = active.book.needs(kinds.iter().copied(), now);
+    let rules: Vec<String> = needs.rules.into_iter().collect();
+    let states = tx.lock_customers(&customers, &rules).await?;
+    let mut history: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
+    if let Some(since) = needs.since {
+        let kinds: Vec<String> = needs.kinds.into_iter().collect();
+        for stored in tx.history(&customers, &kinds, since).await? {
+            let fact = Fact { event: stored.event, received_at: stored.received_at };
+            history.entry(fact.event.subject.clone()).or_default().push(fact);
+        }
+    }
+    Ok(states
+        .into_values()
+        .map(|state| {
+            let history = history.remove(&state.customer_id).unwrap_or_default();
+            snapshot_of(state, history)
+        })
+        .collect())
+}
+
+fn snapshot_of(state: CustomerState, history: Vec<Fact>) -> Snapshot {
+    Snapshot {
+        customer_id: state.customer_id,
+        profile: state.profile,
+        consents: state.consents,
+        suppressed: state.suppressed,
+        erased: state.erased,
+        entries: state.entries,
+        history,
+    }
+}
+
+/// Writes what was decided for each snapshot, with the outcomes that it means for the outside.
+async fn write(
+    tx: &mut Tx,
+    active: &Active,
+    verdicts: Vec<Verdicts>,
+    snapshots: &[Snapshot],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut changes = Changes::default();
+    for (mut verdict, snapshot) in verdicts.into_iter().zip(snapshots) {
+        telemetry::decided(&verdict);
+        settle_collisions(tx, active, &mut verdict).await?;
+        let customer = &snapshot.customer_id;
+        changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
+        changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
+        changes.profiles.extend(verdict.profile.map(|profile| (customer.clone(), profile)));
+        changes.consents.extend(verdict.consents.into_iter().map(|fact| (customer.clone(), fact)));
+        changes.entries.extend(verdict.entries);
+        changes
+            .dropped_entries
+            .extend(verdict.dropped.into_iter().map(|(rule, occurrence)| (customer.clone(), rule, occurrence)));
+        changes.messages.extend(verdict.messages);
+        changes.promo_codes.extend(verdict.promo_codes);
+        if verdict.erased {
+            changes.erased.push(customer.clone());
+        }
+    }
+    tx.write(&changes).await
+}
+
+/// Gives a promo code that another entry already holds its next value.
+async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts) -> Result<(), StoreError> {
+    for code in &mut verdict.promo_codes {
+        let derived = code.code.clone();
+        // What derives without a prefix ends the same way, so the prefix is what comes before the fixed tail.
+        let prefix = derived.len().checked_sub("-XXXX-XXXX-XXXX-C".len()).map_or("", |n| &derived[..n]).to_owned();
+        let mut counter = 0;
+        while tx.promo_code_taken(code).await? {
+            counter += 1;
+            if counter > MOST_COLLISIONS {
+                return Err(StoreError::Other(format!("promo codes of rule {} keep colliding", code.rule)));
+            }
+            let identity = [code.rule.as_str(), &code.customer_id, &code.occurrence, &code.step];
+            code.code = promo::derive(&active.book.secret, &prefix, identity, counter);
+        }
+        if counter > 0 {
+            for message in verdict.messages.iter_mut().filter(|m| m.promo_code.as_ref() == Some(&derived)) {
+                message.promo_code = Some(code.code.clone());
+                message.context["promo_code"] = code.to_json();
+            }
+        }
+    }
+    Ok(())
+}

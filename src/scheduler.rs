@@ -1,0 +1,174 @@
+//! Time passing: runs timers that are due, notices the ticks of anniversaries and schedules, and sweeps the
+//! customers they are for. Any number of workers may do so at once; unique keys and locks keep each thing single.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::active::{Active, Shelf};
+use crate::clock::Clock;
+use crate::domain::decide::Tick;
+use crate::domain::rules::timing::month_days_kept_on;
+use crate::domain::rules::{Rule, Trigger};
+use crate::domain::ticks::{Scope, next_tick};
+use crate::process::Processor;
+use crate::store::{Store, StoreError, Sweep, SweepState, Tx};
+use crate::supervise::Pulse;
+use crate::telemetry;
+
+/// Timers run in one transaction. Larger ones hold locks longer than the intake should wait.
+const TIMERS_AT_ONCE: u32 = 500;
+
+/// Customers of one step of a sweep.
+const CUSTOMERS_AT_ONCE: u32 = 500;
+
+/// The longest sleep, in real time: what another worker or an operator changes is noticed within it.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+
+/// The pause after a failure of the database.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    pub store: Store,
+    pub shelf: Shelf,
+    pub clock: Clock,
+    pub processor: Processor,
+}
+
+impl Scheduler {
+    /// Works until told to stop; a step under way is finished first.
+    pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let pause = match self.pass(&shutdown).await {
+                Ok(next) => {
+                    pulse.beat();
+                    let left = next.map_or(LONGEST_SLEEP, |at| self.clock.real_time_until(at));
+                    left.clamp(Duration::from_millis(1), LONGEST_SLEEP)
+                }
+                Err(error) => {
+                    telemetry::waiting_for("database", &error.to_string());
+                    PAUSE_AFTER_FAILURE
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// Does everything that is due now; when the next timer is due.
+    pub async fn pass(&self, shutdown: &CancellationToken) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.note_ticks().await?;
+        while !shutdown.is_cancelled() && self.sweep_step().await? {}
+        while !shutdown.is_cancelled() && self.processor.run_due(TIMERS_AT_ONCE).await? >= TIMERS_AT_ONCE as usize {}
+        self.store.next_due_at().await
+    }
+
+    /// Records the ticks that have come since the last look, as sweeps to be made.
+    async fn note_ticks(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let active = self.shelf.get();
+        let rules: Vec<&Rule> = active
+            .book
+            .active
+            .rules
+            .values()
+            .map(AsRef::as_ref)
+            .filter(|r| r.enabled && matches!(r.trigger, Trigger::Anniversary { .. } | Trigger::Schedule { .. }))
+            .collect();
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let zones = self.store.zones().await?;
+        for rule in rules {
+            self.note_ticks_of(&active, rule, &zones, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_ticks_of(
+        &self,
+        active: &Active,
+        rule: &Rule,
+        zones: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        // A rule seen for the first time has no past: its first tick is the next one.
+        let looked = self.store.sweep_mark(&rule.name).await?;
+        let policy = &active.book.active.policy;
+        let scopes: Vec<Scope> = match Scope::of_rule(rule) {
+            Some(everyone) => vec![everyone],
+            None => zones.iter().cloned().map(Scope::Zone).collect(),
+        };
+        let mut found = Vec::new();
+        for scope in scopes {
+            let mut after = looked.unwrap_or(now);
+            while let Some((tick, planned_at)) = next_tick(rule, &scope, policy, after).filter(|(_, at)| *at <= now) {
+                after = planned_at;
+                let too_late = now - planned_at > policy.catch_up;
+                // A missed birthday is recorded with each customer; a missed schedule once, for its audience was
+                // never asked.
+                let expired = too_late && matches!(rule.trigger, Trigger::Schedule { .. });
+                found.push(Sweep {
+                    rule: rule.name.clone(),
+                    tick,
+                    zone: scope.key(),
+                    planned_at,
+                    state: if expired { SweepState::Expired } else { SweepState::Running },
+                    cursor: String::new(),
+                });
+            }
+        }
+        if found.is_empty() && looked.is_some_and(|looked| now - looked < chrono::TimeDelta::seconds(1)) {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        tx.add_sweeps(&found).await?;
+        tx.set_sweep_mark(&rule.name, now).await?;
+        tx.commit().await
+    }
+
+    /// Makes one step of one sweep; false when there is none to make.
+    async fn sweep_step(&self) -> Result<bool, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let Some(mut sweep) = tx.lock_sweep(self.clock.now()).await? else { return Ok(false) };
+        let active = self.shelf.get();
+        let customers = match active.book.active.rules.get(&sweep.rule) {
+            Some(rule) => concerned(&mut tx, rule, &sweep).await?,
+            None => Vec::new(),
+        };
+        let tick = Tick { rule: sweep.rule.clone(), local: sweep.tick.clone(), planned: sweep.planned_at };
+        if !customers.is_empty() {
+            self.processor.tick(&mut tx, &tick, &customers).await?;
+        }
+        if customers.len() < CUSTOMERS_AT_ONCE as usize {
+            sweep.state = SweepState::Done;
+        }
+        if let Some(last) = customers.last() {
+            sweep.cursor.clone_from(last);
+        }
+        tx.update_sweep(&sweep).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// The next customers of a sweep, in order of id.
+async fn concerned(tx: &mut Tx, rule: &Rule, sweep: &Sweep) -> Result<Vec<String>, StoreError> {
+    let after = &sweep.cursor;
+    match &rule.trigger {
+        Trigger::Anniversary { attribute, leap_day, .. } => {
+            let Ok(date) = sweep.tick.parse::<NaiveDate>() else { return Ok(Vec::new()) };
+            let month_days = month_days_kept_on(date, *leap_day);
+            tx.customers_with_date(attribute, &sweep.zone, &month_days, after, CUSTOMERS_AT_ONCE).await
+        }
+        Trigger::Schedule { .. } => match Scope::from_key(&sweep.zone) {
+            Scope::Everyone(_) => tx.customers_in_zone(None, after, CUSTOMERS_AT_ONCE).await,
+            Scope::Zone(zone) => tx.customers_in_zone(Some(&zone), after, CUSTOMERS_AT_ONCE).await,
+        },
+        Trigger::Event { .. } | Trigger::Absent { .. } => Ok(Vec::new()),
+    }
+}

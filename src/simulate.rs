@@ -1,0 +1,242 @@
+//! What a history of events would send: the worker's core on a clock that jumps from instant to instant.
+//!
+//! Called by `declic simulate`. Keeps everything in memory, sends nothing, and has no rules of its own.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::active::Active;
+use crate::domain::compose::{Composer, template_for};
+use crate::domain::decide::{self, Tick};
+use crate::domain::event::Event;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::promo;
+use crate::domain::rules::{Rule, Trigger};
+use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
+use crate::domain::ticks::{Scope, next_tick};
+use crate::domain::verdict::Reason;
+
+/// One message as it would be sent, or the reason why it would not. A stable interface (`--format json`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Line {
+    pub at: DateTime<Utc>,
+    pub customer: String,
+    pub rule: String,
+    pub step: String,
+    pub channel: &'static str,
+    pub template: String,
+    pub locale: Option<String>,
+    pub to: Option<String>,
+    pub status: &'static str,
+    pub reason: Option<&'static str>,
+    pub promo_code: Option<String>,
+    pub subject: Option<String>,
+    pub text: Option<String>,
+}
+
+/// A shop's customers and their timers at one instant of the simulation.
+pub struct Simulation<'a> {
+    active: &'a Active,
+    public_url: &'a str,
+    now: DateTime<Utc>,
+    customers: BTreeMap<String, Snapshot>,
+    seen: HashSet<(String, String)>,
+    /// Timers, soonest first. One that no longer holds finds nothing due.
+    timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
+    ticks: BinaryHeap<Reverse<(DateTime<Utc>, String, Scope, String)>>,
+    zones: BTreeSet<String>,
+    lines: Vec<Line>,
+    skipped: BTreeMap<(String, Reason), u64>,
+}
+
+impl<'a> Simulation<'a> {
+    /// A simulation that begins at `start`: earlier anniversaries and ticks do not come.
+    pub fn new(active: &'a Active, public_url: &'a str, start: DateTime<Utc>) -> Self {
+        let mut simulation = Self {
+            active,
+            public_url,
+            now: start,
+            customers: BTreeMap::new(),
+            seen: HashSet::new(),
+            timers: BinaryHeap::new(),
+            ticks: BinaryHeap::new(),
+            zones: BTreeSet::new(),
+            lines: Vec::new(),
+            skipped: BTreeMap::new(),
+        };
+        let everywhere: Vec<_> = simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
+        for (rule, scope) in everywhere {
+            simulation.await_tick(rule, scope);
+        }
+        simulation
+    }
+
+    /// Lets time pass until the event's, then takes it in. Events come in order of time; a late one is taken in late.
+    pub fn event(&mut self, event: Event) {
+        self.run_before(event.time);
+        self.now = self.now.max(event.time);
+        if !self.seen.insert((event.source.clone(), event.id.clone())) {
+            return;
+        }
+        let id = event.subject.clone();
+        let snapshot = self
+            .customers
+            .entry(id.clone())
+            .or_insert_with(|| Snapshot { customer_id: id.clone(), ..Snapshot::default() });
+        snapshot.history.push(Fact { event: event.clone(), received_at: self.now });
+        let verdicts = decide::on_events(&self.active.book, snapshot, &[event], self.now);
+        self.apply(&id, &verdicts);
+        self.know_zone_of(&id);
+    }
+
+    /// Lets time pass until `until`, that instant included.
+    pub fn run_until(&mut self, until: DateTime<Utc>) {
+        self.run_before(until + chrono::TimeDelta::microseconds(1));
+        self.now = self.now.max(until);
+    }
+
+    /// When the last of the timers now set is due.
+    pub fn last_timer(&self) -> Option<DateTime<Utc>> {
+        self.timers.iter().map(|Reverse((due, _))| *due).max()
+    }
+
+    /// All messages so far, in the order of the output.
+    pub fn into_lines(mut self) -> (Vec<Line>, BTreeMap<(String, Reason), u64>) {
+        self.lines.sort();
+        (self.lines, self.skipped)
+    }
+
+    fn run_before(&mut self, limit: DateTime<Utc>) {
+        loop {
+            let timer = self.timers.peek().map(|Reverse((due, _))| *due);
+            let tick = self.ticks.peek().map(|Reverse((due, ..))| *due);
+            let Some(next) = timer.into_iter().chain(tick).min().filter(|next| *next < limit) else { return };
+            self.now = self.now.max(next);
+            if tick == Some(next) {
+                self.pop_tick();
+            } else if let Some(Reverse((_, id))) = self.timers.pop() {
+                let Some(snapshot) = self.customers.get(&id) else { continue };
+                let verdicts = decide::on_timer(&self.active.book, snapshot, self.now);
+                self.apply(&id, &verdicts);
+            }
+        }
+    }
+
+    fn pop_tick(&mut self) {
+        let Some(Reverse((planned, name, scope, local))) = self.ticks.pop() else { return };
+        let Some(rule) = self.active.book.active.rules.get(&name) else { return };
+        let tick = Tick { rule: name, local, planned };
+        let concerned: Vec<String> = self
+            .customers
+            .values()
+            .filter(|c| scope.covers(&c.profile) && may_concern(rule, c))
+            .map(|c| c.customer_id.clone())
+            .collect();
+        for id in concerned {
+            let verdicts = decide::on_tick(&self.active.book, &self.customers[&id], &tick, self.now);
+            self.apply(&id, &verdicts);
+        }
+        self.await_tick(rule, scope);
+    }
+
+    fn scheduled(&self) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        let active = self.active;
+        active.book.active.rules.values().map(AsRef::as_ref).filter(|r| {
+            r.enabled && matches!(r.trigger, Trigger::Anniversary { .. } | Trigger::Schedule { .. })
+        })
+    }
+
+    fn await_tick(&mut self, rule: &Rule, scope: Scope) {
+        let policy = &self.active.book.active.policy;
+        if let Some((local, at)) = next_tick(rule, &scope, policy, self.now) {
+            self.ticks.push(Reverse((at, rule.name.clone(), scope, local)));
+        }
+    }
+
+    /// The first customer of a zone starts its ticks.
+    fn know_zone_of(&mut self, id: &str) {
+        let Some(customer) = self.customers.get(id) else { return };
+        let scope = Scope::of_customer(&customer.profile);
+        if !self.zones.insert(scope.zone().to_owned()) {
+            return;
+        }
+        let local: Vec<_> = self.scheduled().filter(|rule| Scope::of_rule(rule).is_none()).collect();
+        for rule in local {
+            self.await_tick(rule, scope.clone());
+        }
+    }
+
+    fn apply(&mut self, id: &str, verdicts: &Verdicts) {
+        let Some(snapshot) = self.customers.get_mut(id) else { return };
+        snapshot.evolve(verdicts);
+        if let Some(due) = snapshot.next_due() {
+            self.timers.push(Reverse((due.max(self.now), id.to_owned())));
+        }
+        for skip in &verdicts.skipped {
+            *self.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
+        }
+        let profile = self.customers[id].profile.clone();
+        for message in &verdicts.messages {
+            let line = self.line(message, &profile);
+            self.lines.push(line);
+        }
+    }
+
+    fn line(&self, message: &Message, profile: &crate::domain::customer::Profile) -> Line {
+        let mut line = Line {
+            at: message.planned_at,
+            customer: message.customer_id.clone(),
+            rule: message.rule.clone(),
+            step: message.step.clone(),
+            channel: message.channel.as_str(),
+            template: message.template.clone(),
+            locale: None,
+            to: message.address.clone(),
+            status: message.state.as_str(),
+            reason: message.reason.map(Reason::as_str),
+            promo_code: message.promo_code.clone(),
+            subject: None,
+            text: None,
+        };
+        if message.state != MessageState::Pending {
+            return line;
+        }
+        let book = &self.active.book;
+        let composer = Composer { policy: &book.active.policy, public_url: self.public_url, secret: &book.secret };
+        let failed = |line: &mut Line, reason: Reason| {
+            line.status = MessageState::Failed.as_str();
+            line.reason = Some(reason.as_str());
+        };
+        match template_for(&self.active.templates, &message.template, profile, &book.active.policy) {
+            None => failed(&mut line, Reason::MissingTemplate),
+            Some(template) => {
+                line.locale = Some(template.locale.clone());
+                match composer.render(message, profile, &template) {
+                    Err(_) => failed(&mut line, Reason::RenderFailed),
+                    Ok(rendered) => {
+                        line.status = MessageState::Sent.as_str();
+                        line.subject = Some(rendered.subject);
+                        line.text = Some(rendered.text);
+                    }
+                }
+            }
+        }
+        line
+    }
+}
+
+/// A cheap look before the decision: most customers have no birthday today.
+fn may_concern(rule: &Rule, customer: &Snapshot) -> bool {
+    match &rule.trigger {
+        Trigger::Anniversary { attribute, .. } => customer.profile.get(attribute).is_some(),
+        _ => true,
+    }
+}
+
+/// The secret of a simulation when none is given: its promo codes are of the right shape and are nobody's.
+pub fn stand_in_secret() -> Vec<u8> {
+    promo::keyed_hash(b"declic", "simulation", &[], 0).to_vec()
+}

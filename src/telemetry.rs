@@ -1,0 +1,111 @@
+//! What is logged and counted. Each operational event is one function here that does both.
+//!
+//! Labels are bounded (rules, states, reasons); addresses and message bodies never appear.
+
+use std::io::IsTerminal;
+
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::domain::message::Message;
+use crate::domain::snapshot::Verdicts;
+
+/// Starts logging to standard error: for people on a terminal, JSON elsewhere. `RUST_LOG` chooses what is said.
+pub fn start_logging(default_level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).compact().init();
+    } else {
+        builder.json().init();
+    }
+}
+
+/// Starts counting. The handle renders the Prometheus text format.
+pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+/// The core has decided about one customer.
+pub fn decided(verdicts: &Verdicts) {
+    for message in &verdicts.messages {
+        let reason = message.reason.map_or("", |r| r.as_str());
+        counter!("declic_messages_decided_total", "rule" => message.rule.clone(), "state" => message.state.as_str(), "reason" => reason)
+            .increment(1);
+    }
+    for skip in &verdicts.skipped {
+        counter!("declic_entries_skipped_total", "rule" => skip.rule.clone(), "reason" => skip.reason.as_str())
+            .increment(1);
+        tracing::debug!(rule = skip.rule, reason = skip.reason.as_str(), detail = skip.detail, "entry not begun");
+    }
+}
+
+/// A message has reached the end of a hand-over.
+pub fn handed_over(message: &Message) {
+    let reason = message.reason.map_or("", |r| r.as_str());
+    counter!("declic_messages_total", "rule" => message.rule.clone(), "channel" => message.channel.as_str(),
+        "state" => message.state.as_str(), "reason" => reason)
+    .increment(1);
+    tracing::debug!(
+        message = message.id,
+        customer = message.customer_id,
+        rule = message.rule,
+        state = message.state.as_str(),
+        reason,
+        reply = message.reply,
+        "message {} is {}",
+        message.id,
+        message.state.as_str()
+    );
+}
+
+/// How long after its planned instant a message was accepted, in seconds.
+pub fn sent_after(seconds: f64) {
+    histogram!("declic_send_delay_seconds").record(seconds);
+}
+
+/// The provider refuses us, not a message: nobody gets mail until this is mended.
+pub fn provider_refused(reply: &str, pause_seconds: u64) {
+    counter!("declic_provider_refusals_total").increment(1);
+    tracing::error!(reply, pause_seconds, "the mail server refuses us: sending pauses, messages stay in the outbox");
+}
+
+/// An older rule version cannot be compiled by this program any more.
+pub fn unreadable_rule_version(rule: &str, version: &str) {
+    counter!("declic_rule_version_failures_total").increment(1);
+    tracing::error!(rule, version, "a rule version that entries are pinned to cannot be read any more");
+}
+
+/// A set of rules is in force.
+pub fn rules_in_force(rules: usize, hash: &str) {
+    gauge!("declic_rules").set(rules as f64);
+    gauge!("declic_rules_stale").set(0.0);
+    tracing::info!(rules, set = &hash[..hash.len().min(12)], "rules in force");
+}
+
+/// Changed files are wrong; the last good set goes on.
+pub fn rules_refused(errors: usize, report: &str) {
+    counter!("declic_rule_reload_failures_total").increment(1);
+    gauge!("declic_rules_stale").set(1.0);
+    tracing::error!(errors, "the changed files have errors; the last good rules stay in force\n{report}");
+}
+
+/// Something the worker leans on does not answer; it tries again.
+pub fn waiting_for(what: &'static str, error: &str) {
+    counter!("declic_unavailable_total", "part" => what).increment(1);
+    tracing::warn!(part = what, error, "{what} does not answer; trying again");
+}
+
+/// Messages whose sender died during the hand-over.
+pub fn reclaimed(message: &Message) {
+    counter!("declic_messages_reclaimed_total", "state" => message.state.as_str()).increment(1);
+    tracing::warn!(message = message.id, state = message.state.as_str(), "the sender of this message died during its hand-over");
+}
+
+/// What is waiting, for the gauges.
+pub fn backlog(pending: i64, oldest_message_seconds: f64, oldest_timer_seconds: f64) {
+    gauge!("declic_outbox_messages").set(pending as f64);
+    gauge!("declic_outbox_oldest_seconds").set(oldest_message_seconds);
+    gauge!("declic_timers_oldest_overdue_seconds").set(oldest_timer_seconds);
+}

@@ -4,6 +4,7 @@
 
 pub mod compile;
 pub mod condition;
+pub mod schedule;
 pub mod timing;
 
 use std::collections::BTreeMap;

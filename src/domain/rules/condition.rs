@@ -1,3 +1,115 @@
-//! Conditions (being written).
+//! Conditions: CEL expressions over an event, a customer, an entry and the present instant.
+//!
+//! A condition is true, false, or cannot be told; the third is never silently one of the others. Nothing here
+//! panics on any text or data. Whatever evaluation cannot report well is refused when the rule is read: unknown
+//! names (CEL would hide them in `true || nope`), unknown functions, needless cost. CEL itself
+//! (<https://cel.dev>) is wrapped here and appears nowhere else. Called by `compile` and by the deciding core.
+
+mod check;
+mod scope;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
+
+use cel::{Env, IdedExpr};
+
+pub use scope::Scope;
+
+/// The longest condition accepted, in bytes. CEL has no cost limit of its own.
+pub const MAX_LENGTH: usize = 2_000;
+
+/// A compiled condition. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Condition;
+pub struct Condition(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    source: String,
+    expression: IdedExpr,
+    reads: Vec<String>,
+}
+
+/// What a condition says of a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Truth {
+    True,
+    False,
+    /// The missing field's name (`customer.tags`), or what was unlike in plain words.
+    Unknown(String),
+}
+
+/// Why a text is not a condition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConditionError {
+    /// In plain words, without a full stop.
+    pub message: String,
+    /// A byte range of the condition's text, never out of bounds.
+    pub offset: Range<usize>,
+    pub help: Option<String>,
+}
+
+impl ConditionError {
+    fn new(offset: Range<usize>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), offset, help: None }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// CEL's standard library and our arithmetic on mixed numbers; the same for parsing and for evaluating.
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    scope::add_mixed_arithmetic(&mut env);
+    Arc::new(env)
+});
+
+impl Condition {
+    /// Parses and checks a condition.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place in `text`.
+    pub fn parse(text: &str) -> Result<Self, ConditionError> {
+        if text.len() > MAX_LENGTH {
+            let message = format!("a condition has at most {MAX_LENGTH} characters");
+            return Err(ConditionError::new(0..text.len(), message));
+        }
+        if text.trim().is_empty() {
+            return Err(ConditionError::new(0..text.len(), "the condition is empty"));
+        }
+        syntax::scan(text)?;
+        let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
+        let reads = check::check(text, &program)?;
+        let mut expression = program.expression().clone();
+        check::widen_arithmetic(&mut expression);
+        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads })))
+    }
+
+    /// Says whether the condition holds in `scope`.
+    pub fn eval(&self, scope: &Scope) -> Truth {
+        scope.eval(&self.0.expression, &self.0.reads)
+    }
+
+    /// The text it was parsed from.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// What it reads, as dotted paths in the order of the text: `customer.country`, `data.total`. `event.data.x`
+    /// is given as `data.x`. A path ends where it stops being known, as at `data.items[0]` (`data.items`).
+    pub fn reads(&self) -> &[String] {
+        &self.0.reads
+    }
+
+    /// Whether its answer depends on the customer's profile.
+    pub fn reads_customer(&self) -> bool {
+        self.0.reads.iter().any(|path| path == "customer" || path.starts_with("customer."))
+    }
+}

@@ -5,6 +5,7 @@
 pub mod book;
 pub mod compile;
 pub mod condition;
+pub mod schedule;
 pub mod timing;
 
 use std::collections::BTreeMap;

@@ -31,6 +31,9 @@ use crate::telemetry;
 /// Results recorded in one transaction: one fsync for as many, and no more lost to "uncertain" by a crash.
 const RECORDED_AT_ONCE: usize = 32;
 
+/// Messages marked `sending` together, for each connection.
+const GROUPED_PER_CONNECTION: usize = 4;
+
 /// How long to look away when the outbox is empty, in real time.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -55,8 +58,10 @@ pub struct Dispatcher {
     pub connections: usize,
     /// Messages claimed in one round.
     pub claim: u32,
-    /// How long a claim holds. Longer than a whole round can take.
+    /// How long a claim holds. No hand-over begins that could outlast it.
     pub lease: TimeDelta,
+    /// The longest one hand-over takes.
+    pub send_deadline: TimeDelta,
 }
 
 /// What one round found.
@@ -98,9 +103,31 @@ impl Dispatcher {
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
-        let announced = self.announce_promo_codes(claimed, &token).await?;
-        let ready = self.admit(announced, &token).await?;
-        self.hand_over(ready, &token, lease_until, shutdown).await
+        let mut rest = self.announce_promo_codes(claimed, &token).await?;
+        // Only what is about to be handed over becomes `sending`: a crash leaves no more than one group unknown.
+        let group_size = (self.connections * GROUPED_PER_CONNECTION).max(1);
+        let mut round = Round::Worked;
+        while !rest.is_empty() {
+            let late = self.clock.wall() + self.send_deadline * 2 >= lease_until;
+            if shutdown.is_cancelled() || late || matches!(round, Round::Refused(_)) {
+                self.release(rest, &token, self.clock.now()).await?;
+                break;
+            }
+            let group = rest.drain(..group_size.min(rest.len())).collect();
+            let ready = self.admit(group, &token).await?;
+            round = self.hand_over(ready, &token, lease_until, shutdown).await?;
+        }
+        Ok(round)
+    }
+
+    /// Gives claimed messages back untried.
+    async fn release(&self, mut messages: Vec<Message>, token: &str, due_at: DateTime<Utc>) -> Result<(), StoreError> {
+        for message in &mut messages {
+            message.state = MessageState::Pending;
+            message.due_at = message.due_at.max(due_at);
+        }
+        self.store.update_claimed(token, &messages, &Changes::default()).await?;
+        Ok(())
     }
 
     /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.
@@ -109,13 +136,8 @@ impl Dispatcher {
         if ids.is_empty() || self.outcomes.publish_now(&ids).await? {
             return Ok(claimed);
         }
-        let (mut with_code, without): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|m| m.promo_code.is_some());
-        let later = self.clock.now() + PAUSE_OF_PROMO;
-        for message in &mut with_code {
-            message.state = MessageState::Pending;
-            message.due_at = later;
-        }
-        self.store.update_claimed(token, &with_code, &Changes::default()).await?;
+        let (with_code, without) = claimed.into_iter().partition(|m| m.promo_code.is_some());
+        self.release(with_code, token, self.clock.now() + PAUSE_OF_PROMO).await?;
         Ok(without)
     }
 
@@ -186,7 +208,8 @@ impl Dispatcher {
         let mut answers = stream::iter(ready)
             .map(|(message, email)| async move {
                 // A worker that slept, or is asked to stop, does not begin: the message is certainly not sent.
-                let answer = if shutdown.is_cancelled() || self.clock.wall() >= lease_until {
+                let late = self.clock.wall() + self.send_deadline >= lease_until;
+                let answer = if shutdown.is_cancelled() || late {
                     Answer::ProviderRefused { reply: String::new() }
                 } else {
                     self.channel.send(&email).await

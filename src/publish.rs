@@ -1,0 +1,142 @@
+//! The way of rule files into force: read, check, publish to the store, swap; and following what others publish.
+//!
+//! Reloading is a transaction: a set with errors changes nothing. Called by `app`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::active::{Active, Checked, Shelf, hash};
+use crate::clock::Clock;
+use crate::domain::diagnostic::{Severity, SourceFile, render};
+use crate::files::{self, FilesError};
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+
+/// How often to look whether files changed, in real time. Polling works on every file system and mount.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Why there are no rules to run by.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{report}the rules have errors and the database holds no earlier set: mend them and start again")]
+    Refused { report: String },
+    #[error("the database holds no rules: start one worker without --no-publish first")]
+    NothingPublished,
+}
+
+/// Where rules come from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    pub store: Store,
+    pub clock: Clock,
+    pub secret: Vec<u8>,
+    /// The folder to publish from; none follows what other workers publish.
+    pub folder: Option<PathBuf>,
+}
+
+impl Source {
+    /// The set to start with: the folder's, else the last good one of the store.
+    pub async fn first(&self) -> Result<Active, PublishError> {
+        if let Some(folder) = &self.folder {
+            let files = files::read(folder)?;
+            match self.publish(&files).await? {
+                Ok(active) => return Ok(active),
+                Err(report) => match self.published().await? {
+                    Some(active) => {
+                        telemetry::rules_refused(report.0, &report.1);
+                        return Ok(active);
+                    }
+                    None => return Err(PublishError::Refused { report: report.1 }),
+                },
+            }
+        }
+        self.published().await?.ok_or(PublishError::NothingPublished)
+    }
+
+    /// Checks the files and publishes them; the inner error is the number of errors and the report on them.
+    async fn publish(&self, files: &[SourceFile]) -> Result<Result<Active, (usize, String)>, StoreError> {
+        let checked = Checked::new(files);
+        if checked.has_errors() {
+            let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+            return Ok(Err((errors, render(&checked.diagnostics, files, false))));
+        }
+        let hash = hash(files);
+        let known = self.store.active_rule_set().await?.is_some_and(|set| set.hash == hash);
+        let rules: Vec<_> = checked.rules.rules.values().cloned().collect();
+        let templates = checked.templates.sources();
+        if !known {
+            self.store.save_rule_versions(&rules, self.clock.now()).await?;
+            self.store.save_template_versions(&templates).await?;
+            self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
+        }
+        let active = checked.activate(files, self.secret.clone());
+        telemetry::rules_in_force(rules.len(), &active.hash);
+        Ok(Ok(active))
+    }
+
+    /// The set in force according to the store, if there is one that compiles.
+    async fn published(&self) -> Result<Option<Active>, StoreError> {
+        let Some(set) = self.store.active_rule_set().await? else { return Ok(None) };
+        let checked = Checked::new(&set.files);
+        if checked.has_errors() {
+            let report = render(&checked.diagnostics, &set.files, false);
+            telemetry::rules_refused(checked.diagnostics.len(), &report);
+            return Ok(None);
+        }
+        let active = checked.activate(&set.files, self.secret.clone());
+        telemetry::rules_in_force(active.book.active.rules.len(), &active.hash);
+        Ok(Some(active))
+    }
+
+    /// Keeps the shelf up to date until told to stop. A message on `reload` (SIGHUP) looks at once.
+    pub async fn follow(self, shelf: Shelf, mut reload: mpsc::Receiver<()>, shutdown: CancellationToken) {
+        let mut seen = self.folder.as_deref().and_then(fingerprint);
+        let mut reloads_end = false;
+        loop {
+            let mut asked = false;
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                word = reload.recv(), if !reloads_end => { asked = word.is_some(); reloads_end = word.is_none(); }
+                () = shutdown.cancelled() => return,
+            }
+            let now = self.folder.as_deref().and_then(fingerprint);
+            let changed = asked || now != seen;
+            seen = now;
+            if let Err(error) = self.look(&shelf, changed).await {
+                telemetry::waiting_for("database", &error.to_string());
+            }
+        }
+    }
+
+    async fn look(&self, shelf: &Shelf, files_changed: bool) -> Result<(), StoreError> {
+        if let Some(folder) = self.folder.as_deref().filter(|_| files_changed) {
+            match files::read(folder) {
+                Err(error) => telemetry::rules_refused(1, &error.to_string()),
+                Ok(files) => match self.publish(&files).await? {
+                    Ok(active) => shelf.swap(active),
+                    Err((errors, report)) => telemetry::rules_refused(errors, &report),
+                },
+            }
+            return Ok(());
+        }
+        // Another worker may have published.
+        let ours = shelf.get().hash.clone();
+        if self.store.active_rule_set_hash().await?.is_some_and(|hash| hash != ours)
+            && let Some(active) = self.published().await?
+        {
+            shelf.swap(active);
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(folder: &Path) -> Option<u64> {
+    files::fingerprint(folder).ok()
+}

@@ -1,0 +1,372 @@
+//! Events from RabbitMQ: one session loop of our own, batches, and acknowledgement only after the commit.
+//!
+//! A session connects, declares, consumes and ends; the loop around it waits and begins the next one.
+//! A batch is decoded, settled (committed or parked), its unusable deliveries are published to the
+//! dead-letter exchange and confirmed, and then one multiple-ack takes it off the queue.
+//! Invariant: nothing is acknowledged before all of that is done, so a crash at any point brings the
+//! deliveries back, and the unique keys behind the sink turn what was already committed into duplicates.
+//! Never requeues by nack: closing the connection hands everything back in one step.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::event::{Event, Unusable, UnusableReason};
+
+use super::broker::{self, AmqpConfig, AmqpError, backoff};
+use super::{Counts, DeadLetter, Origin, Settled, Sink, Status, decode, settle, short, topology};
+
+/// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
+pub const PING_EVERY: Duration = Duration::from_secs(15);
+/// How long the broker may take to answer anything but a connect.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one batch may take. Well under RabbitMQ's `consumer_timeout` (30 min), which would close the
+/// channel under us; beyond it the deliveries are handed back.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(600);
+/// A session that lived this long was a good one, and the next failure is a new one.
+const GOOD_SESSION: Duration = Duration::from_secs(60);
+/// The most that the copied headers of a dead letter may come to, in bytes of JSON: a header frame cannot
+/// be split, and one over the negotiated size (128 KiB) would end the connection, for ever again.
+const MAX_COPIED_HEADERS: usize = 32 * 1024;
+/// The only consumer of its channel.
+const CONSUMER_TAG: &str = "declic";
+
+/// Takes events from the broker until `shutdown` is cancelled; then finishes the batch in hand and returns.
+///
+/// # Errors
+/// A configuration that cannot work, or a broker that refuses us for reasons that somebody has to mend
+/// ([`AmqpError::is_configuration`]), before the first session has begun. After that, nothing: it is tried
+/// again, from half a second apart to thirty, as is a broker that cannot be reached at all.
+pub async fn run(
+    config: AmqpConfig,
+    clock: Clock,
+    sink: Sink,
+    shutdown: CancellationToken,
+    status: Status,
+) -> Result<(), AmqpError> {
+    if let Some(problem) = config.problems().into_iter().next() {
+        return Err(AmqpError::InvalidConfig(problem));
+    }
+    let intake = Intake { config, clock, sink, shutdown, status };
+    let mut attempt = 0;
+    let mut consumed_ever = false;
+    let mut last_words = String::new();
+    loop {
+        let batches_before = intake.status.batches();
+        let began = Instant::now();
+        let ended = intake.session(&mut last_words).await;
+        consumed_ever |= intake.status.connected();
+        let Err(error) = ended else {
+            intake.status.set_connected(false);
+            return Ok(());
+        };
+        if !consumed_ever && error.is_configuration() {
+            return Err(error);
+        }
+        intake.status.lost();
+        if intake.status.batches() > batches_before || began.elapsed() > GOOD_SESSION {
+            attempt = 0;
+        }
+        log_change(&mut last_words, &error);
+        intake.pause(&mut attempt, matches!(error, AmqpError::StoreUnavailable(_))).await;
+        if intake.shutdown.is_cancelled() {
+            return Ok(());
+        }
+    }
+}
+
+/// Logs an end that differs from the one before; a long outage is one line, not one per attempt.
+fn log_change(last_words: &mut String, error: &AmqpError) {
+    let words = error.to_string();
+    if *last_words == words {
+        tracing::debug!(error = words, "still no events from RabbitMQ");
+    } else {
+        tracing::warn!(error = words, "no events from RabbitMQ for now; trying again");
+        *last_words = words;
+    }
+}
+
+/// Everything that outlives a session.
+struct Intake {
+    config: AmqpConfig,
+    clock: Clock,
+    sink: Sink,
+    shutdown: CancellationToken,
+    status: Status,
+}
+
+/// The two channels of a session.
+struct Channels {
+    /// Deliveries and acknowledgements.
+    events: Channel,
+    /// Dead letters, confirmed, and looking at the queue.
+    side: Channel,
+}
+
+impl Intake {
+    /// Waits before the next session; when the database was away, until it is back, because every
+    /// delivery that is taken in vain counts towards the queue's delivery limit.
+    async fn pause(&self, attempt: &mut u32, until_ready: bool) {
+        loop {
+            let wait = backoff(*attempt, &self.config.connection_name);
+            *attempt = attempt.saturating_add(1);
+            tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            if !until_ready {
+                return;
+            }
+            let ready = tokio::time::timeout(ANSWER_TIMEOUT, (self.sink.ready)());
+            if let Ok(Ok(())) = ready.await {
+                return;
+            }
+        }
+    }
+
+    /// One session, from connect to close. `Ok` means that it was told to stop.
+    async fn session(&self, last_words: &mut String) -> Result<(), AmqpError> {
+        let connection = tokio::select! {
+            () = self.shutdown.cancelled() => return Ok(()),
+            connection = broker::connect(&self.config, "intake") => connection?,
+        };
+        let ended = self.consume(&connection, last_words).await;
+        broker::close(&connection).await;
+        ended
+    }
+
+    async fn consume(&self, connection: &Connection, last_words: &mut String) -> Result<(), AmqpError> {
+        let (channels, mut consumer) = self.within("starting to consume", self.start(connection)).await??;
+        self.status.set_connected(true);
+        last_words.clear();
+        tracing::info!(broker = %self.config.url, queue = self.config.queue, "consuming events from RabbitMQ");
+        let mut next_ping = Instant::now();
+        loop {
+            if Instant::now() >= next_ping {
+                self.ping(&channels.side).await?;
+                next_ping = Instant::now() + PING_EVERY;
+            }
+            let batch = self.next_batch(&mut consumer, next_ping).await?;
+            let stopping = self.shutdown.is_cancelled();
+            if stopping {
+                // No more is delivered while the batch in hand is finished.
+                let cancel = channels.events.basic_cancel(CONSUMER_TAG.into(), BasicCancelOptions::default());
+                let _best_effort = self.within("cancelling the consumer", cancel).await?;
+            }
+            if !batch.is_empty() {
+                self.settle_batch(&channels, batch).await?;
+            }
+            if stopping {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn start(&self, connection: &Connection) -> Result<(Channels, Consumer), AmqpError> {
+        let config = &self.config;
+        let side = topology::open(config, connection).await?;
+        topology::prepare(config, &side).await?;
+        side.confirm_select(ConfirmSelectOptions::default())
+            .await
+            .map_err(|e| AmqpError::from_lapin(config, "asking for confirms", &e))?;
+        let events = topology::open(config, connection).await?;
+        events
+            .basic_qos(config.prefetch, BasicQosOptions::default())
+            .await
+            .map_err(|e| AmqpError::from_lapin(config, "setting the prefetch", &e))?;
+        let consumer = events
+            .basic_consume(
+                topology::name(&config.queue)?,
+                CONSUMER_TAG.into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .map_err(|e| {
+                AmqpError::from_lapin(config, &format!("consuming from queue `{}`", config.queue), &e)
+            })?;
+        Ok((Channels { events, side }, consumer))
+    }
+
+    async fn ping(&self, side: &Channel) -> Result<(), AmqpError> {
+        let look = topology::queue_passively(&self.config, side, &self.config.queue);
+        let queue = self.within("looking at the queue", look).await??;
+        metrics::gauge!("declic_amqp_queue_waiting").set(f64::from(queue.message_count()));
+        self.status.progressed();
+        Ok(())
+    }
+
+    /// The next deliveries: up to a full batch, or fewer once the first has waited long enough. Empty when
+    /// told to stop or when `idle_until` passes without any.
+    async fn next_batch(
+        &self,
+        consumer: &mut Consumer,
+        idle_until: Instant,
+    ) -> Result<Vec<Delivery>, AmqpError> {
+        let size = usize::from(self.config.batch_size);
+        let mut batch = Vec::new();
+        let mut deadline = idle_until;
+        while batch.len() < size {
+            let next = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => break,
+                next = consumer.next() => next,
+                () = tokio::time::sleep_until(deadline) => break,
+            };
+            match next {
+                Some(Ok(delivery)) => batch.push(delivery),
+                Some(Err(e)) => return Err(AmqpError::from_lapin(&self.config, "consuming", &e)),
+                None => {
+                    let queue = &self.config.queue;
+                    return Err(AmqpError::Lost(format!(
+                        "the broker cancelled the consumer; was queue `{queue}` deleted?"
+                    )));
+                }
+            }
+            if batch.len() == 1 {
+                deadline = Instant::now() + Duration::from_millis(self.config.batch_wait_ms);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Commits or parks every delivery, publishes dead letters, and acknowledges the lot.
+    async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<(), AmqpError> {
+        let now = self.clock.now();
+        let read: Vec<Result<Event, Unusable>> =
+            batch.iter().map(|d| decode::delivery(&d.properties, &d.data, now)).collect();
+        let letter = |index: usize, refusal: &Unusable| dead_letter(&batch[index], refusal, now);
+        let settling = settle(&self.sink, Origin::Amqp, read, letter);
+        let settled = match tokio::time::timeout(SETTLE_TIMEOUT, settling).await {
+            Ok(Ok(settled)) => settled,
+            Ok(Err(unavailable)) => return Err(AmqpError::StoreUnavailable(unavailable.0)),
+            Err(_) => {
+                let minutes = SETTLE_TIMEOUT.as_secs() / 60;
+                return Err(AmqpError::StoreUnavailable(format!("a batch took over {minutes} minutes")));
+            }
+        };
+        self.publish_dead_letters(&channels.side, &batch, &settled).await?;
+        if let Some(last) = batch.last() {
+            let ack = channels.events.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true });
+            self.within("acknowledging", ack)
+                .await?
+                .map_err(|e| AmqpError::from_lapin(&self.config, "acknowledging", &e))?;
+        }
+        self.status.settled(Counts::of(&settled));
+        Ok(())
+    }
+
+    async fn publish_dead_letters(
+        &self,
+        side: &Channel,
+        batch: &[Delivery],
+        settled: &[Settled],
+    ) -> Result<(), AmqpError> {
+        const WHAT: &str = "publishing a dead letter";
+        let exchange = topology::name(&self.config.dead_letter_exchange)?;
+        let mut confirms = Vec::new();
+        for (delivery, outcome) in batch.iter().zip(settled) {
+            let Settled::Refused(refusal) = outcome else { continue };
+            let publish = side.basic_publish(
+                exchange.clone(),
+                delivery.routing_key.clone(),
+                BasicPublishOptions { mandatory: true, ..Default::default() },
+                &delivery.data,
+                dead_properties(&delivery.properties, refusal),
+            );
+            let confirm = self
+                .within(WHAT, publish)
+                .await?
+                .map_err(|e| AmqpError::from_lapin(&self.config, WHAT, &e))?;
+            // A letter cut short in the database must not be lost to a missing binding.
+            confirms.push((confirm, refusal.reason == UnusableReason::TooLarge));
+        }
+        for (confirm, cut_short) in confirms {
+            let confirmed = self
+                .within(WHAT, confirm)
+                .await?
+                .map_err(|e| AmqpError::from_lapin(&self.config, WHAT, &e))?;
+            self.check_confirmed(&confirmed, cut_short)?;
+        }
+        Ok(())
+    }
+
+    fn check_confirmed(&self, confirmed: &Confirmation, cut_short: bool) -> Result<(), AmqpError> {
+        let exchange = &self.config.dead_letter_exchange;
+        match confirmed {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(_)) => {
+                let detail = format!("no queue is bound to the dead-letter exchange `{exchange}`");
+                if cut_short {
+                    return Err(AmqpError::NotFound { broker: self.config.url.to_string(), detail });
+                }
+                tracing::error!(exchange, "{detail}: the dead letter is kept in the database only");
+                Ok(())
+            }
+            Confirmation::Nack(_) | Confirmation::NotRequested => {
+                Err(AmqpError::Lost("the broker did not take a dead letter".into()))
+            }
+        }
+    }
+
+    /// Awaits the broker, but not for ever.
+    async fn within<T>(&self, what: &str, answer: impl Future<Output = T>) -> Result<T, AmqpError> {
+        tokio::time::timeout(ANSWER_TIMEOUT, answer)
+            .await
+            .map_err(|_| AmqpError::Lost(format!("{what}: no answer within {} s", ANSWER_TIMEOUT.as_secs())))
+    }
+}
+
+fn dead_letter(delivery: &Delivery, refusal: &Unusable, now: DateTime<Utc>) -> DeadLetter {
+    let headers = decode::delivery_headers(&delivery.properties);
+    DeadLetter::new(Origin::Amqp, refusal, &delivery.data, headers, now)
+}
+
+/// The properties of a dead letter: the original's, with the reason, and without what the broker would
+/// act upon (an expiry, further recipients) or refuse (a user id that is not ours).
+fn dead_properties(original: &BasicProperties, refusal: &Unusable) -> BasicProperties {
+    let size = serde_json::to_string(&decode::delivery_headers(original)).map_or(usize::MAX, |s| s.len());
+    let mut headers = match original.headers() {
+        Some(table) if size <= MAX_COPIED_HEADERS => table.clone(),
+        _ => FieldTable::default(),
+    };
+    for recipients in ["CC", "BCC"] {
+        if headers.contains_key(recipients) {
+            headers.insert(recipients.into(), AMQPValue::FieldArray(Vec::new().into()));
+        }
+    }
+    headers
+        .insert("x-declic-reason".into(), AMQPValue::LongString(refusal.reason.as_str().into()))
+        .insert("x-declic-detail".into(), AMQPValue::LongString(short(&refusal.detail).into()));
+    let mut properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
+    if let Some(value) = original.content_type() {
+        properties = properties.with_content_type(value.clone());
+    }
+    if let Some(value) = original.content_encoding() {
+        properties = properties.with_content_encoding(value.clone());
+    }
+    if let Some(value) = original.message_id() {
+        properties = properties.with_message_id(value.clone());
+    }
+    if let Some(value) = original.timestamp() {
+        properties = properties.with_timestamp(*value);
+    }
+    if let Some(value) = original.kind() {
+        properties = properties.with_type(value.clone());
+    }
+    if let Some(value) = original.app_id() {
+        properties = properties.with_app_id(value.clone());
+    }
+    properties
+}

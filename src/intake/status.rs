@@ -1,0 +1,119 @@
+//! What the rest of the process may know about a source of events: readiness and counters read it, the
+//! source itself writes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How many events went which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub accepted: u64,
+    pub duplicates: u64,
+    pub refused: u64,
+}
+
+impl Counts {
+    pub fn total(&self) -> u64 {
+        self.accepted + self.duplicates + self.refused
+    }
+
+    pub(crate) fn add(&mut self, more: Counts) {
+        self.accepted += more.accepted;
+        self.duplicates += more.duplicates;
+        self.refused += more.refused;
+    }
+}
+
+/// The state of one source. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Status(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    began: Instant,
+    connected: AtomicBool,
+    /// Milliseconds after `began`.
+    progress: AtomicU64,
+    accepted: AtomicU64,
+    duplicates: AtomicU64,
+    refused: AtomicU64,
+    batches: AtomicU64,
+    /// Sessions that ended with an error.
+    disconnects: AtomicU64,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self(Arc::new(Inner {
+            began: Instant::now(),
+            connected: AtomicBool::new(false),
+            progress: AtomicU64::new(0),
+            accepted: AtomicU64::new(0),
+            duplicates: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            disconnects: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl Status {
+    /// Whether the source is attached to its broker and consuming.
+    pub fn connected(&self) -> bool {
+        self.0.connected.load(Ordering::Relaxed)
+    }
+
+    /// How long ago the source last did something: settled a batch, or, with nothing to do, heard from the
+    /// broker. It grows while disconnected and when anything hangs; readiness fails on it. In good health it
+    /// stays under [`amqp::PING_EVERY`](super::amqp::PING_EVERY) and a few seconds.
+    pub fn since_progress(&self) -> Duration {
+        let at = Duration::from_millis(self.0.progress.load(Ordering::Relaxed));
+        self.0.began.elapsed().saturating_sub(at)
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            accepted: self.0.accepted.load(Ordering::Relaxed),
+            duplicates: self.0.duplicates.load(Ordering::Relaxed),
+            refused: self.0.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Batches settled and acknowledged.
+    pub fn batches(&self) -> u64 {
+        self.0.batches.load(Ordering::Relaxed)
+    }
+
+    /// Sessions that ended with an error.
+    pub fn disconnects(&self) -> u64 {
+        self.0.disconnects.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_connected(&self, connected: bool) {
+        self.0.connected.store(connected, Ordering::Relaxed);
+        metrics::gauge!("declic_amqp_connected").set(if connected { 1.0 } else { 0.0 });
+        if connected {
+            self.progressed();
+        }
+    }
+
+    pub(crate) fn lost(&self) {
+        self.set_connected(false);
+        self.0.disconnects.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("declic_amqp_disconnects_total").increment(1);
+    }
+
+    pub(crate) fn progressed(&self) {
+        let now = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.progress.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn settled(&self, counts: Counts) {
+        self.0.accepted.fetch_add(counts.accepted, Ordering::Relaxed);
+        self.0.duplicates.fetch_add(counts.duplicates, Ordering::Relaxed);
+        self.0.refused.fetch_add(counts.refused, Ordering::Relaxed);
+        self.0.batches.fetch_add(1, Ordering::Relaxed);
+        self.progressed();
+    }
+}

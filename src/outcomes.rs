@@ -1,0 +1,177 @@
+//! Outcomes on their way out: what was sent, suppressed or issued, published for the shop and the CRM.
+//!
+//! Publishes with confirms and nothing else: which outcomes there are, in which order, and that each is
+//! marked as published only after the confirm, is the outbox's. A lost answer means publishing again under
+//! the same id, so consumers see an outcome at least once. The dispatcher of the outbox calls it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Connection};
+use serde_json::{Value, json};
+
+use crate::intake::broker::{self, AmqpConfig, AmqpError};
+use crate::intake::{decode, topology};
+
+/// The CloudEvents `source` of everything that Declic says.
+pub const SOURCE: &str = "/declic";
+/// How long the broker may take to confirm a batch.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutcomeRow {
+    /// With [`SOURCE`] it identifies the outcome, however often it is published.
+    pub id: String,
+    /// The CloudEvents type and the routing key: `message.sent`, `message.suppressed`, `promo_code.issued`.
+    pub kind: String,
+    /// The CloudEvents subject.
+    pub customer_id: String,
+    pub time: DateTime<Utc>,
+    pub data: Value,
+}
+
+impl OutcomeRow {
+    /// The outcome as a structured-mode CloudEvents object.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "specversion": "1.0",
+            "id": self.id,
+            "source": SOURCE,
+            "type": self.kind,
+            "subject": self.customer_id,
+            "time": self.time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            "datacontenttype": "application/json",
+            "data": self.data,
+        })
+    }
+}
+
+/// Why a batch of outcomes is not known to be published. Publish all of it again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// A type that cannot be a routing key: it will fail again.
+    #[error("outcome {id} cannot be published: {detail}")]
+    Invalid { id: String, detail: String },
+    #[error(transparent)]
+    Broker(#[from] AmqpError),
+}
+
+/// A connection of its own to the outcomes exchange, made when it is first needed and again when it is lost.
+#[derive(Debug)]
+pub struct OutcomePublisher {
+    config: AmqpConfig,
+    session: Option<Session>,
+}
+
+struct Session {
+    /// Held for its life: dropping it closes the channel.
+    connection: Connection,
+    channel: Channel,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl OutcomePublisher {
+    pub fn new(config: AmqpConfig) -> Self {
+        Self { config, session: None }
+    }
+
+    /// Publishes all of them, persistent, and returns when the broker has confirmed each. Where no queue is
+    /// bound the broker drops them, which is the operator's choice.
+    ///
+    /// # Errors
+    /// Then some may be published; the caller waits a while and publishes all of them again.
+    pub async fn publish(&mut self, outcomes: &[OutcomeRow]) -> Result<(), PublishError> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        if self.session.as_ref().is_some_and(|s| !s.channel.status().connected()) {
+            self.session = None;
+        }
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => Session::begin(&self.config).await?,
+        };
+        let sending = session.send(&self.config, outcomes);
+        match tokio::time::timeout(CONFIRM_TIMEOUT, sending).await {
+            Ok(Ok(())) => {
+                self.session = Some(session);
+                metrics::counter!("declic_outcomes_published_total").increment(outcomes.len() as u64);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                broker::close(&session.connection).await;
+                Err(error)
+            }
+            Err(_) => {
+                broker::close(&session.connection).await;
+                let detail = format!("outcomes were not confirmed within {} s", CONFIRM_TIMEOUT.as_secs());
+                Err(AmqpError::Lost(detail).into())
+            }
+        }
+    }
+
+    /// Says goodbye to the broker.
+    pub async fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            broker::close(&session.connection).await;
+        }
+    }
+}
+
+impl Session {
+    async fn begin(config: &AmqpConfig) -> Result<Self, AmqpError> {
+        let connection = broker::connect(config, "outcomes").await?;
+        let opening = async {
+            let channel = topology::open(config, &connection).await?;
+            topology::prepare_outcomes(config, &channel).await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await
+                .map_err(|e| AmqpError::from_lapin(config, "asking for confirms", &e))?;
+            Ok(channel)
+        };
+        let channel = tokio::time::timeout(CONFIRM_TIMEOUT, opening)
+            .await
+            .map_err(|_| AmqpError::Lost("the broker does not answer".into()))??;
+        Ok(Self { connection, channel })
+    }
+
+    async fn send(&self, config: &AmqpConfig, outcomes: &[OutcomeRow]) -> Result<(), PublishError> {
+        const WHAT: &str = "publishing outcomes";
+        let exchange = topology::name(&config.outcomes_exchange)?;
+        let mut confirms = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            let invalid = |_| PublishError::Invalid {
+                id: outcome.id.clone(),
+                detail: "its id and its type must be at most 255 bytes long".into(),
+            };
+            let properties = BasicProperties::default()
+                .with_content_type(decode::CLOUDEVENT.into())
+                .with_message_id(topology::name(&outcome.id).map_err(invalid)?)
+                .with_delivery_mode(2);
+            let routing_key = topology::name(&outcome.kind).map_err(invalid)?;
+            let body = outcome.to_json().to_string();
+            let options = BasicPublishOptions::default();
+            let confirm = self
+                .channel
+                .basic_publish(exchange.clone(), routing_key, options, body.as_bytes(), properties)
+                .await
+                .map_err(|e| AmqpError::from_lapin(config, WHAT, &e))?;
+            confirms.push(confirm);
+        }
+        for confirm in confirms {
+            let confirmed = confirm.await.map_err(|e| AmqpError::from_lapin(config, WHAT, &e))?;
+            if !confirmed.is_ack() {
+                return Err(AmqpError::Lost("the broker did not take an outcome".into()).into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `declic` command: reads the command line, does what it says, exits with its code.
+
+fn main() -> std::process::ExitCode {
+    declic::cli::main()
+}

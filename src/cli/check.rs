@@ -1,0 +1,38 @@
+//! `declic check`: everything that can be known to be wrong with rules, templates and policy, all at once.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::active::Checked;
+use crate::domain::diagnostic::{Severity, render};
+use crate::files;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that holds `rules/` and `templates/`
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+pub fn check(args: &Args) -> Result<(), Failure> {
+    let files = files::read(&args.folder).map_err(|e| Failure::Refused(e.to_string()))?;
+    let checked = Checked::new(&files);
+    eprint!("{}", render(&checked.diagnostics, &files, std::io::stderr().is_terminal()));
+    let count = |severity| checked.diagnostics.iter().filter(|d| d.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if errors > 0 {
+        return Err(Failure::Refused(format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))));
+    }
+    println!(
+        "{} and {} checked: no errors, {}",
+        plural(checked.rules.rules.len(), "rule"),
+        plural(checked.templates.names().count(), "template"),
+        plural(warnings, "warning"),
+    );
+    Ok(())
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}

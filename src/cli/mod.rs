@@ -1,0 +1,112 @@
+//! The command line: one file a command. Results go to standard output, everything else to standard error.
+
+mod check;
+mod customers;
+mod dead_letters;
+mod demo;
+mod doctor;
+mod environment;
+mod messages;
+mod migrate;
+mod progress;
+mod run;
+mod simulate;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Marketing messages set off by customer events: rules in files, consent respected, nothing sent twice.
+#[derive(Debug, Parser)]
+#[command(name = "declic", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    /// The configuration (default: `declic.toml` if there is one; without it, embedded mode)
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 the input was refused, 2 usage, 3 the environment failed (database, broker, mail server).
+
+Start with `declic demo`; then `declic check` your own rules and `declic run` the worker.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A shop's day in a minute: sample customers and events, captured mail, a page to watch it on
+    Demo(demo::Args),
+    /// The worker: takes events in, runs the rules, sends
+    Run(run::Args),
+    /// Checks rules, templates and policy; exit code 1 on errors
+    Check(check::Args),
+    /// What a file of events would send, message by message
+    Simulate(simulate::Args),
+    /// Imports and shows customers
+    #[command(subcommand)]
+    Customers(customers::Command),
+    /// Lists and shows messages: sent, waiting, refused, and why
+    #[command(subcommand)]
+    Messages(messages::Command),
+    /// Lists events that could not be used
+    #[command(subcommand, name = "dead-letters")]
+    DeadLetters(dead_letters::Command),
+    /// Creates or upgrades the database's tables
+    Migrate,
+    /// Tries the configuration, database, broker, mail server and rules, and says what is wrong
+    Doctor,
+}
+
+/// Why a command did not do what it was asked, by exit code.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Exit code 1.
+    #[error("{0}")]
+    Refused(String),
+    /// Exit code 3.
+    #[error("{0}")]
+    Environment(String),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Environment(_) => 3,
+        }
+    }
+}
+
+/// Runs the command line to its exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Environment(format!("cannot start: {e}")))
+        .and_then(|runtime| runtime.block_on(execute(cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> Result<(), Failure> {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Run(args) => run::run(config, args).await,
+        Command::Check(args) => check::check(&args),
+        Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Customers(command) => customers::customers(config, command).await,
+        Command::Messages(command) => messages::messages(config, command).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
+        Command::Migrate => migrate::migrate(config).await,
+        Command::Doctor => doctor::doctor(config).await,
+    }
+}

@@ -1,0 +1,112 @@
+//! `declic simulate`: what a file of events would send, through the same core as the worker.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::table::{self, Format};
+use super::{Failure, environment, progress};
+use crate::active::Checked;
+use crate::domain::diagnostic::render;
+use crate::domain::event::Event;
+use crate::files;
+use crate::simulate::{Line, Simulation, stand_in_secret};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The events: one CloudEvents JSON object a line (`-` reads standard input)
+    #[arg(long, value_name = "FILE")]
+    events: PathBuf,
+    /// The folder that holds `rules/` and `templates/`
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    rules: PathBuf,
+    /// The last instant simulated, RFC 3339 (default: until no timer waits any more)
+    #[arg(long, value_name = "TIME")]
+    until: Option<DateTime<Utc>>,
+    /// How the messages are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
+    let config = environment::config(config)?;
+    let files = files::read(&args.rules).map_err(|e| Failure::Refused(e.to_string()))?;
+    let checked = Checked::new(&files);
+    if checked.has_errors() {
+        let report = render(&checked.diagnostics, &files, false);
+        return Err(Failure::Refused(format!("the rules have errors\n{report}")));
+    }
+    let secret = config.secret().map_or_else(stand_in_secret, |s| s.into_bytes());
+    let active = checked.activate(&files, secret);
+    let (mut events, refused) = read_events(&args.events)?;
+    events.sort_by_key(Event::stamp);
+    let Some(first) = events.first() else {
+        return Err(Failure::Refused(format!("{} holds no usable event", args.events.display())));
+    };
+    let mut simulation = Simulation::new(&active, &config.public_url(), first.time - TimeDelta::microseconds(1));
+    let bar = progress::bar(events.len() as u64, "events");
+    for event in events {
+        simulation.event(event);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    match args.until {
+        Some(until) => simulation.run_until(until),
+        // Each timer may set the next one.
+        None => {
+            while let Some(last) = simulation.last_timer() {
+                simulation.run_until(last);
+            }
+        }
+    }
+    let (lines, skipped) = simulation.into_lines();
+    table::print(&lines, &["at", "customer", "rule", "template", "locale", "to", "status", "reason", "subject"], args.format)
+        .map_err(|e| Failure::Environment(format!("cannot print: {e}")))?;
+    summarise(&lines, &skipped, refused);
+    Ok(())
+}
+
+fn summarise(lines: &[Line], skipped: &BTreeMap<(String, crate::domain::verdict::Reason), u64>, refused: usize) {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for line in lines {
+        *counts.entry((line.rule.as_str(), line.reason.unwrap_or(line.status))).or_default() += 1;
+    }
+    for ((rule, what), count) in counts {
+        eprintln!("{rule}: {count} {what}");
+    }
+    for ((rule, reason), count) in skipped {
+        eprintln!("{rule}: not begun {count} times: {}", reason.words());
+    }
+    if refused > 0 {
+        eprintln!("{refused} lines were not usable as events");
+    }
+}
+
+/// Reads the events of a file, telling of each line that is none.
+fn read_events(path: &Path) -> Result<(Vec<Event>, usize), Failure> {
+    let failed = |e: std::io::Error| Failure::Refused(format!("cannot read {}: {e}", path.display()));
+    let reader: Box<dyn BufRead> = if path == Path::new("-") {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(BufReader::new(File::open(path).map_err(failed)?))
+    };
+    let (mut events, mut refused) = (Vec::new(), 0);
+    for (number, line) in reader.split(b'\n').enumerate() {
+        let line = line.map_err(failed)?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        // No event of a history is ahead of its own time.
+        match Event::from_json(line.trim_ascii(), DateTime::<Utc>::MAX_UTC) {
+            Ok(event) => events.push(event),
+            Err(error) => {
+                refused += 1;
+                eprintln!("{}:{}: {error}", path.display(), number + 1);
+            }
+        }
+    }
+    Ok((events, refused))
+}

@@ -1,1 +1,145 @@
-//! (being written)
+//! State that lasts: one set of statements over PostgreSQL (production) and SQLite (embedded).
+//!
+//! Owns the tables, their locks and their migrations; the dialects differ only in [`session`]. Never decides
+//! anything about customers: it loads what a decision may see and writes what was decided. Called by `process`,
+//! the scheduler, delivery, intake (dead letters) and the command line.
+//!
+//! Lock order everywhere: events, customers, entries, messages. A `Tx` that is dropped is rolled back.
+//! On SQLite a `Tx` holds the one writer: do not call a writing method of [`Store`] while holding one (with
+//! `sqlite::memory:` no method at all), or it waits for itself until the acquire timeout.
+
+mod changes;
+mod consents;
+mod counts;
+mod customers;
+mod dead_letters;
+mod entries;
+mod erasure;
+mod error;
+mod events;
+mod messages;
+mod open;
+mod outcomes;
+mod profiles;
+mod promo_codes;
+mod publishing;
+mod schema;
+mod session;
+mod settings;
+mod sweeps;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, SqlitePool};
+
+pub use changes::{Changes, Suppression};
+pub use counts::Counts;
+pub use customers::{CustomerRow, CustomerState};
+pub use dead_letters::DeadLetter;
+pub use error::StoreError;
+pub use events::StoredEvent;
+pub use messages::MessageFilter;
+pub use outcomes::Outcome;
+pub use promo_codes::PromoCode;
+pub use publishing::ActiveRuleSet;
+pub use sweeps::{Sweep, SweepState};
+
+use crate::clock::Clock;
+use session::{Link, Session};
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Postgres(PgPool),
+    Sqlite { writer: SqlitePool, reader: SqlitePool },
+}
+
+/// The database. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Pool,
+    clock: Clock,
+}
+
+/// A transaction. Dropping it rolls it back.
+pub struct Tx {
+    session: Session,
+}
+
+impl Store {
+    /// Connects to `postgres://…`, `sqlite:PATH` (made when missing) or `sqlite::memory:`. `max_connections` bounds
+    /// PostgreSQL's pool, or SQLite's readers. The tables are left alone: see [`Store::migrate`].
+    pub async fn open(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        Ok(Self { pool: open::connect(url, max_connections).await?, clock: Clock::Real })
+    }
+
+    /// The clock that fills the columns saying when a row was made or changed. Nothing is decided by them.
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Waits until all connections are given back and closes them.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Postgres(pool) => pool.close().await,
+            Pool::Sqlite { writer, reader } => {
+                reader.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// Begins a transaction. On SQLite it waits for the one before it to end.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        let link = match &self.pool {
+            Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
+            Pool::Sqlite { writer, .. } => Link::LiteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
+        };
+        Ok(Tx { session: Session { link, now: self.clock.now() } })
+    }
+
+    /// A connection for statements that change nothing.
+    async fn reading(&self) -> Result<Session, StoreError> {
+        let link = match &self.pool {
+            Pool::Postgres(pool) => Link::PgOne(pool.acquire().await?),
+            Pool::Sqlite { reader, .. } => Link::LiteOne(reader.acquire().await?),
+        };
+        Ok(Session { link, now: self.clock.now() })
+    }
+
+    /// A connection for one statement that changes something and commits by itself.
+    async fn writing(&self) -> Result<Session, StoreError> {
+        let link = match &self.pool {
+            Pool::Postgres(pool) => Link::PgOne(pool.acquire().await?),
+            Pool::Sqlite { writer, .. } => Link::LiteOne(writer.acquire().await?),
+        };
+        Ok(Session { link, now: self.clock.now() })
+    }
+}
+
+impl Tx {
+    /// Makes everything done in the transaction last.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self.session.link {
+            Link::PgTx(tx) => tx.commit().await?,
+            Link::LiteTx(tx) => tx.commit().await?,
+            // `Store::begin` makes the two above only.
+            Link::PgOne(_) | Link::LiteOne(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Undoes the transaction and waits until that is done (dropping it only begins to).
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self.session.link {
+            Link::PgTx(tx) => tx.rollback().await?,
+            Link::LiteTx(tx) => tx.rollback().await?,
+            Link::PgOne(_) | Link::LiteOne(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The instant at which it began, by the store's clock.
+    pub fn began_at(&self) -> DateTime<Utc> {
+        self.session.now
+    }
+}

@@ -1,0 +1,146 @@
+//! Entries: customers' runs through rules, and which of them are due.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::session::{Session, instant, json_arg, read_json};
+use super::{Store, StoreError, Tx};
+use crate::domain::memory::Entry;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    customer_id: &'a str,
+    rule: &'a str,
+    occurrence: &'a str,
+    entry_key: &'a str,
+    status: &'a str,
+    due_at: Option<String>,
+    version: &'a str,
+    committed: bool,
+    body: &'a Entry,
+}
+
+impl Tx {
+    /// The keys (customer, rule, occurrence) of entries due at `now`, the longest due first. On PostgreSQL their
+    /// customers are locked, and customers that another worker holds are passed over. Call
+    /// [`Tx::lock_customers`] with them next and check `due_at` again: an entry may have moved on just before.
+    pub async fn due_entries(
+        &mut self,
+        now: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<(String, String, String)>, StoreError> {
+        let sql = format!(
+            "SELECT e.customer_id, e.rule, e.occurrence
+             FROM entries e JOIN customers c ON c.customer_id = e.customer_id
+             WHERE e.due_at <= $1 ORDER BY e.due_at, e.customer_id, e.rule, e.occurrence LIMIT $2 {}",
+            self.session.dialect().lock("FOR UPDATE OF c SKIP LOCKED")
+        );
+        self.session.fetch(sql, vec![now.into(), i64::from(limit).into()]).await
+    }
+}
+
+impl Store {
+    /// When the next entry is due; it may lie in the past.
+    pub async fn next_due_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let sql = "SELECT MIN(due_at) FROM entries WHERE due_at IS NOT NULL";
+        let row: Option<(Option<DateTime<Utc>>,)> = self.reading().await?.first(sql, vec![]).await?;
+        Ok(row.and_then(|(at,)| at))
+    }
+}
+
+/// Writes entries whole; of several with one key the last holds.
+pub(super) async fn upsert(session: &mut Session, entries: &[Entry]) -> Result<(), StoreError> {
+    let newest: BTreeMap<_, _> =
+        entries.iter().map(|e| ((&e.customer_id, &e.rule, &e.occurrence), e)).collect();
+    if newest.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = newest
+        .into_values()
+        .map(|e| Row {
+            customer_id: &e.customer_id,
+            rule: &e.rule,
+            occurrence: &e.occurrence,
+            entry_key: &e.key,
+            status: e.status.as_str(),
+            due_at: e.due_at.map(instant),
+            version: &e.version,
+            committed: e.committed,
+            body: e,
+        })
+        .collect();
+    let table = session.dialect().rows(
+        1,
+        &[
+            ("customer_id", "text"),
+            ("rule", "text"),
+            ("occurrence", "text"),
+            ("entry_key", "text"),
+            ("status", "text"),
+            ("due_at", "timestamptz"),
+            ("version", "text"),
+            ("committed", "boolean"),
+            ("body", "json"),
+        ],
+    );
+    let sql = format!(
+        "INSERT INTO entries (customer_id, rule, occurrence, entry_key, status, due_at, version, committed, body)
+         SELECT customer_id, rule, occurrence, entry_key, status, due_at, version, committed, body
+         FROM {table} WHERE true
+         ON CONFLICT (customer_id, rule, occurrence) DO UPDATE SET entry_key = excluded.entry_key,
+             status = excluded.status, due_at = excluded.due_at, version = excluded.version,
+             committed = excluded.committed, body = excluded.body"
+    );
+    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+}
+
+/// Removes entries by (customer, rule, occurrence).
+pub(super) async fn remove(
+    session: &mut Session,
+    keys: &[(String, String, String)],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = keys
+        .iter()
+        .map(|(customer, rule, occurrence)| {
+            BTreeMap::from([("customer_id", customer), ("rule", rule), ("occurrence", occurrence)])
+        })
+        .collect();
+    let table =
+        session.dialect().rows(1, &[("customer_id", "text"), ("rule", "text"), ("occurrence", "text")]);
+    let sql = format!(
+        "DELETE FROM entries WHERE (customer_id, rule, occurrence)
+             IN (SELECT r.customer_id, r.rule, r.occurrence FROM {table})"
+    );
+    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+}
+
+/// The entries of these customers: all of them, or those not ended and all of `rules`.
+pub(super) async fn of_customers(
+    session: &mut Session,
+    customers: &[String],
+    rules: Option<&[String]>,
+) -> Result<BTreeMap<String, Vec<Entry>>, StoreError> {
+    let d = session.dialect();
+    let mut sql = format!(
+        "SELECT customer_id, rule, occurrence, CAST(body AS text) FROM entries WHERE customer_id {}",
+        d.among(1)
+    );
+    let mut args = vec![json_arg(customers)?];
+    if let Some(rules) = rules {
+        sql += &format!(" AND (status <> 'ended' OR rule {})", d.among(2));
+        args.push(json_arg(rules)?);
+    }
+    sql += " ORDER BY customer_id, rule, occurrence";
+    let rows: Vec<(String, String, String, String)> = session.fetch(sql, args).await?;
+    let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for (customer, rule, occurrence, body) in rows {
+        let entry = read_json("entries", || format!("{customer}/{rule}/{occurrence}"), "body", &body)?;
+        entries.entry(customer).or_default().push(entry);
+    }
+    Ok(entries)
+}

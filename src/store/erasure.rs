@@ -1,0 +1,72 @@
+//! Erasure: what is left of a customer after `customer.deleted` is ids, times, states and the consent ledger
+//! (without its proofs), which show that we acted rightly and identify nobody by themselves.
+
+use super::StoreError;
+use super::session::{Dialect, Session, json_arg};
+
+/// Empties all that describes these customers. Messages not handed over yet are suppressed (`customer_deleted`)
+/// and lose their lease, so that a sender holding one is refused at `mark_sending`.
+pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result<(), StoreError> {
+    if customers.is_empty() {
+        return Ok(());
+    }
+    let mut ids = customers.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let (d, now) = (session.dialect(), session.now);
+    let among = d.among(1);
+    let ids = json_arg(&ids)?;
+    let dated = [
+        format!(
+            "UPDATE customers SET email = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
+                 erased_at = $2, updated_at = $2 WHERE customer_id {among}"
+        ),
+        format!(
+            "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
+                 lease_until = NULL, updated_at = $2, body = {}
+             WHERE customer_id {among} AND state IN ('pending', 'claimed')",
+            cleared_body(d, true)
+        ),
+        format!(
+            "UPDATE messages SET updated_at = $2, body = {}
+             WHERE customer_id {among} AND state NOT IN ('pending', 'claimed')",
+            cleared_body(d, false)
+        ),
+    ];
+    for sql in dated {
+        session.exec(sql, vec![ids.clone(), now.into()]).await?;
+    }
+    let plain = [
+        format!("DELETE FROM customer_dates WHERE customer_id {among}"),
+        format!("UPDATE consents SET proof = '{{}}' WHERE customer_id {among}"),
+        format!("UPDATE events SET data = NULL WHERE customer_id {among}"),
+        format!("DELETE FROM entries WHERE customer_id {among}"),
+        // Those not published yet must still reach the shop as they are.
+        format!("UPDATE outcomes SET data = NULL WHERE customer_id {among} AND published_at IS NOT NULL"),
+    ];
+    for sql in plain {
+        session.exec(sql, vec![ids.clone()]).await?;
+    }
+    Ok(())
+}
+
+/// The body of a message without what describes the customer; with `end`, as suppressed.
+fn cleared_body(dialect: Dialect, end: bool) -> String {
+    const CLEARED: [&str; 4] = ["context", "address", "reply", "detail"];
+    const ENDED: [(&str, &str); 2] = [("state", "suppressed"), ("reason", "customer_deleted")];
+    let mut fields: Vec<(&str, String)> = CLEARED.iter().map(|name| (*name, "null".to_owned())).collect();
+    if end {
+        fields.extend(ENDED.iter().map(|(name, word)| (*name, format!("\"{word}\""))));
+    }
+    match dialect {
+        Dialect::Postgres => {
+            let object: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+            format!("(body::jsonb || '{{{}}}'::jsonb)::json", object.join(","))
+        }
+        Dialect::Sqlite => {
+            let pairs: Vec<_> =
+                fields.iter().map(|(name, value)| format!("'$.{name}', json('{value}')")).collect();
+            format!("json_set(body, {})", pairs.join(", "))
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong with the database, sorted by what the caller does next.
+
+/// An error of the store. Texts never hold a password, an address or a row's content.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be used now: connection, pool, timeout, deadlock, disk. Try the whole transaction again later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The tables are not those that this build knows. Trying again does not help.
+    #[error("{}", schema_words(*.found, *.known))]
+    Schema { found: i64, known: i64 },
+    /// A row holds what this build cannot read. `row` is its key.
+    #[error("table {table}, row {row}, column {column} cannot be read: {detail}")]
+    Corrupt { table: &'static str, row: String, column: String, detail: String },
+    /// Anything else: a refused statement, a wrong URL. Trying the same again gives the same.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl StoreError {
+    /// Whether the same work may succeed later, without anybody's help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+fn schema_words(found: i64, known: i64) -> String {
+    if found == 0 {
+        format!("the database has no tables yet (this build needs schema {known}): run `declic migrate`")
+    } else if found < known {
+        format!("the database has schema {found} and this build needs {known}: run `declic migrate`")
+    } else {
+        format!(
+            "the database has schema {found}, made by a newer build; this one knows {known}: run the newer declic"
+        )
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match error {
+            E::Database(e) => from_database(e.as_ref()),
+            E::ColumnDecode { index, source } => Self::Corrupt {
+                table: "?",
+                row: "?".to_owned(),
+                column: index.trim_matches('"').to_owned(),
+                detail: source.to_string(),
+            },
+            E::PoolTimedOut => Self::Unavailable("no connection became free in time".to_owned()),
+            E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
+                Self::Unavailable(error.to_string())
+            }
+            other => Self::Other(other.to_string()),
+        }
+    }
+}
+
+fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
+    let code = error.code().unwrap_or_default();
+    let words = format!("{} ({code})", error.message());
+    if code == "42P01" || error.message().contains("no such table") {
+        return StoreError::Schema { found: 0, known: super::schema::KNOWN };
+    }
+    if is_transient_code(&code) { StoreError::Unavailable(words) } else { StoreError::Other(words) }
+}
+
+/// SQLSTATE codes (PostgreSQL 15, appendix A) and SQLite result codes after which a retry can succeed.
+fn is_transient_code(code: &str) -> bool {
+    if code.len() == 5 && code.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        let class = &code[..2];
+        // Connection, rolled-back, resources, operator intervention, system error, invalid authorisation (a password
+        // being rotated), lock not available, read-only (a server that has just become a standby).
+        return matches!(class, "08" | "40" | "53" | "57" | "58" | "28") || matches!(code, "55P03" | "25006");
+    }
+    // The low byte is the primary code: BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL.
+    code.parse::<i64>().is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13 | 14 | 15))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_that_a_retry_can_cure_are_told_apart() {
+        for code in ["40001", "40P01", "57P01", "53300", "55P03", "08006", "5", "517", "261", "13"] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["23505", "42601", "22021", "54000", "1", "19", "2067", ""] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+}

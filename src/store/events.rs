@@ -1,0 +1,131 @@
+//! Events: every fact received, once.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::session::{Session, instant, json_arg, read_json};
+use super::{Store, StoreError, Tx};
+use crate::domain::event::Event;
+
+/// An event and when it reached us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    pub event: Event,
+    pub received_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    customer_id: &'a str,
+    source: &'a str,
+    id: &'a str,
+    r#type: &'a str,
+    time: String,
+    data: &'a Value,
+}
+
+type Fields = (String, String, String, String, DateTime<Utc>, DateTime<Utc>, Option<String>);
+
+impl Tx {
+    /// Inserts those not known yet and says for each whether it was new. Of several with the same source, id and
+    /// customer, only the first counts. Two transactions that insert the same event: the second waits for the first.
+    pub async fn insert_events(
+        &mut self,
+        events: &[Event],
+        received_at: DateTime<Utc>,
+    ) -> Result<Vec<bool>, StoreError> {
+        // Sorted by key, so that two batches that share events wait for each other in one order.
+        let mut sorted: Vec<&Event> = events.iter().collect();
+        sorted.sort_by(|a, b| key(a).cmp(&key(b)));
+        sorted.dedup_by(|later, first| key(later) == key(first));
+        let rows: Vec<_> = sorted
+            .into_iter()
+            .map(|e| Row {
+                customer_id: &e.subject,
+                source: &e.source,
+                id: &e.id,
+                r#type: &e.kind,
+                time: instant(e.time),
+                data: &e.data,
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let table = self.session.dialect().rows(
+            1,
+            &[
+                ("customer_id", "text"),
+                ("source", "text"),
+                ("id", "text"),
+                ("type", "text"),
+                ("time", "timestamptz"),
+                ("data", "json"),
+            ],
+        );
+        let sql = format!(
+            "INSERT INTO events (customer_id, source, id, type, time, received_at, data)
+             SELECT customer_id, source, id, type, time, $2, data FROM {table} WHERE true
+             ON CONFLICT DO NOTHING RETURNING customer_id, source, id"
+        );
+        let new: Vec<(String, String, String)> =
+            self.session.fetch(sql, vec![json_arg(&rows)?, received_at.into()]).await?;
+        let mut new: HashSet<(&str, &str, &str)> =
+            new.iter().map(|(c, s, i)| (c.as_str(), s.as_str(), i.as_str())).collect();
+        Ok(events.iter().map(|e| new.remove(&key(e))).collect())
+    }
+
+    /// The events of these customers, of these types, at or after `since`, ordered by (time, source, id).
+    pub async fn history(
+        &mut self,
+        customers: &[String],
+        types: &[String],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        if customers.is_empty() || types.is_empty() {
+            return Ok(Vec::new());
+        }
+        let d = self.session.dialect();
+        let sql = format!(
+            "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
+             WHERE customer_id {} AND type {} AND time >= $3 ORDER BY time, source, id",
+            d.among(1),
+            d.among(2)
+        );
+        load(&mut self.session, sql, vec![json_arg(customers)?, json_arg(types)?, since.into()]).await
+    }
+}
+
+impl Store {
+    /// A customer's newest events, of any type, newest first: for pages and `explain`.
+    pub async fn events_of(&self, customer: &str, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let sql = "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
+             WHERE customer_id = $1 ORDER BY time DESC, source DESC, id DESC LIMIT $2";
+        let args = vec![customer.into(), i64::from(limit).into()];
+        load(&mut self.reading().await?, sql.to_owned(), args).await
+    }
+}
+
+fn key(event: &Event) -> (&str, &str, &str) {
+    (&event.subject, &event.source, &event.id)
+}
+
+async fn load(
+    session: &mut Session,
+    sql: String,
+    args: Vec<super::session::Arg>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows: Vec<Fields> = session.fetch(sql, args).await?;
+    rows.into_iter()
+        .map(|(subject, source, id, kind, time, received_at, data)| {
+            let data = match data {
+                Some(text) => read_json("events", || format!("{subject}/{source}/{id}"), "data", &text)?,
+                None => Value::Null,
+            };
+            Ok(StoredEvent { event: Event { id, source, kind, subject, time, data }, received_at })
+        })
+        .collect()
+}

@@ -1,0 +1,270 @@
+//! The outbox: messages, their leases, and the few ways from one state to the next.
+//!
+//! A lease is a random token and an end. Whoever changes a claimed message shows the token, so a sender that
+//! wakes up late, after its lease was given to another, changes nothing.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::session::{Arg, Session, instant, json_arg, read_json};
+use super::{Store, StoreError, Tx};
+use crate::domain::message::{Message, MessageState};
+
+/// How many stuck hand-overs are given out at once.
+const EXPIRED_LIMIT: i64 = 1_000;
+
+/// Which messages to list. The default is the newest hundred.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    pub state: Option<MessageState>,
+    pub rule: Option<String>,
+    pub customer: Option<String>,
+    /// 100 when zero.
+    pub limit: u32,
+    /// Only those planned before it: the `planned_at` of the last message of the page before.
+    pub before: Option<DateTime<Utc>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    customer_id: &'a str,
+    id: &'a str,
+    rule: &'a str,
+    occurrence: &'a str,
+    step: &'a str,
+    channel: &'a str,
+    state: &'a str,
+    reason: Option<&'a str>,
+    due_at: String,
+    planned_at: String,
+    expires_at: String,
+    attempts: u32,
+    body: &'a Message,
+}
+
+impl<'a> From<&'a Message> for Row<'a> {
+    fn from(m: &'a Message) -> Self {
+        Self {
+            customer_id: &m.customer_id,
+            id: &m.id,
+            rule: &m.rule,
+            occurrence: &m.occurrence,
+            step: &m.step,
+            channel: m.channel.as_str(),
+            state: m.state.as_str(),
+            reason: m.reason.map(|r| r.as_str()),
+            due_at: instant(m.due_at),
+            planned_at: instant(m.planned_at),
+            expires_at: instant(m.expires_at),
+            attempts: m.attempts,
+            body: m,
+        }
+    }
+}
+
+const COLUMNS: &[(&str, &str)] = &[
+    ("customer_id", "text"),
+    ("id", "text"),
+    ("rule", "text"),
+    ("occurrence", "text"),
+    ("step", "text"),
+    ("channel", "text"),
+    ("state", "text"),
+    ("reason", "text"),
+    ("due_at", "timestamptz"),
+    ("planned_at", "timestamptz"),
+    ("expires_at", "timestamptz"),
+    ("attempts", "bigint"),
+    ("body", "json"),
+];
+
+/// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
+const READ: &str = "id, state, CAST(body AS text)";
+
+pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<Row<'_>> = messages.iter().map(Row::from).collect();
+    rows.sort_by_key(|r| (r.customer_id, r.id));
+    let sql = format!(
+        "INSERT INTO messages (customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
+             expires_at, attempts, updated_at, body)
+         SELECT customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
+             expires_at, attempts, $2, body
+         FROM {} WHERE true ON CONFLICT DO NOTHING",
+        session.dialect().rows(1, COLUMNS)
+    );
+    let now = session.now;
+    session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+}
+
+impl Store {
+    /// Leases up to `limit` messages that are due (pending, or claimed with the lease over) to the holder of `token`,
+    /// the longest due first. No message is given out twice, whatever the number of workers.
+    pub async fn claim_messages(
+        &self,
+        now: DateTime<Utc>,
+        limit: u32,
+        token: &str,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let mut session = self.writing().await?;
+        // MATERIALIZED: planned into a join, the limited and locking part could run more than once.
+        let sql = format!(
+            "WITH due AS MATERIALIZED (
+                 SELECT customer_id, id FROM messages
+                 WHERE state IN ('pending', 'claimed', 'sending') AND due_at <= $1
+                     AND (state = 'pending' OR (state = 'claimed' AND lease_until <= $1))
+                 ORDER BY due_at LIMIT $2 {})
+             UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = $4, updated_at = $1
+             FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
+             RETURNING messages.id, messages.state, CAST(messages.body AS text)",
+            session.dialect().lock("FOR UPDATE SKIP LOCKED")
+        );
+        let args = vec![now.into(), i64::from(limit).into(), token.into(), lease_until.into()];
+        let mut messages = load(&mut session, sql, args).await?;
+        messages.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
+        Ok(messages)
+    }
+
+    /// Messages whose hand-over began and whose lease is over: nobody knows whether they went out.
+    /// Settle them with [`Tx::settle_expired`].
+    pub async fn expired_sending(&self, now: DateTime<Utc>) -> Result<Vec<Message>, StoreError> {
+        let sql = format!(
+            "SELECT {READ} FROM messages WHERE state = 'sending' AND lease_until <= $1
+             ORDER BY lease_until, id LIMIT $2"
+        );
+        load(&mut self.reading().await?, sql, vec![now.into(), EXPIRED_LIMIT.into()]).await
+    }
+
+    /// When the next pending message is due; it may lie in the past.
+    pub async fn next_message_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let sql = "SELECT MIN(due_at) FROM messages
+             WHERE state IN ('pending', 'claimed', 'sending') AND state = 'pending'";
+        let row: Option<(Option<DateTime<Utc>>,)> = self.reading().await?.first(sql, vec![]).await?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
+    /// Messages, the latest planned first.
+    pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>, StoreError> {
+        let mut conditions = vec!["true".to_owned()];
+        let mut args: Vec<Arg> = Vec::new();
+        let mut wanted = |column: &str, arg: Option<Arg>| {
+            if let Some(arg) = arg {
+                args.push(arg);
+                conditions.push(format!("{column} ${}", args.len()));
+            }
+        };
+        wanted("state =", filter.state.map(|s| s.as_str().into()));
+        wanted("rule =", filter.rule.as_deref().map(Arg::from));
+        wanted("customer_id =", filter.customer.as_deref().map(Arg::from));
+        wanted("planned_at <", filter.before.map(Arg::from));
+        args.push(i64::from(if filter.limit == 0 { 100 } else { filter.limit }).into());
+        let sql = format!(
+            "SELECT {READ} FROM messages WHERE {} ORDER BY planned_at DESC, id DESC LIMIT ${}",
+            conditions.join(" AND "),
+            args.len()
+        );
+        load(&mut self.reading().await?, sql, args).await
+    }
+
+    /// One message by its id.
+    pub async fn message(&self, id: &str) -> Result<Option<Message>, StoreError> {
+        let sql = format!("SELECT {READ} FROM messages WHERE id = $1");
+        Ok(load(&mut self.reading().await?, sql, vec![id.into()]).await?.into_iter().next())
+    }
+}
+
+impl Tx {
+    /// Commits to the hand-over of claimed messages, just before it. Returns the ids that the token still holds:
+    /// only those may be handed over.
+    pub async fn mark_sending(
+        &mut self,
+        token: &str,
+        messages: &[Message],
+        lease_until: DateTime<Utc>,
+    ) -> Result<Vec<String>, StoreError> {
+        let sending: Vec<_> =
+            messages.iter().cloned().map(|m| Message { state: MessageState::Sending, ..m }).collect();
+        let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
+        update(&mut self.session, &sending, token.into(), held, Some(lease_until)).await
+    }
+
+    /// Writes what became of messages: the whole message, in the state it carries; a pending one will be claimed anew
+    /// when due. Returns the ids that the token still holds. A true outcome that comes after the message was settled as
+    /// `uncertain` is taken too, as long as nobody else has claimed it.
+    pub async fn record(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
+        let held = "messages.lease_token = $2 AND messages.state IN ('claimed', 'sending', 'uncertain')";
+        update(&mut self.session, messages, token.into(), held, None).await
+    }
+
+    /// Gives claimed messages back untouched, to whoever asks next. Returns the ids that the token still held.
+    pub async fn release(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
+        let pending: Vec<_> =
+            messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
+        let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
+        update(&mut self.session, &pending, token.into(), held, None).await
+    }
+
+    /// Settles messages from [`Store::expired_sending`], as `uncertain` or as pending again. Returns the ids
+    /// that were still expired at `now`.
+    pub async fn settle_expired(
+        &mut self,
+        now: DateTime<Utc>,
+        messages: &[Message],
+    ) -> Result<Vec<String>, StoreError> {
+        let expired = "messages.state = 'sending' AND messages.lease_until <= $2";
+        update(&mut self.session, messages, now.into(), expired, None).await
+    }
+}
+
+/// Writes whole messages where `condition` (on `$2`) holds and returns the ids written. A message that becomes
+/// pending loses its token; any other keeps it, for an outcome that comes late.
+async fn update(
+    session: &mut Session,
+    messages: &[Message],
+    arg: Arg,
+    condition: &str,
+    lease_until: Option<DateTime<Utc>>,
+) -> Result<Vec<String>, StoreError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut rows: Vec<Row<'_>> = messages.iter().map(Row::from).collect();
+    rows.sort_by_key(|r| (r.customer_id, r.id));
+    let mut args = vec![json_arg(&rows)?, arg, session.now.into()];
+    let lease = if let Some(until) = lease_until {
+        args.push(until.into());
+        "$4"
+    } else {
+        "NULL"
+    };
+    let sql = format!(
+        "UPDATE messages SET state = r.state, reason = r.reason, due_at = r.due_at, attempts = r.attempts,
+             updated_at = $3, body = r.body, lease_until = {lease},
+             lease_token = CASE WHEN r.state = 'pending' THEN NULL ELSE messages.lease_token END
+         FROM {}
+         WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
+         RETURNING messages.id",
+        session.dialect().rows(1, COLUMNS)
+    );
+    let ids: Vec<(String,)> = session.fetch(sql, args).await?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
+async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Message>, StoreError> {
+    let rows: Vec<(String, String, String)> = session.fetch(sql, args).await?;
+    rows.into_iter()
+        .map(|(id, state, body)| {
+            let message: Message = read_json("messages", || id.clone(), "body", &body)?;
+            let state = MessageState::parse(&state).ok_or_else(|| StoreError::Corrupt {
+                table: "messages",
+                row: id,
+                column: "state".to_owned(),
+                detail: format!("`{state}` is not a state"),
+            })?;
+            Ok(Message { state, ..message })
+        })
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! Connecting: the URL, the pools and their settings, and words for what an operator did not set up.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Executor};
+
+use super::{Pool, StoreError};
+
+/// How long a caller waits for a free connection before it hears that the database is unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// SQLite's wait for another process's lock (`declic messages list` beside a running worker).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Bounds on the server's side: a statement that runs longer, or a transaction left open by a worker that hangs,
+/// is ended, so that its locks do not stop the other workers.
+const SERVER_LIMITS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
+
+pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        postgres(url, max_connections.max(1)).await
+    } else if let Some(rest) = url.strip_prefix("sqlite:") {
+        sqlite(rest.strip_prefix("//").unwrap_or(rest), max_connections.max(1)).await
+    } else {
+        // The text itself is not repeated: it may hold a password.
+        Err(StoreError::Other(
+            "the database URL starts with neither `postgres://` nor `sqlite:`; \
+             write postgres://USER:PASSWORD@HOST/DATABASE or sqlite:FILE"
+                .to_owned(),
+        ))
+    }
+}
+
+async fn postgres(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|e| {
+            StoreError::Other(format!(
+                "the database URL cannot be read ({}); write postgres://USER:PASSWORD@HOST:5432/DATABASE",
+                cause(&e)
+            ))
+        })?
+        .application_name("declic")
+        .disable_statement_logging();
+    // One connection by hand first: the pool would retry a refusal until its timeout and then only say "timed out".
+    let probe = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await;
+    match probe {
+        Ok(Ok(connection)) => drop(sqlx::Connection::close(connection).await),
+        Ok(Err(error)) => return Err(postgres_words(error, &options)),
+        Err(_) => {
+            return Err(StoreError::Unavailable(format!(
+                "no answer from {} within {} s: check host, port and firewall",
+                place(&options),
+                ACQUIRE_TIMEOUT.as_secs()
+            )));
+        }
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(sqlx::raw_sql(SERVER_LIMITS)).await.map(drop) })
+        })
+        .connect_lazy_with(options);
+    Ok(Pool::Postgres(pool))
+}
+
+fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("PostgreSQL at {}", socket.display()),
+        None => format!("PostgreSQL at {}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// What an operator is told when the first connection fails; the password is never part of it.
+fn postgres_words(error: sqlx::Error, options: &PgConnectOptions) -> StoreError {
+    let place = place(options);
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    match &error {
+        sqlx::Error::Io(e) => StoreError::Unavailable(format!(
+            "cannot reach {place}: {e}. Is the server running, and are host and port right?"
+        )),
+        sqlx::Error::Tls(e) => {
+            StoreError::Other(format!("TLS with {place} failed: {e}. See `sslmode` in the URL"))
+        }
+        sqlx::Error::Database(e) => match e.code().as_deref().unwrap_or_default() {
+            "28P01" | "28000" => StoreError::Other(format!(
+                "{place} refused user `{user}` on database `{database}`: {}. Check user, password and pg_hba.conf",
+                e.message()
+            )),
+            "3D000" => StoreError::Other(format!(
+                "{place} has no database `{database}`: create it with `createdb -O {user} {database}`"
+            )),
+            code => StoreError::Unavailable(format!(
+                "{place} refused the connection to database `{database}`: {} ({code})",
+                e.message()
+            )),
+        },
+        other => StoreError::Unavailable(format!("cannot connect to {place}: {other}")),
+    }
+}
+
+fn cause(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Configuration(source) => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+async fn sqlite(path: &str, max_connections: u32) -> Result<Pool, StoreError> {
+    let in_memory = path.is_empty() || path == ":memory:";
+    let options = if in_memory {
+        SqliteConnectOptions::from_str("sqlite::memory:").map_err(|e| StoreError::Other(cause(&e)))?
+    } else {
+        SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+    }
+    // FULL, because NORMAL loses commits on a power cut and we acknowledge events after the commit.
+    .synchronous(SqliteSynchronous::Full)
+    .busy_timeout(BUSY_TIMEOUT)
+    .foreign_keys(true)
+    .disable_statement_logging();
+    // One writer: several that read and then write fail with SQLITE_BUSY_SNAPSHOT whatever the busy timeout.
+    let lasting =
+        || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+    let writer = lasting().max_connections(1).connect_with(options.clone()).await.map_err(|e| {
+        StoreError::Other(format!(
+            "cannot open the SQLite file `{path}`: {e}. Does its folder exist, and may this user write there?"
+        ))
+    })?;
+    // A database in memory belongs to its one connection, so reading shares it.
+    let reader = if in_memory {
+        writer.clone()
+    } else {
+        lasting().max_connections(max_connections).connect_lazy_with(options.pragma("query_only", "ON"))
+    };
+    Ok(Pool::Sqlite { writer, reader })
+}

@@ -1,0 +1,143 @@
+//! Promo codes: each belongs to one step of one entry, for ever.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::session::{Session, instant, json_arg, read_json};
+use super::{StoreError, Tx};
+
+/// A code issued to a customer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PromoCode {
+    pub code: String,
+    pub customer_id: String,
+    pub rule: String,
+    pub occurrence: String,
+    /// The `promo_code` step.
+    pub step: String,
+    pub discount: Value,
+    pub valid_from: DateTime<Utc>,
+    pub valid_until: DateTime<Utc>,
+    pub issued_at: DateTime<Utc>,
+}
+
+impl PromoCode {
+    fn identity(&self) -> (&str, &str, &str, &str) {
+        (&self.customer_id, &self.rule, &self.occurrence, &self.step)
+    }
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    code: &'a str,
+    customer_id: &'a str,
+    rule: &'a str,
+    occurrence: &'a str,
+    step: &'a str,
+    discount: &'a Value,
+    valid_from: String,
+    valid_until: String,
+    issued_at: String,
+}
+
+impl Tx {
+    /// Which of these codes are issued already, and to whom: before writing a code, take the next counter while the
+    /// code belongs to another identity.
+    pub async fn promo_codes(&mut self, codes: &[String]) -> Result<Vec<PromoCode>, StoreError> {
+        if codes.is_empty() { Ok(Vec::new()) } else { load(&mut self.session, codes).await }
+    }
+}
+
+/// Inserts codes. One of the same identity stays as it is; one that another identity holds is an error, or two
+/// customers would be mailed the same code.
+pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result<(), StoreError> {
+    let by_code: BTreeMap<_, _> = codes.iter().rev().map(|c| (c.code.as_str(), c)).collect();
+    if by_code.is_empty() {
+        return Ok(());
+    }
+    if let Some(twice) = codes.iter().find(|c| by_code[c.code.as_str()].identity() != c.identity()) {
+        return Err(taken(twice));
+    }
+    let rows: Vec<_> = by_code
+        .values()
+        .map(|c| Row {
+            code: &c.code,
+            customer_id: &c.customer_id,
+            rule: &c.rule,
+            occurrence: &c.occurrence,
+            step: &c.step,
+            discount: &c.discount,
+            valid_from: instant(c.valid_from),
+            valid_until: instant(c.valid_until),
+            issued_at: instant(c.issued_at),
+        })
+        .collect();
+    let table = session.dialect().rows(
+        1,
+        &[
+            ("code", "text"),
+            ("customer_id", "text"),
+            ("rule", "text"),
+            ("occurrence", "text"),
+            ("step", "text"),
+            ("discount", "json"),
+            ("valid_from", "timestamptz"),
+            ("valid_until", "timestamptz"),
+            ("issued_at", "timestamptz"),
+        ],
+    );
+    // A discount of JSON null is kept as that text: the column is not null.
+    let sql = format!(
+        "INSERT INTO promo_codes
+             (code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at)
+         SELECT code, customer_id, rule, occurrence, step, COALESCE(discount, 'null'), valid_from, valid_until, issued_at
+         FROM {table} WHERE true ON CONFLICT DO NOTHING"
+    );
+    let inserted = session.exec(sql, vec![json_arg(&rows)?]).await?;
+    if inserted == rows.len() as u64 {
+        return Ok(());
+    }
+    let names: Vec<String> = by_code.keys().map(|c| (*c).to_owned()).collect();
+    match load(session, &names)
+        .await?
+        .iter()
+        .find(|held| by_code[held.code.as_str()].identity() != held.identity())
+    {
+        Some(held) => Err(taken(held)),
+        None => Ok(()),
+    }
+}
+
+fn taken(code: &PromoCode) -> StoreError {
+    StoreError::Unavailable(format!("a promo code of rule {} was issued twice at once; try again", code.rule))
+}
+
+async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>, StoreError> {
+    type Fields =
+        (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>, DateTime<Utc>);
+    let sql = format!(
+        "SELECT code, customer_id, rule, occurrence, step, CAST(discount AS text), valid_from, valid_until, issued_at
+         FROM promo_codes WHERE code {} ORDER BY code",
+        session.dialect().among(1)
+    );
+    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(codes)?]).await?;
+    rows.into_iter()
+        .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at)| {
+            let discount = read_json("promo_codes", || code.clone(), "discount", &discount)?;
+            Ok(PromoCode {
+                code,
+                customer_id,
+                rule,
+                occurrence,
+                step,
+                discount,
+                valid_from,
+                valid_until,
+                issued_at,
+            })
+        })
+        .collect()
+}

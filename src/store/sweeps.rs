@@ -1,0 +1,167 @@
+//! Sweeps: one pass over the customers of a zone for one tick of a rule (an anniversary's day, a schedule's hour),
+//! in pages, resumable, once whatever the number of workers.
+
+use chrono::{DateTime, Utc};
+
+use super::session::{Arg, json_arg};
+use super::{Store, StoreError, Tx};
+
+/// One pass. (rule, tick, zone) identifies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    pub rule: String,
+    /// The local tick or date, as the rule's key for it.
+    pub tick: String,
+    /// An IANA name; empty for the default zone.
+    pub zone: String,
+    pub planned_at: DateTime<Utc>,
+    pub state: SweepState,
+    /// The last customer done, in id order; empty at the beginning.
+    pub cursor: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SweepState {
+    Running,
+    Done,
+    /// Missed by more than the catch-up time: recorded, nobody entered.
+    Expired,
+}
+
+impl SweepState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Store {
+    /// The zones that customers live in, sorted; the empty one stands for the default.
+    pub async fn zones(&self) -> Result<Vec<String>, StoreError> {
+        // Steps from zone to zone on the index, instead of reading every customer for DISTINCT.
+        let sql = "WITH RECURSIVE zones (zone) AS (
+                 SELECT MIN(timezone) FROM customers
+                 UNION ALL
+                 SELECT (SELECT MIN(timezone) FROM customers WHERE timezone > zone) FROM zones WHERE zone IS NOT NULL)
+             SELECT zone FROM zones WHERE zone IS NOT NULL";
+        let rows: Vec<(String,)> = self.reading().await?.fetch(sql, vec![]).await?;
+        Ok(rows.into_iter().map(|(zone,)| zone).collect())
+    }
+}
+
+impl Tx {
+    /// Customers in id order after `after` whose date attribute falls on one of `month_days` (`MM-DD`), in one zone.
+    pub async fn customers_with_date(
+        &mut self,
+        attribute: &str,
+        zone: &str,
+        month_days: &[String],
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let sql = format!(
+            "SELECT customer_id FROM customer_dates
+             WHERE attribute = $1 AND timezone = $2 AND month_day {} AND customer_id > $4
+             ORDER BY customer_id LIMIT $5",
+            self.session.dialect().among(3)
+        );
+        let args =
+            vec![attribute.into(), zone.into(), json_arg(month_days)?, after.into(), i64::from(limit).into()];
+        self.ids(sql, args).await
+    }
+
+    /// Customers in id order after `after`, in one zone or, without one, everywhere. Erased ones are left out.
+    pub async fn customers_in_zone(
+        &mut self,
+        zone: Option<&str>,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut args: Vec<Arg> = vec![after.into(), i64::from(limit).into()];
+        let mut condition = "";
+        if let Some(zone) = zone {
+            args.push(zone.into());
+            condition = "timezone = $3 AND ";
+        }
+        let sql = format!(
+            "SELECT customer_id FROM customers WHERE {condition}customer_id > $1 AND erased_at IS NULL
+             ORDER BY customer_id LIMIT $2"
+        );
+        self.ids(sql, args).await
+    }
+
+    async fn ids(&mut self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
+        let rows: Vec<(String,)> = self.session.fetch(sql, args).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Until when the ticks of a rule in a zone have been turned into sweeps.
+    pub async fn sweep_mark(&mut self, rule: &str, zone: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let sql = "SELECT checked_until FROM sweep_marks WHERE rule = $1 AND zone = $2";
+        let row: Option<(DateTime<Utc>,)> = self.session.first(sql, vec![rule.into(), zone.into()]).await?;
+        Ok(row.map(|(at,)| at))
+    }
+
+    /// Moves that mark forward; it never goes back.
+    pub async fn set_sweep_mark(
+        &mut self,
+        rule: &str,
+        zone: &str,
+        checked_until: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO sweep_marks (rule, zone, checked_until) VALUES ($1, $2, $3)
+             ON CONFLICT (rule, zone) DO UPDATE SET checked_until = excluded.checked_until
+             WHERE sweep_marks.checked_until < excluded.checked_until";
+        self.session.exec(sql, vec![rule.into(), zone.into(), checked_until.into()]).await.map(drop)
+    }
+
+    /// Records a sweep, in the state it carries; false when it was known already (and stays as it is).
+    pub async fn add_sweep(&mut self, sweep: &Sweep) -> Result<bool, StoreError> {
+        let sql = "INSERT INTO sweeps (rule, tick, zone, planned_at, state, cursor)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+        let args = vec![
+            sweep.rule.as_str().into(),
+            sweep.tick.as_str().into(),
+            sweep.zone.as_str().into(),
+            sweep.planned_at.into(),
+            sweep.state.as_str().into(),
+            sweep.cursor.as_str().into(),
+        ];
+        Ok(self.session.exec(sql, args).await? == 1)
+    }
+
+    /// Takes the oldest running sweep that no other transaction holds, until this one ends.
+    pub async fn lock_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
+        let sql = format!(
+            "SELECT rule, tick, zone, planned_at, cursor FROM sweeps WHERE state = 'running'
+             ORDER BY planned_at, rule, tick, zone LIMIT 1 {}",
+            self.session.dialect().lock("FOR UPDATE SKIP LOCKED")
+        );
+        let row: Option<(String, String, String, DateTime<Utc>, String)> =
+            self.session.first(sql, vec![]).await?;
+        Ok(row.map(|(rule, tick, zone, planned_at, cursor)| Sweep {
+            rule,
+            tick,
+            zone,
+            planned_at,
+            state: SweepState::Running,
+            cursor,
+        }))
+    }
+
+    /// Writes cursor and state of a sweep that this transaction holds.
+    pub async fn advance_sweep(&mut self, sweep: &Sweep) -> Result<(), StoreError> {
+        let sql = "UPDATE sweeps SET state = $4, cursor = $5 WHERE rule = $1 AND tick = $2 AND zone = $3";
+        let args = vec![
+            sweep.rule.as_str().into(),
+            sweep.tick.as_str().into(),
+            sweep.zone.as_str().into(),
+            sweep.state.as_str().into(),
+            sweep.cursor.as_str().into(),
+        ];
+        self.session.exec(sql, args).await.map(drop)
+    }
+}

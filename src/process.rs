@@ -59,13 +59,13 @@ impl Processor {
     /// Runs timers that are due, for at most `limit` entries; how many entries it found.
     pub async fn run_due(&self, limit: u32) -> Result<usize, StoreError> {
         let now = self.clock.now();
-        let due = self.store.due_entries(now, limit).await?;
+        let mut tx = self.store.begin().await?;
+        let due = tx.due_entries(now, limit).await?;
         let customers: BTreeSet<String> = due.iter().map(|(customer, ..)| customer.clone()).collect();
         if customers.is_empty() {
             return Ok(0);
         }
         let customers: Vec<String> = customers.into_iter().collect();
-        let mut tx = self.store.begin().await?;
         let states = tx.lock_customers(&customers, &[]).await?;
         let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
         let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
@@ -197,22 +197,17 @@ async fn write(
 async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts) -> Result<(), StoreError> {
     for code in &mut verdict.promo_codes {
         let derived = code.code.clone();
-        // What derives without a prefix ends the same way, so the prefix is what comes before the fixed tail.
-        let prefix = derived.len().checked_sub("-XXXX-XXXX-XXXX-C".len()).map_or("", |n| &derived[..n]).to_owned();
         let mut counter = 0;
-        while tx.promo_code_taken(code).await? {
+        while tx.promo_codes(std::slice::from_ref(&code.code)).await?.iter().any(|held| held.owner() != code.owner()) {
             counter += 1;
             if counter > MOST_COLLISIONS {
                 return Err(StoreError::Other(format!("promo codes of rule {} keep colliding", code.rule)));
             }
-            let identity = [code.rule.as_str(), &code.customer_id, &code.occurrence, &code.step];
-            code.code = promo::derive(&active.book.secret, &prefix, identity, counter);
+            code.code = promo::next(&active.book.secret, code, counter);
         }
-        if counter > 0 {
-            for message in verdict.messages.iter_mut().filter(|m| m.promo_code.as_ref() == Some(&derived)) {
-                message.promo_code = Some(code.code.clone());
-                message.context["promo_code"] = code.to_json();
-            }
+        for message in verdict.messages.iter_mut().filter(|m| counter > 0 && m.promo_code.as_ref() == Some(&derived)) {
+            message.promo_code = Some(code.code.clone());
+            message.context["promo_code"] = code.to_json();
         }
     }
     Ok(())

@@ -69,15 +69,15 @@ impl Source {
         }
         let hash = hash(files);
         let known = self.store.active_rule_set().await?.is_some_and(|set| set.hash == hash);
-        let rules: Vec<_> = checked.rules.rules.values().cloned().collect();
-        let templates = checked.templates.sources();
         if !known {
-            self.store.save_rule_versions(&rules, self.clock.now()).await?;
-            self.store.save_template_versions(&templates).await?;
+            let rules = checked.rules.rules.values();
+            let versions: Vec<_> = rules.map(|r| (r.name.clone(), r.version.clone(), r.source.clone())).collect();
+            self.store.save_rule_versions(&versions, self.clock.now()).await?;
+            self.store.save_template_versions(&checked.templates.sources()).await?;
             self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
         }
         let active = checked.activate(files, self.secret.clone());
-        telemetry::rules_in_force(rules.len(), &active.hash);
+        telemetry::rules_in_force(active.book.active.rules.len(), &active.hash);
         Ok(Ok(active))
     }
 
@@ -97,7 +97,8 @@ impl Source {
 
     /// Keeps the shelf up to date until told to stop. A message on `reload` (SIGHUP) looks at once.
     pub async fn follow(self, shelf: Shelf, mut reload: mpsc::Receiver<()>, shutdown: CancellationToken) {
-        let mut seen = self.folder.as_deref().and_then(fingerprint);
+        let mut files_seen = self.folder.as_deref().and_then(fingerprint);
+        let mut generation_seen = None;
         let mut reloads_end = false;
         loop {
             let mut asked = false;
@@ -107,15 +108,15 @@ impl Source {
                 () = shutdown.cancelled() => return,
             }
             let now = self.folder.as_deref().and_then(fingerprint);
-            let changed = asked || now != seen;
-            seen = now;
-            if let Err(error) = self.look(&shelf, changed).await {
+            let changed = asked || now != files_seen;
+            files_seen = now;
+            if let Err(error) = self.look(&shelf, changed, &mut generation_seen).await {
                 telemetry::waiting_for("database", &error.to_string());
             }
         }
     }
 
-    async fn look(&self, shelf: &Shelf, files_changed: bool) -> Result<(), StoreError> {
+    async fn look(&self, shelf: &Shelf, files_changed: bool, seen: &mut Option<i64>) -> Result<(), StoreError> {
         if let Some(folder) = self.folder.as_deref().filter(|_| files_changed) {
             match files::read(folder) {
                 Err(error) => telemetry::rules_refused(1, &error.to_string()),
@@ -127,11 +128,12 @@ impl Source {
             return Ok(());
         }
         // Another worker may have published.
-        let ours = shelf.get().hash.clone();
-        if self.store.active_rule_set_hash().await?.is_some_and(|hash| hash != ours)
-            && let Some(active) = self.published().await?
-        {
-            shelf.swap(active);
+        let generation = self.store.active_generation().await?;
+        if generation != *seen {
+            if let Some(active) = self.published().await?.filter(|active| active.hash != shelf.get().hash) {
+                shelf.swap(active);
+            }
+            *seen = generation;
         }
         Ok(())
     }

@@ -97,7 +97,8 @@ impl Scheduler {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         // A rule seen for the first time has no past: its first tick is the next one.
-        let looked = self.store.sweep_mark(&rule.name).await?;
+        let mut tx = self.store.begin().await?;
+        let looked = tx.sweep_mark(&rule.name, "").await?;
         let policy = &active.book.active.policy;
         let scopes: Vec<Scope> = match Scope::of_rule(rule) {
             Some(everyone) => vec![everyone],
@@ -122,19 +123,17 @@ impl Scheduler {
                 });
             }
         }
-        if found.is_empty() && looked.is_some_and(|looked| now - looked < chrono::TimeDelta::seconds(1)) {
-            return Ok(());
+        for sweep in &found {
+            tx.add_sweep(sweep).await?;
         }
-        let mut tx = self.store.begin().await?;
-        tx.add_sweeps(&found).await?;
-        tx.set_sweep_mark(&rule.name, now).await?;
+        tx.set_sweep_mark(&rule.name, "", now).await?;
         tx.commit().await
     }
 
     /// Makes one step of one sweep; false when there is none to make.
     async fn sweep_step(&self) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
-        let Some(mut sweep) = tx.lock_sweep(self.clock.now()).await? else { return Ok(false) };
+        let Some(mut sweep) = tx.lock_sweep().await? else { return Ok(false) };
         let active = self.shelf.get();
         let customers = match active.book.active.rules.get(&sweep.rule) {
             Some(rule) => concerned(&mut tx, rule, &sweep).await?,
@@ -150,7 +149,7 @@ impl Scheduler {
         if let Some(last) = customers.last() {
             sweep.cursor.clone_from(last);
         }
-        tx.update_sweep(&sweep).await?;
+        tx.advance_sweep(&sweep).await?;
         tx.commit().await?;
         Ok(true)
     }

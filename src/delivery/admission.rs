@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::active::Active;
-use crate::channels::email::Email;
+use crate::channels::Email;
 use crate::domain::admit::{Question, admit};
 use crate::domain::compose::{Composer, template_for};
 use crate::domain::message::{Message, MessageState};

@@ -16,7 +16,7 @@ use super::admission::{self, Admission};
 use super::outcomes::Outcomes;
 use super::record;
 use crate::active::{Active, Shelf};
-use crate::channels::email::{Email, EmailChannel, Outcome as Answer};
+use crate::channels::{Email, EmailChannel, Outcome as Answer};
 use crate::clock::Clock;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
@@ -114,7 +114,7 @@ impl Dispatcher {
                 break;
             }
             let group = rest.drain(..group_size.min(rest.len())).collect();
-            let ready = self.admit(group, &token).await?;
+            let ready = self.admit(group, &token, lease_until).await?;
             round = self.hand_over(ready, &token, lease_until, shutdown).await?;
         }
         Ok(round)
@@ -126,8 +126,9 @@ impl Dispatcher {
             message.state = MessageState::Pending;
             message.due_at = message.due_at.max(due_at);
         }
-        self.store.update_claimed(token, &messages, &Changes::default()).await?;
-        Ok(())
+        let mut tx = self.store.begin().await?;
+        tx.release(token, &messages).await?;
+        tx.commit().await
     }
 
     /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.
@@ -142,7 +143,12 @@ impl Dispatcher {
     }
 
     /// Asks the gate for each message and commits what may go as `sending`.
-    async fn admit(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<(Message, Email)>, StoreError> {
+    async fn admit(
+        &self,
+        claimed: Vec<Message>,
+        token: &str,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Vec<(Message, Email)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -151,23 +157,24 @@ impl Dispatcher {
         customers.dedup();
         let mut tx = self.store.begin().await?;
         let states = tx.lock_customers(&customers, &[]).await?;
-        let (mut go, mut updates, mut changes) = (Vec::new(), Vec::new(), Changes::default());
+        let (mut go, mut sending, mut stopped, mut changes) = (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
             match admission::decide(&active, &self.public_url, message, customer, template, now) {
                 Admission::Go(ready) => {
-                    updates.push(ready.0.clone());
+                    sending.push(ready.0.clone());
                     go.push(*ready);
                 }
                 Admission::Stop(message) => {
                     changes.outcomes.extend(Outcome::of_message(&message, now));
                     telemetry::handed_over(&message);
-                    updates.push(message);
+                    stopped.push(message);
                 }
             }
         }
-        let held = tx.update_messages(token, &updates).await?;
+        let held = tx.mark_sending(token, &sending, lease_until).await?;
+        tx.record(token, &stopped).await?;
         tx.write(&changes).await?;
         tx.commit().await?;
         // A lease lost meanwhile belongs to another worker now: theirs to send.
@@ -189,6 +196,7 @@ impl Dispatcher {
             if let Some(template) = active.templates.by_hash(hash) {
                 pinned.insert(hash.clone(), template);
             } else if let Some(source) = self.store.template_version(hash).await?
+                && let Ok(source) = serde_json::from_value(source)
                 && let Ok(template) = Template::from_source(source)
             {
                 pinned.insert(hash.clone(), Arc::new(template));
@@ -247,9 +255,9 @@ impl Dispatcher {
                 changes.suppressions.push(Suppression {
                     channel: message.channel,
                     address,
-                    reason: Reason::Refused.as_str().to_owned(),
+                    reason: Reason::Refused,
                     at: now,
-                    detail: message.reply.clone().unwrap_or_default(),
+                    detail: message.reply.clone(),
                 });
             }
             changes.outcomes.extend(Outcome::of_message(&message, now));
@@ -263,7 +271,7 @@ impl Dispatcher {
     async fn insist_on_recording(&self, token: &str, updates: &[Message], changes: &Changes) -> Result<(), StoreError> {
         let give_up = self.clock.wall() + self.lease;
         loop {
-            match self.store.update_claimed(token, updates, changes).await {
+            match self.try_recording(token, updates, changes).await {
                 Err(StoreError::Unavailable(error)) if self.clock.wall() < give_up => {
                     telemetry::waiting_for("database", &error);
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
@@ -271,5 +279,12 @@ impl Dispatcher {
                 result => return result,
             }
         }
+    }
+
+    async fn try_recording(&self, token: &str, updates: &[Message], changes: &Changes) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        tx.record(token, updates).await?;
+        tx.write(changes).await?;
+        tx.commit().await
     }
 }

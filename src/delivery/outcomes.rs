@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::intake::publisher::OutcomePublisher;
+use crate::outcomes::OutcomePublisher;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -49,7 +49,7 @@ impl Outcomes {
     /// Publishes these outcomes before anything else, if they have not been; false when the broker did not take
     /// them.
     pub async fn publish_now(&self, ids: &[String]) -> Result<bool, StoreError> {
-        let waiting = self.store.outcomes_by_id(ids).await?;
+        let waiting = self.store.unpublished_among(ids).await?;
         self.publish(waiting).await
     }
 

@@ -31,13 +31,22 @@ pub async fn run(store: Store, shelf: Shelf, clock: Clock, shutdown: Cancellatio
 /// Settles each hand-over whose lease is over: sent again only where the purpose is a contract.
 pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), StoreError> {
     let active = shelf.get();
-    for (token, mut message) in store.expired_sending(clock.wall()).await? {
-        let now = clock.now();
+    let wall = clock.wall();
+    let expired = store.expired_sending(wall).await?;
+    if expired.is_empty() {
+        return Ok(());
+    }
+    let now = clock.now();
+    let (mut settled, mut changes) = (Vec::new(), Changes::default());
+    for mut message in expired {
         record::unknown(&mut message, basis(&active.book.active.policy, &message.purpose), now);
         telemetry::reclaimed(&message);
-        let mut changes = Changes::default();
         changes.outcomes.extend(Outcome::of_message(&message, now));
-        store.update_claimed(&token, std::slice::from_ref(&message), &changes).await?;
+        settled.push(message);
     }
-    Ok(())
+    let mut tx = store.begin().await?;
+    let held = tx.settle_expired(wall, &settled).await?;
+    changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
+    tx.write(&changes).await?;
+    tx.commit().await
 }

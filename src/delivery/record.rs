@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::channels::email::Outcome as Answer;
+use crate::channels::Outcome as Answer;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::retry::next_attempt;
 use crate::domain::rules::Basis;

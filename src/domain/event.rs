@@ -4,6 +4,9 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The media type of an event as one JSON object (CloudEvents JSON format 1.0 §3).
+pub const CLOUDEVENT: &str = "application/cloudevents+json";
+
 /// The largest event accepted, in bytes. Bigger ones would let one producer fill memory and tables.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 

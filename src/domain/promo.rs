@@ -3,6 +3,8 @@
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use super::snapshot::PromoCode;
+
 /// Crockford's base 32 without I, L, O and U: nothing that reads like a digit or makes a word.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
@@ -27,6 +29,13 @@ pub fn derive(secret: &[u8], prefix: &str, identity: [&str; 4], counter: u32) ->
     code.push('-');
     code.push(char::from(ALPHABET[usize::from(check_symbol(&symbols))]));
     code
+}
+
+/// The `counter`th value of a code whose earlier ones are taken.
+pub fn next(secret: &[u8], taken: &PromoCode, counter: u32) -> String {
+    let tail = "-XXXX-XXXX-XXXX-C".len();
+    let prefix = taken.code.len().checked_sub(tail).map_or("", |end| &taken.code[..end]);
+    derive(secret, prefix, [&taken.rule, &taken.customer_id, &taken.occurrence, &taken.step], counter)
 }
 
 /// Whether a typed code is well formed: case and dashes do not matter, `O`, `I` and `L` are read as digits,

@@ -75,6 +75,11 @@ pub struct PromoCode {
 }
 
 impl PromoCode {
+    /// What a code belongs to, for ever: customer, rule, occurrence, step.
+    pub fn owner(&self) -> (&str, &str, &str, &str) {
+        (&self.customer_id, &self.rule, &self.occurrence, &self.step)
+    }
+
     /// What a template and the shop are told about the code.
     pub fn to_json(&self) -> Value {
         serde_json::json!({

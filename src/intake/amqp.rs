@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::event::{Event, Unusable, UnusableReason};
 
-use super::broker::{self, AmqpConfig, AmqpError, backoff};
-use super::{Counts, DeadLetter, Origin, Settled, Sink, Status, decode, settle, short, topology};
+use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
+use super::{Counts, DeadLetter, Origin, Settled, Sink, Status, decode, settle, short};
 
 /// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
 pub const PING_EVERY: Duration = Duration::from_secs(15);

@@ -14,8 +14,6 @@ use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too
 
 use super::DeadLetter;
 
-/// A structured-mode event.
-pub const CLOUDEVENT: &str = "application/cloudevents+json";
 /// An array of structured-mode events; HTTP only, as the AMQP binding has no batches.
 pub const CLOUDEVENTS_BATCH: &str = "application/cloudevents-batch+json";
 /// One structured-mode event a line.

@@ -151,7 +151,7 @@ impl Import<'_> {
 
     fn letter(&self, line: &Line, refusal: &Unusable, now: DateTime<Utc>) -> DeadLetter {
         let mut headers = Map::new();
-        headers.insert("content-type".into(), decode::CLOUDEVENT.into());
+        headers.insert("content-type".into(), CLOUDEVENT.into());
         headers.insert("file".into(), self.path.display().to_string().into());
         headers.insert("line".into(), json!(line.number));
         let refusal =

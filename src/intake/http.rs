@@ -116,7 +116,7 @@ fn read_body(headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Option<Vec
     match kind.as_str() {
         decode::CLOUDEVENTS_BATCH => Some(read_array(body, now)),
         decode::NDJSON | "application/ndjson" | "application/jsonl" => Some(read_lines(body, now)),
-        decode::CLOUDEVENT => Some(vec![item(Event::from_json(body, now), body)]),
+        CLOUDEVENT => Some(vec![item(Event::from_json(body, now), body)]),
         _ if headers.contains_key("ce-specversion") => {
             Some(vec![item(decode::message(&flat(headers), body, now), body)])
         }
@@ -186,7 +186,7 @@ async fn answer(intake: &Intake, headers: &HeaderMap, items: Vec<Item>, now: Dat
             // Usable, but processing it failed: parked in a form that can be read again by itself.
             Some(event) => {
                 let mut headers = kept_headers.clone();
-                headers.insert("content-type".into(), decode::CLOUDEVENT.into());
+                headers.insert("content-type".into(), CLOUDEVENT.into());
                 DeadLetter::new(Origin::Http, refusal, event.to_string().as_bytes(), headers, now)
             }
             None => DeadLetter::new(Origin::Http, refusal, &kept[index].1, kept_headers.clone(), now),

@@ -7,13 +7,11 @@
 //! the sink and starts the sources.
 
 pub mod amqp;
-pub mod broker;
 pub mod decode;
 pub mod file;
 pub mod http;
 mod settle;
 mod status;
-pub mod topology;
 
 use std::fmt;
 use std::sync::Arc;

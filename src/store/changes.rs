@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::session::{Session, instant, json_arg};
 use super::{
-    Outcome, PromoCode, StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes,
+    StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes,
 };
 use crate::domain::consent::{Channel, ConsentFact};
 use crate::domain::customer::Profile;
 use crate::domain::memory::Entry;
 use crate::domain::message::Message;
+use crate::domain::outcome::Outcome;
+use crate::domain::snapshot::PromoCode;
 use crate::domain::verdict::Reason;
 
 /// An address that is never written to again.

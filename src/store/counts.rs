@@ -22,6 +22,13 @@ pub struct Counts {
     pub unpublished_outcomes: i64,
 }
 
+impl Counts {
+    /// Messages in the hands of a sender.
+    pub fn in_hand(&self) -> i64 {
+        [MessageState::Claimed, MessageState::Sending].iter().filter_map(|s| self.messages.get(s)).sum()
+    }
+}
+
 impl Store {
     /// What is under way at `now`.
     pub async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, StoreError> {

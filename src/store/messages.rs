@@ -101,10 +101,12 @@ pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Resul
 
 impl Store {
     /// Leases up to `limit` messages that are due (pending, or claimed with the lease over) to the holder of `token`,
-    /// the longest due first. No message is given out twice, whatever the number of workers.
+    /// the longest due first. No message is given out twice, whatever the number of workers. What is due is told by
+    /// `now`; whether a lease is over by `wall`, for leases bound real work whatever clock the rules run on.
     pub async fn claim_messages(
         &self,
         now: DateTime<Utc>,
+        wall: DateTime<Utc>,
         limit: u32,
         token: &str,
         lease_until: DateTime<Utc>,
@@ -115,14 +117,14 @@ impl Store {
             "WITH due AS MATERIALIZED (
                  SELECT customer_id, id FROM messages
                  WHERE state IN ('pending', 'claimed', 'sending') AND due_at <= $1
-                     AND (state = 'pending' OR (state = 'claimed' AND lease_until <= $1))
+                     AND (state = 'pending' OR (state = 'claimed' AND lease_until <= $5))
                  ORDER BY due_at LIMIT $2 {})
              UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = $4, updated_at = $1
              FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
              RETURNING messages.id, messages.state, CAST(messages.body AS text)",
             session.dialect().lock("FOR UPDATE SKIP LOCKED")
         );
-        let args = vec![now.into(), i64::from(limit).into(), token.into(), lease_until.into()];
+        let args = vec![now.into(), i64::from(limit).into(), token.into(), lease_until.into(), wall.into()];
         let mut messages = load(&mut session, sql, args).await?;
         messages.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
         Ok(messages)

@@ -38,8 +38,6 @@ pub use dead_letters::DeadLetter;
 pub use error::StoreError;
 pub use events::StoredEvent;
 pub use messages::MessageFilter;
-pub use outcomes::Outcome;
-pub use promo_codes::PromoCode;
 pub use publishing::ActiveRuleSet;
 pub use sweeps::{Sweep, SweepState};
 

@@ -4,19 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::session::{Session, instant, json_arg, read_json};
+use super::session::{Arg, Session, instant, json_arg, read_json};
 use super::{Store, StoreError};
-
-/// One outcome event. Its id is derived from what it tells of, so that consumers can drop repetitions.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    pub id: String,
-    pub customer_id: String,
-    /// Its event type, for instance `message.sent`.
-    pub kind: String,
-    pub time: DateTime<Utc>,
-    pub data: Value,
-}
+use crate::domain::outcome::Outcome;
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -63,19 +53,20 @@ pub(super) async fn insert(session: &mut Session, outcomes: &[Outcome]) -> Resul
 impl Store {
     /// Outcomes not published yet, oldest first. Two workers may be given the same ones: publishing is at least once.
     pub async fn unpublished_outcomes(&self, limit: u32) -> Result<Vec<Outcome>, StoreError> {
-        type Fields = (String, String, String, DateTime<Utc>, Option<String>);
         let sql = "SELECT id, customer_id, kind, time, CAST(data AS text) FROM outcomes
              WHERE published_at IS NULL ORDER BY created_at, id LIMIT $1";
-        let rows: Vec<Fields> = self.reading().await?.fetch(sql, vec![i64::from(limit).into()]).await?;
-        rows.into_iter()
-            .map(|(id, customer_id, kind, time, data)| {
-                let data = match data {
-                    Some(text) => read_json("outcomes", || id.clone(), "data", &text)?,
-                    None => Value::Null,
-                };
-                Ok(Outcome { id, customer_id, kind, time, data })
-            })
-            .collect()
+        load(&mut self.reading().await?, sql.to_owned(), vec![i64::from(limit).into()]).await
+    }
+
+    /// Those of these outcomes that are not published yet.
+    pub async fn unpublished_among(&self, ids: &[String]) -> Result<Vec<Outcome>, StoreError> {
+        let mut session = self.reading().await?;
+        let sql = format!(
+            "SELECT id, customer_id, kind, time, CAST(data AS text) FROM outcomes
+             WHERE published_at IS NULL AND id {} ORDER BY id",
+            session.dialect().among(1)
+        );
+        load(&mut session, sql, vec![json_arg(ids)?]).await
     }
 
     /// Notes that these were published and confirmed; of an erased customer the data goes now.
@@ -94,4 +85,18 @@ impl Store {
         let now = session.now;
         session.exec(sql, vec![json_arg(ids)?, now.into()]).await.map(drop)
     }
+}
+
+async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Outcome>, StoreError> {
+    type Fields = (String, String, String, DateTime<Utc>, Option<String>);
+    let rows: Vec<Fields> = session.fetch(sql, args).await?;
+    rows.into_iter()
+        .map(|(id, customer_id, kind, time, data)| {
+            let data = match data {
+                Some(text) => read_json("outcomes", || id.clone(), "data", &text)?,
+                None => Value::Null,
+            };
+            Ok(Outcome { id, customer_id, kind, time, data })
+        })
+        .collect()
 }

@@ -4,31 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::session::{Session, instant, json_arg, read_json};
 use super::{StoreError, Tx};
-
-/// A code issued to a customer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PromoCode {
-    pub code: String,
-    pub customer_id: String,
-    pub rule: String,
-    pub occurrence: String,
-    /// The `promo_code` step.
-    pub step: String,
-    pub discount: Value,
-    pub valid_from: DateTime<Utc>,
-    pub valid_until: DateTime<Utc>,
-    pub issued_at: DateTime<Utc>,
-}
-
-impl PromoCode {
-    fn identity(&self) -> (&str, &str, &str, &str) {
-        (&self.customer_id, &self.rule, &self.occurrence, &self.step)
-    }
-}
+use crate::domain::rules::Discount;
+use crate::domain::snapshot::PromoCode;
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -37,7 +17,7 @@ struct Row<'a> {
     rule: &'a str,
     occurrence: &'a str,
     step: &'a str,
-    discount: &'a Value,
+    discount: &'a Discount,
     valid_from: String,
     valid_until: String,
     issued_at: String,
@@ -58,7 +38,7 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
     if by_code.is_empty() {
         return Ok(());
     }
-    if let Some(twice) = codes.iter().find(|c| by_code[c.code.as_str()].identity() != c.identity()) {
+    if let Some(twice) = codes.iter().find(|c| by_code[c.code.as_str()].owner() != c.owner()) {
         return Err(taken(twice));
     }
     let rows: Vec<_> = by_code
@@ -72,7 +52,7 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
             discount: &c.discount,
             valid_from: instant(c.valid_from),
             valid_until: instant(c.valid_until),
-            issued_at: instant(c.issued_at),
+            issued_at: instant(session.now),
         })
         .collect();
     let table = session.dialect().rows(
@@ -89,11 +69,10 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
             ("issued_at", "timestamptz"),
         ],
     );
-    // A discount of JSON null is kept as that text: the column is not null.
     let sql = format!(
         "INSERT INTO promo_codes
              (code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at)
-         SELECT code, customer_id, rule, occurrence, step, COALESCE(discount, 'null'), valid_from, valid_until, issued_at
+         SELECT code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at
          FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
     let inserted = session.exec(sql, vec![json_arg(&rows)?]).await?;
@@ -104,7 +83,7 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
     match load(session, &names)
         .await?
         .iter()
-        .find(|held| by_code[held.code.as_str()].identity() != held.identity())
+        .find(|held| by_code[held.code.as_str()].owner() != held.owner())
     {
         Some(held) => Err(taken(held)),
         None => Ok(()),
@@ -117,15 +96,15 @@ fn taken(code: &PromoCode) -> StoreError {
 
 async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>, StoreError> {
     type Fields =
-        (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>, DateTime<Utc>);
+        (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>);
     let sql = format!(
-        "SELECT code, customer_id, rule, occurrence, step, CAST(discount AS text), valid_from, valid_until, issued_at
+        "SELECT code, customer_id, rule, occurrence, step, CAST(discount AS text), valid_from, valid_until
          FROM promo_codes WHERE code {} ORDER BY code",
         session.dialect().among(1)
     );
     let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(codes)?]).await?;
     rows.into_iter()
-        .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at)| {
+        .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until)| {
             let discount = read_json("promo_codes", || code.clone(), "discount", &discount)?;
             Ok(PromoCode {
                 code,
@@ -136,7 +115,6 @@ async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>,
                 discount,
                 valid_from,
                 valid_until,
-                issued_at,
             })
         })
         .collect()

@@ -8,7 +8,8 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ExchangeKind};
 
-use super::broker::{self, AmqpConfig, AmqpError};
+use super::{AmqpConfig, AmqpError};
+use crate::broker;
 
 /// What `declic doctor` shows of the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

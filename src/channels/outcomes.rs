@@ -6,46 +6,32 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::SecondsFormat;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Connection};
 use serde_json::{Value, json};
 
-use crate::intake::broker::{self, AmqpConfig, AmqpError};
-use crate::intake::{decode, topology};
+use crate::domain::event::CLOUDEVENT;
+use crate::domain::outcome::Outcome;
+use crate::broker::{self, AmqpConfig, AmqpError, topology};
 
 /// The CloudEvents `source` of everything that Declic says.
 pub const SOURCE: &str = "/declic";
 /// How long the broker may take to confirm a batch.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One outcome.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutcomeRow {
-    /// With [`SOURCE`] it identifies the outcome, however often it is published.
-    pub id: String,
-    /// The CloudEvents type and the routing key: `message.sent`, `message.suppressed`, `promo_code.issued`.
-    pub kind: String,
-    /// The CloudEvents subject.
-    pub customer_id: String,
-    pub time: DateTime<Utc>,
-    pub data: Value,
-}
-
-impl OutcomeRow {
-    /// The outcome as a structured-mode CloudEvents object.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": SOURCE,
-            "type": self.kind,
-            "subject": self.customer_id,
-            "time": self.time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-            "datacontenttype": "application/json",
-            "data": self.data,
-        })
-    }
+/// The outcome as a structured-mode CloudEvents object.
+fn to_json(outcome: &Outcome) -> Value {
+    json!({
+        "specversion": "1.0",
+        "id": outcome.id,
+        "source": SOURCE,
+        "type": outcome.kind,
+        "subject": outcome.customer_id,
+        "time": outcome.time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+        "datacontenttype": "application/json",
+        "data": outcome.data,
+    })
 }
 
 /// Why a batch of outcomes is not known to be published. Publish all of it again.
@@ -87,7 +73,7 @@ impl OutcomePublisher {
     ///
     /// # Errors
     /// Then some may be published; the caller waits a while and publishes all of them again.
-    pub async fn publish(&mut self, outcomes: &[OutcomeRow]) -> Result<(), PublishError> {
+    pub async fn publish(&mut self, outcomes: &[Outcome]) -> Result<(), PublishError> {
         if outcomes.is_empty() {
             return Ok(());
         }
@@ -143,7 +129,7 @@ impl Session {
         Ok(Self { connection, channel })
     }
 
-    async fn send(&self, config: &AmqpConfig, outcomes: &[OutcomeRow]) -> Result<(), PublishError> {
+    async fn send(&self, config: &AmqpConfig, outcomes: &[Outcome]) -> Result<(), PublishError> {
         const WHAT: &str = "publishing outcomes";
         let exchange = topology::name(&config.outcomes_exchange)?;
         let mut confirms = Vec::with_capacity(outcomes.len());
@@ -153,11 +139,11 @@ impl Session {
                 detail: "its id and its type must be at most 255 bytes long".into(),
             };
             let properties = BasicProperties::default()
-                .with_content_type(decode::CLOUDEVENT.into())
+                .with_content_type(CLOUDEVENT.into())
                 .with_message_id(topology::name(&outcome.id).map_err(invalid)?)
                 .with_delivery_mode(2);
             let routing_key = topology::name(&outcome.kind).map_err(invalid)?;
-            let body = outcome.to_json().to_string();
+            let body = to_json(outcome).to_string();
             let options = BasicPublishOptions::default();
             let confirm = self
                 .channel

@@ -1,7 +1,9 @@
 //! The way to RabbitMQ: its configuration, one connection, and what its refusals mean in plain words.
 //!
 //! Owns no loop and retries nothing: a session that ends is its owner's to begin again, for lapin's own
-//! recovery is off. Called by [`super::amqp`], the outcome publisher and `declic doctor`.
+//! recovery is off. Called by the intake, the outcome publisher and `declic doctor`.
+
+pub mod topology;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};

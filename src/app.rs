@@ -1,0 +1,397 @@
+//! The composition root: builds the parts from the configuration, starts them, and stops them in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::TimeDelta;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::active::Shelf;
+use crate::broker::AmqpConfig;
+use crate::channels::{Capture, EmailChannel, Smtp, SmtpConfig};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::dispatch::Dispatcher;
+use crate::delivery::outcomes::Outcomes;
+use crate::delivery::reclaim;
+use crate::domain::event::Event;
+use crate::intake::{self, AcceptError, Accepted, DeadLetter, Sink};
+use crate::ops;
+use crate::process::Processor;
+use crate::publish::{self, PublishError};
+use crate::scheduler::Scheduler;
+use crate::store::{Store, StoreError};
+use crate::supervise::Pulse;
+use crate::{entropy, telemetry};
+
+/// Captured mails kept in memory in embedded mode.
+const CAPTURED: usize = 10_000;
+
+/// Rounds of the dispatcher side by side: while one records, another hands over.
+const DISPATCHERS: usize = 2;
+
+/// A part whose last sign of life is older than this is not well, in seconds.
+const STALE_AFTER: i64 = 60;
+
+/// How often the gauges of waiting work are set.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
+
+/// The worker's parts, built and not yet running.
+pub struct App {
+    pub store: Store,
+    pub shelf: Shelf,
+    pub clock: Clock,
+    pub processor: Processor,
+    pub capture: Option<Capture>,
+    pub sink: Sink,
+    config: Config,
+    channel: EmailChannel,
+    amqp: Option<AmqpConfig>,
+    source: publish::Source,
+    secret: Vec<u8>,
+    send_deadline: TimeDelta,
+}
+
+/// What is asked of the start beside the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where rules are read and published from; none follows what others publish.
+    pub rules: Option<PathBuf>,
+}
+
+impl App {
+    /// Connects to the database, brings its tables up to date in embedded mode, reads the rules.
+    pub async fn build(config: Config, options: Options) -> anyhow::Result<Self> {
+        let clock = config.clock();
+        let store = open_store(&config, clock.clone()).await?;
+        let secret = secret(&config, &store).await?;
+        let source = publish::Source {
+            store: store.clone(),
+            clock: clock.clone(),
+            secret: secret.clone(),
+            folder: options.rules,
+        };
+        let shelf = Shelf::new(source.first().await?);
+        let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
+        let smtp: Option<SmtpConfig> = config.smtp()?;
+        let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
+        let lease = TimeDelta::seconds(config.worker.lease_s as i64);
+        anyhow::ensure!(
+            lease > send_deadline * 3,
+            "worker.lease_s ({}) must be more than three times smtp.send_deadline_s ({}): a lease that ends during a \
+             hand-over would let another worker send the same message",
+            lease.num_seconds(),
+            send_deadline.num_seconds(),
+        );
+        let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
+        let channel = match (smtp, &capture) {
+            (Some(smtp), _) => EmailChannel::Smtp(Smtp::new(smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?),
+            (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
+            (None, None) => anyhow::bail!("there is no way to send"),
+        };
+        let amqp = config.amqp()?;
+        let sink = sink(&processor, &store);
+        Ok(Self { store, shelf, clock, processor, capture, sink, config, channel, amqp, source, secret, send_deadline })
+    }
+
+    /// The settings that matter to those who watch.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Runs everything until `shutdown`, then stops in order: intake first, so that nothing new begins, the rest
+    /// after what they hold is finished. An unexpected end of a part is an error: half a worker is none.
+    pub async fn run(
+        self,
+        metrics: PrometheusHandle,
+        reload: mpsc::Receiver<()>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let mut parts: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
+        let pulses = Pulses::new(&self.clock);
+        let status = intake::Status::default();
+        let pages = self.start_pages(&mut parts, metrics, &pulses, &status, &shutdown).await?;
+        if let Some(amqp) = &self.amqp {
+            let intake = intake::amqp::run(
+                amqp.clone(),
+                self.clock.clone(),
+                self.sink.clone(),
+                shutdown.clone(),
+                status.clone(),
+            );
+            parts.spawn(async move {
+                intake.await?;
+                Ok("intake")
+            });
+        }
+        self.start_inner_parts(&mut parts, &pulses, reload, &shutdown);
+        tracing::info!("{pages}; ready");
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => None,
+            ended = parts.join_next() => Some(ended),
+        };
+        shutdown.cancel();
+        let deadline = Duration::from_secs(self.config.worker.shutdown_deadline_s);
+        let rest = async { while parts.join_next().await.is_some() {} };
+        if tokio::time::timeout(deadline, rest).await.is_err() {
+            tracing::warn!("some work did not end within {} s; its leases will be taken over", deadline.as_secs());
+            parts.shutdown().await;
+        }
+        self.channel.close().await;
+        self.store.close().await;
+        match ended {
+            None => Ok(()),
+            Some(Some(Ok(Err(error)))) => Err(error),
+            Some(Some(Ok(Ok(part)))) => anyhow::bail!("the {part} ended by itself"),
+            Some(Some(Err(panic))) => anyhow::bail!("a part of the worker crashed: {panic}"),
+            Some(None) => anyhow::bail!("nothing was left running"),
+        }
+    }
+
+    fn start_inner_parts(
+        &self,
+        parts: &mut JoinSet<anyhow::Result<&'static str>>,
+        pulses: &Pulses,
+        reload: mpsc::Receiver<()>,
+        shutdown: &CancellationToken,
+    ) {
+        let scheduler = Scheduler {
+            store: self.store.clone(),
+            shelf: self.shelf.clone(),
+            clock: self.clock.clone(),
+            processor: self.processor.clone(),
+        };
+        parts.spawn(named("scheduler", scheduler.run(pulses.scheduler.clone(), shutdown.clone())));
+        let publisher = self.amqp.clone().map(crate::channels::outcomes::OutcomePublisher::new);
+        let outcomes = Outcomes::new(self.store.clone(), publisher);
+        parts.spawn(named("outcome publisher", outcomes.clone().run(shutdown.clone())));
+        for _ in 0..DISPATCHERS {
+            let dispatcher = Dispatcher {
+                store: self.store.clone(),
+                shelf: self.shelf.clone(),
+                clock: self.clock.clone(),
+                channel: self.channel.clone(),
+                outcomes: outcomes.clone(),
+                public_url: self.config.public_url().into(),
+                connections: self.config.worker.senders,
+                claim: self.config.worker.claim,
+                lease: TimeDelta::seconds(self.config.worker.lease_s as i64),
+                send_deadline: self.send_deadline,
+            };
+            parts.spawn(named("dispatcher", dispatcher.run(pulses.dispatcher.clone(), shutdown.clone())));
+        }
+        let reclaim = reclaim::run(self.store.clone(), self.shelf.clone(), self.clock.clone(), shutdown.clone());
+        parts.spawn(named("reclaimer", reclaim));
+        let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());
+        parts.spawn(named("rule watcher", follow));
+        parts.spawn(named("gauges", gauges(self.store.clone(), self.clock.clone(), shutdown.clone())));
+    }
+
+    /// Opens the two listeners; the words say where they are.
+    async fn start_pages(
+        &self,
+        parts: &mut JoinSet<anyhow::Result<&'static str>>,
+        metrics: PrometheusHandle,
+        pulses: &Pulses,
+        status: &intake::Status,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<String> {
+        let admin = ops::admin::router(ops::admin::Admin {
+            metrics,
+            health: health(self.store.clone(), pulses.clone(), self.amqp.is_some().then(|| status.clone())),
+            mail: self.capture.clone().map(ops::mail::source),
+        })
+        .merge(intake::http::router(self.sink.clone(), self.clock.clone()));
+        let public = ops::public::router(self.public_pages());
+        let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
+        for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)] {
+            let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+                format!("cannot listen on {address} for the {name}: is another declic running? Choose another address in the configuration")
+            })?;
+            let stop = shutdown.clone();
+            parts.spawn(async move {
+                let served = axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>())
+                    .with_graceful_shutdown(async move { stop.cancelled().await });
+                served.await.with_context(|| format!("the {name} stopped"))?;
+                Ok(name)
+            });
+        }
+        Ok(format!("admin page on http://{admin_at}, public pages on http://{public_at}"))
+    }
+
+    fn public_pages(&self) -> ops::public::Public {
+        let (shelf, processor, clock) = (self.shelf.clone(), self.processor.clone(), self.clock.clone());
+        ops::public::Public {
+            secret: self.secret.clone().into(),
+            shop_name: Arc::new(move || shelf.get().book.active.policy.sender.name.clone()),
+            withdraw: Arc::new(move |link, proof| {
+                let (processor, clock) = (processor.clone(), clock.clone());
+                Box::pin(async move {
+                    let event = ops::withdrawal(&link, proof, clock.now());
+                    processor.accept(&[event]).await.map(drop).map_err(|e| e.to_string())
+                })
+            }),
+        }
+    }
+}
+
+/// Opens the database of the configuration. In embedded mode its tables are brought up to date.
+pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
+    let store = Store::open(&config.database_url(), config.database.max_connections).await?.with_clock(clock);
+    if config.is_embedded() {
+        store.migrate().await?;
+    }
+    store.check_schema().await?;
+    Ok(store)
+}
+
+/// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.
+pub async fn secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
+    if let Some(secret) = config.secret() {
+        anyhow::ensure!(secret.len() >= 16, "the secret is too short: give DECLIC_SECRET at least 16 characters");
+        return Ok(secret.into_bytes());
+    }
+    anyhow::ensure!(
+        config.is_embedded(),
+        "DECLIC_SECRET is not set: it seals unsubscribe links and promo codes and must stay the same for years; \
+         make one with `openssl rand -base64 32`"
+    );
+    Ok(store.put_setting_if_absent("secret", &entropy::token::<32>()?).await?.into_bytes())
+}
+
+fn sink(processor: &Processor, store: &Store) -> Sink {
+    let (processor, park, ready) = (processor.clone(), store.clone(), store.clone());
+    Sink {
+        accept: Arc::new(move |events: Vec<Event>| {
+            let processor = processor.clone();
+            Box::pin(async move {
+                let fresh = processor.accept(&events).await.map_err(accept_error)?;
+                let word = |new: bool| if new { Accepted::New } else { Accepted::Duplicate };
+                Ok(fresh.into_iter().map(word).collect())
+            })
+        }),
+        park: Arc::new(move |letters: Vec<DeadLetter>| {
+            let store = park.clone();
+            Box::pin(async move {
+                for letter in letters {
+                    let kept = crate::store::DeadLetter {
+                        id: letter.fingerprint(),
+                        received_at: letter.received_at,
+                        origin: letter.origin.to_owned(),
+                        reason: letter.reason,
+                        detail: letter.detail,
+                        headers: letter.headers,
+                        body: letter.body,
+                    };
+                    store.park(&kept).await.map_err(accept_error)?;
+                }
+                Ok(())
+            })
+        }),
+        ready: Arc::new(move || {
+            let store = ready.clone();
+            Box::pin(async move { store.check_schema().await.map_err(accept_error) })
+        }),
+    }
+}
+
+fn accept_error(error: StoreError) -> AcceptError {
+    if error.is_transient() {
+        AcceptError::Unavailable(error.to_string())
+    } else {
+        AcceptError::Poison(error.to_string())
+    }
+}
+
+async fn named(name: &'static str, part: impl Future<Output = ()>) -> anyhow::Result<&'static str> {
+    part.await;
+    Ok(name)
+}
+
+/// Signs of life of the parts that loop.
+#[derive(Debug, Clone)]
+struct Pulses {
+    scheduler: Pulse,
+    dispatcher: Pulse,
+}
+
+impl Pulses {
+    fn new(clock: &Clock) -> Self {
+        Self { scheduler: Pulse::new(clock.clone()), dispatcher: Pulse::new(clock.clone()) }
+    }
+}
+
+/// Readiness is real progress: the database answers, the loops go round, the broker is connected.
+fn health(store: Store, pulses: Pulses, broker: Option<intake::Status>) -> ops::admin::Health {
+    Arc::new(move || {
+        let (store, pulses, broker) = (store.clone(), pulses.clone(), broker.clone());
+        Box::pin(async move {
+            let database = store.check_schema().await;
+            let mut checks = vec![ops::admin::Check {
+                name: "database",
+                ok: database.is_ok(),
+                detail: database.map_or_else(|e| e.to_string(), |()| "answers".to_owned()),
+            }];
+            for (name, pulse) in [("scheduler", &pulses.scheduler), ("dispatcher", &pulses.dispatcher)] {
+                let age = pulse.age_seconds();
+                let detail = format!("last round {age} s ago");
+                checks.push(ops::admin::Check { name, ok: age < STALE_AFTER, detail });
+            }
+            if let Some(status) = broker {
+                let ok = status.connected();
+                let detail = if ok { "connected" } else { "not connected" }.to_owned();
+                checks.push(ops::admin::Check { name: "broker", ok, detail });
+            }
+            checks
+        })
+    })
+}
+
+async fn gauges(store: Store, clock: Clock, shutdown: CancellationToken) {
+    loop {
+        let now = clock.now();
+        if let Ok(counts) = store.counts(now).await {
+            let age = |at: Option<chrono::DateTime<chrono::Utc>>| {
+                at.map_or(0.0, |at| (now - at).num_milliseconds() as f64 / 1000.0)
+            };
+            let waiting = counts.messages.values().sum();
+            telemetry::backlog(waiting, age(counts.oldest_due_message), age(counts.oldest_due_entry));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(GAUGES_EVERY) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Whether a failure to start is about what was given (rules) rather than about the surroundings.
+pub fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<PublishError>(),
+        Some(PublishError::Refused { .. } | PublishError::Files(_) | PublishError::NothingPublished)
+    )
+}
+
+
+/// Waits until everything that is due has been done, or until `shutdown`.
+pub async fn drained(store: &Store, clock: &Clock, shutdown: &CancellationToken) {
+    loop {
+        let now = clock.now();
+        if let Ok(counts) = store.counts(now).await
+            && counts.oldest_due_entry.is_none()
+            && counts.oldest_due_message.is_none()
+            && counts.in_hand() == 0
+        {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}

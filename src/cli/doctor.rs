@@ -1,0 +1,87 @@
+//! `declic doctor`: tries everything the worker stands on, and says what is wrong and what to do.
+
+use std::path::Path;
+
+use super::{Failure, environment};
+use crate::active::Checked;
+use crate::app;
+use crate::broker::topology;
+use crate::channels::{EmailChannel, Smtp};
+use crate::config::Config;
+use crate::domain::diagnostic::Severity;
+use crate::files;
+
+/// One thing tried.
+struct Finding {
+    name: &'static str,
+    outcome: Result<String, String>,
+}
+
+pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
+    let config = environment::config(config)?;
+    let findings = [
+        Finding { name: "rules", outcome: rules() },
+        Finding { name: "database", outcome: database(&config).await },
+        Finding { name: "secret", outcome: secret(&config).await },
+        Finding { name: "broker", outcome: broker(&config).await },
+        Finding { name: "mail", outcome: mail(&config).await },
+    ];
+    for finding in &findings {
+        match &finding.outcome {
+            Ok(words) => println!("ok    {:<9} {words}", finding.name),
+            Err(words) => println!("WRONG {:<9} {words}", finding.name),
+        }
+    }
+    let wrong = findings.iter().filter(|f| f.outcome.is_err()).count();
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(Failure::Environment(format!("{wrong} of {} checks failed", findings.len())))
+}
+
+fn rules() -> Result<String, String> {
+    let files = files::read(Path::new(".")).map_err(|e| e.to_string())?;
+    let checked = Checked::new(&files);
+    let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if errors > 0 {
+        return Err(format!("{errors} errors in the rules: run `declic check`"));
+    }
+    Ok(format!("{} rules, {} templates", checked.rules.rules.len(), checked.templates.names().count()))
+}
+
+async fn database(config: &Config) -> Result<String, String> {
+    app::open_store(config, config.clock()).await.map_err(|e| format!("{e:#}"))?;
+    Ok(if config.is_embedded() { "SQLite answers" } else { "PostgreSQL answers; the schema fits" }.to_owned())
+}
+
+async fn secret(config: &Config) -> Result<String, String> {
+    if config.is_embedded() && config.secret().is_none() {
+        return Ok("made once and kept in the database (embedded mode)".to_owned());
+    }
+    match config.secret() {
+        Some(secret) if secret.len() >= 16 => Ok("given".to_owned()),
+        Some(_) => Err("shorter than 16 characters: give DECLIC_SECRET a longer one".to_owned()),
+        None => Err("DECLIC_SECRET is not set: make one with `openssl rand -base64 32` and keep it for years".to_owned()),
+    }
+}
+
+async fn broker(config: &Config) -> Result<String, String> {
+    let Some(amqp) = config.amqp().map_err(|e| e.to_string())? else {
+        return Ok("none configured: events come by POST /events or --events".to_owned());
+    };
+    let depth = topology::probe(&amqp).await.map_err(|e| e.to_string())?;
+    Ok(format!(
+        "RabbitMQ answers: {} events waiting, {} consumers, {} dead letters",
+        depth.waiting, depth.consumers, depth.dead_letters
+    ))
+}
+
+async fn mail(config: &Config) -> Result<String, String> {
+    let Some(smtp) = config.smtp().map_err(|e| e.to_string())? else {
+        return Ok("none configured: mails are captured and shown on the admin page".to_owned());
+    };
+    let channel = EmailChannel::Smtp(Smtp::new(smtp).map_err(|e| e.to_string())?);
+    let answer = channel.check().await;
+    channel.close().await;
+    answer
+}

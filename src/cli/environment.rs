@@ -1,0 +1,23 @@
+//! What commands stand on: the configuration and the database, with failures in the right exit code.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::app;
+use crate::config::Config;
+use crate::store::Store;
+
+/// The configuration; what is wrong with it is the user's to mend.
+pub fn config(path: Option<&Path>) -> Result<Config, Failure> {
+    Config::load(path, std::env::vars()).map_err(|e| Failure::Refused(e.to_string()))
+}
+
+/// The database of the configuration, its schema checked.
+pub async fn store(config: &Config) -> Result<Store, Failure> {
+    app::open_store(config, config.clock()).await.map_err(failed)
+}
+
+/// An error of the surroundings, with its causes on one line.
+pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::Environment(format!("{:#}", error.into()))
+}

@@ -140,6 +140,12 @@ impl Event {
                 format!("time {time_text} lies more than {} h ahead of now", MAX_AHEAD.num_hours()),
             ));
         }
+        if holds_nul(&data) {
+            return Err(unusable(
+                UnusableReason::InvalidAttribute,
+                "the data holds the character U+0000, which PostgreSQL cannot keep",
+            ));
+        }
         Ok(Self {
             id: text(attributes, "id")?,
             source: text(attributes, "source")?,
@@ -174,7 +180,33 @@ fn text(attributes: &Map<String, Value>, name: &str) -> Result<String, Unusable>
         }
         Some(Value::String(s)) => Ok(s.clone()),
         Some(other) => {
-            Err(unusable(UnusableReason::InvalidAttribute, format!("`{name}` must be a string, not {other}")))
+            // The value itself is not quoted: it can be long, and it can be somebody's address.
+            let kind = type_name(other);
+            Err(unusable(UnusableReason::InvalidAttribute, format!("`{name}` must be a string, not {kind}")))
         }
     }
 }
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Refused here rather than found by the database, which would fail the whole batch.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, v)| name.contains('\0') || holds_nul(v)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,9 @@ use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, decode, settle};
 /// on an event's time makes no sense, but a mistyped century should not wait for ever.
 const PACED_AHEAD: TimeDelta = TimeDelta::days(366);
 
+/// How long events wait for more of them when the other end of a pipe is slow.
+const LINGER: Duration = Duration::from_millis(200);
+
 /// Why a file could not be read to its end. What was counted is committed or parked.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -65,7 +68,7 @@ pub async fn from_file(
 
 /// Reads events from anything that yields lines; `path` names it in dead letters and errors.
 pub async fn read_all<R: AsyncBufRead + Unpin>(
-    mut reader: R,
+    reader: R,
     path: &Path,
     sink: &Sink,
     clock: &Clock,
@@ -73,17 +76,20 @@ pub async fn read_all<R: AsyncBufRead + Unpin>(
     shutdown: &CancellationToken,
 ) -> Result<Counts, FileError> {
     let mut import = Import { path, sink, clock, counts: Counts::default(), batch: Vec::new() };
-    let mut number = 0;
+    let mut lines = Lines::new(reader);
     loop {
         let line = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            line = next_line(&mut reader, number + 1) => line,
+            line = lines.next() => line,
+            () = tokio::time::sleep(LINGER), if !import.batch.is_empty() => {
+                import.flush().await?;
+                continue;
+            }
         };
         let line =
             line.map_err(|error| FileError::Read { path: path.to_owned(), error, counts: import.counts })?;
         let Some(line) = line else { break };
-        number = line.number;
         if line.text.is_empty() {
             continue;
         }
@@ -160,40 +166,56 @@ impl Import<'_> {
     }
 }
 
-/// The next line without its end and surrounding white space; none at the end of the file. Of a line that is
-/// too long only the beginning is kept, so that a file without line ends does not fill memory.
-async fn next_line<R: AsyncBufRead + Unpin>(reader: &mut R, number: u64) -> std::io::Result<Option<Line>> {
-    let mut text = Vec::new();
-    let mut length = 0;
-    let mut seen_any = false;
-    loop {
-        let chunk = reader.fill_buf().await?;
-        if chunk.is_empty() {
-            break;
+/// Splits what it reads into lines. Of a line that is too long only the beginning is kept, so that a file
+/// without line ends does not fill memory. `next` may be dropped and called again: nothing read is lost.
+struct Lines<R> {
+    reader: R,
+    number: u64,
+    text: Vec<u8>,
+    length: usize,
+    begun: bool,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    fn new(reader: R) -> Self {
+        Self { reader, number: 0, text: Vec::new(), length: 0, begun: false }
+    }
+
+    /// The next line without its end and surrounding white space; none at the end of the file.
+    async fn next(&mut self) -> std::io::Result<Option<Line>> {
+        loop {
+            let chunk = self.reader.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok(self.begun.then(|| self.finish()));
+            }
+            self.begun = true;
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let piece = &chunk[..end.unwrap_or(chunk.len())];
+            let room = (MAX_EVENT_BYTES + 1).saturating_sub(self.text.len());
+            self.text.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.length += piece.len();
+            let consumed = end.map_or(chunk.len(), |at| at + 1);
+            self.reader.consume(consumed);
+            if end.is_some() {
+                return Ok(Some(self.finish()));
+            }
         }
-        seen_any = true;
-        let end = chunk.iter().position(|byte| *byte == b'\n');
-        let piece = &chunk[..end.unwrap_or(chunk.len())];
-        length += piece.len();
-        let room = (MAX_EVENT_BYTES + 1).saturating_sub(text.len());
-        text.extend_from_slice(&piece[..piece.len().min(room)]);
-        let consumed = end.map_or(chunk.len(), |at| at + 1);
-        reader.consume(consumed);
-        if end.is_some() {
-            break;
+    }
+
+    fn finish(&mut self) -> Line {
+        self.begun = false;
+        self.number += 1;
+        let mut text = std::mem::take(&mut self.text);
+        let mut length = std::mem::take(&mut self.length);
+        if self.number == 1 && text.starts_with(b"\xef\xbb\xbf") {
+            // The byte order mark that some editors put before the first line.
+            text.drain(..3);
+            length -= 3;
         }
+        let text = text.trim_ascii().to_vec();
+        if length <= MAX_EVENT_BYTES {
+            length = text.len();
+        }
+        Line { number: self.number, text, length }
     }
-    if !seen_any {
-        return Ok(None);
-    }
-    if number == 1 && text.starts_with(b"\xef\xbb\xbf") {
-        // The byte order mark that some editors put before the first line.
-        text.drain(..3);
-        length -= 3;
-    }
-    let text = text.trim_ascii().to_vec();
-    if length <= MAX_EVENT_BYTES {
-        length = text.len();
-    }
-    Ok(Some(Line { number, text, length }))
 }

@@ -4,6 +4,7 @@
 //! the request and one for each event in it, in order. It knows nothing about who may call: the composition
 //! root puts it where it can be reached, and what is asked of callers around it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,6 +17,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
@@ -26,6 +28,8 @@ use super::{Accepted, BATCH_SIZE, DeadLetter, Origin, Settled, Sink, decode, set
 
 /// The largest request body accepted, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// The most events in one request: half a million empty ones would still be a small body.
+pub const MAX_EVENTS: usize = 10_000;
 /// What a caller is told to wait when the database is away, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 /// How much of request bodies may be worked on at once, in KiB. Parsed JSON takes several times its text.
@@ -37,7 +41,7 @@ const BUDGET_KIB: usize = 4 * MAX_BODY_BYTES / 1024;
 /// | --- | --- |
 /// | 200 | committed; `results` has one answer per event, some of which may be `refused` |
 /// | 400 | every event was refused, or there was none |
-/// | 413 | the body is over 16 MiB |
+/// | 413 | the body is over 16 MiB, or holds over 10,000 events |
 /// | 415 | the content type is none of those in `accepted` |
 /// | 503 | the database is away: send the same request again after `Retry-After`; what was committed of it already will count as `duplicate` |
 pub fn router(sink: Sink, clock: Clock) -> Router {
@@ -97,6 +101,10 @@ async fn receive(
     let Some(items) = read_body(&headers, &body, now) else {
         return unsupported(&headers);
     };
+    if items.len() > MAX_EVENTS {
+        let detail = format!("over {MAX_EVENTS} events in one request: send them in smaller batches");
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, &detail);
+    }
     if items.is_empty() {
         return problem(StatusCode::BAD_REQUEST, "the body holds no event");
     }
@@ -142,14 +150,36 @@ fn peek_id(body: &[u8]) -> Option<String> {
 }
 
 fn read_array(body: &[u8], now: DateTime<Utc>) -> Vec<Item> {
-    let values: Vec<Value> = match serde_json::from_slice(body) {
-        Ok(values) => values,
-        Err(e) => {
-            let detail = format!("the body is not a JSON array: {e}");
-            return vec![item(Err(Unusable { reason: UnusableReason::NotJson, detail }), body)];
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let read = reader.deserialize_seq(Elements { now }).and_then(|items| reader.end().map(|()| items));
+    read.unwrap_or_else(|e| {
+        let detail = format!("the body is not a JSON array: {e}");
+        vec![item(Err(Unusable { reason: UnusableReason::NotJson, detail }), body)]
+    })
+}
+
+/// Reads the elements of a batch one by one, and keeps no more than one over the limit.
+struct Elements {
+    now: DateTime<Utc>,
+}
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<Item>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() <= MAX_EVENTS
+            && let Some(value) = elements.next_element::<Value>()?
+        {
+            items.push(read_element(value, self.now));
         }
-    };
-    values.into_iter().map(|value| read_element(value, now)).collect()
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(items)
+    }
 }
 
 fn read_element(value: Value, now: DateTime<Utc>) -> Item {
@@ -165,6 +195,7 @@ fn read_lines(body: &[u8], now: DateTime<Utc>) -> Vec<Item> {
     body.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
+        .take(MAX_EVENTS + 1)
         .map(|line| item(Event::from_json(line, now), line))
         .collect()
 }

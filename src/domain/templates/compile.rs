@@ -102,7 +102,7 @@ fn one(
     report.diagnostics.extend(found);
     report.handlebars(&body);
     let preheader = head.preheader.map(|p| p.value);
-    let (html, found) = mjml::to_html(&body.text, preheader.as_deref());
+    let (html, found) = mjml::to_html(&body.text, locale, preheader.as_deref());
     report.findings(&body, found);
 
     let text_path = format!("templates/{name}/email.{locale}.txt");

@@ -89,6 +89,9 @@ fn registry() -> Handlebars<'static> {
         Own::Default,
         Own::Url,
         Own::UrlEncode,
+        Own::And,
+        Own::Or,
+        Own::Not,
     ] {
         registry.register_helper(kind.name(), Box::new(kind));
     }
@@ -105,6 +108,10 @@ enum Own {
     Default,
     Url,
     UrlEncode,
+    // As in handlebars, but a missing value counts as false, as it does in `#if`.
+    And,
+    Or,
+    Not,
 }
 
 impl Own {
@@ -118,46 +125,64 @@ impl Own {
             Self::Default => "default",
             Self::Url => "url",
             Self::UrlEncode => "urlencode",
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Not => "not",
         }
     }
 
     fn value(self, call: &Helper<'_>, root: &Value) -> Result<Value, RenderErrorReason> {
-        if let Self::Default = self {
-            let given = call.param(0).filter(|v| !v.is_value_missing()).map(|v| v.value());
-            let blank = given.is_none_or(|v| v.is_null() || v.as_str().is_some_and(|s| s.trim().is_empty()));
-            return if blank {
-                self.argument(call, 1).cloned()
-            } else {
-                Ok(given.cloned().unwrap_or_default())
-            };
+        let truthy = |v: &handlebars::PathAndJson<'_>| handlebars::JsonTruthy::is_truthy(v.value(), false);
+        match self {
+            Self::And => return Ok(Value::Bool(call.params().iter().all(truthy))),
+            Self::Or => return Ok(Value::Bool(call.params().iter().any(truthy))),
+            Self::Not => return Ok(Value::Bool(!call.params().iter().all(truthy))),
+            Self::Default => return self.or_fallback(call),
+            _ => {}
         }
         let locale = format::parse_locale(root.get("locale").and_then(Value::as_str).unwrap_or("en"));
         let first = self.argument(call, 0)?;
-        let shown = match self {
-            Self::Money => {
-                let currency = self.argument(call, 1)?.as_str().unwrap_or_default();
-                format::money(first, currency, &locale)
-            }
-            Self::Number => format::number(first, &locale),
-            Self::Discount => format::discount(first, &locale),
-            Self::Date => {
-                let style = call.param(1).and_then(|v| v.value().as_str()).unwrap_or("long");
-                let zone = root.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
-                format::date(first, style, &locale, zone)
-            }
-            Self::Plural => format::plural(first, &locale).and_then(|category| {
-                let form = call.hash_get(category).or_else(|| call.hash_get("other"));
-                let form = form.and_then(|v| v.value().as_str()).ok_or("needs other=\"…\"")?;
-                Ok(form.replace('#', &format::number(first, &locale)?))
-            }),
-            Self::Url => safe_url(first).map(str::to_owned),
-            Self::UrlEncode => Ok(percent_encode(&handlebars::JsonRender::render(first))),
-            Self::Default => Ok(String::new()),
-        };
+        let shown = self.shown(call, first, root, &locale)?;
         shown.map(Value::String).map_err(|why| {
             let what = call.param(0).and_then(|v| v.relative_path().cloned()).unwrap_or_default();
             RenderErrorReason::Other(format!("`{}`: `{what}` {why}", self.name()))
         })
+    }
+
+    fn shown(
+        self,
+        call: &Helper<'_>,
+        first: &Value,
+        root: &Value,
+        locale: &icu_locale_core::Locale,
+    ) -> Result<Result<String, String>, RenderErrorReason> {
+        Ok(match self {
+            Self::Money => {
+                let currency = self.argument(call, 1)?.as_str().unwrap_or_default();
+                format::money(first, currency, locale)
+            }
+            Self::Number => format::number(first, locale),
+            Self::Discount => format::discount(first, locale),
+            Self::Date => {
+                let style = call.param(1).and_then(|v| v.value().as_str()).unwrap_or("long");
+                let zone = root.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
+                format::date(first, style, locale, zone)
+            }
+            Self::Plural => format::plural(first, locale).and_then(|category| {
+                let form = call.hash_get(category).or_else(|| call.hash_get("other"));
+                let form = form.and_then(|v| v.value().as_str()).ok_or("needs other=\"…\"")?;
+                Ok(form.replace('#', &format::number(first, locale)?))
+            }),
+            Self::Url => safe_url(first).map(str::to_owned),
+            _ => Ok(percent_encode(&handlebars::JsonRender::render(first))),
+        })
+    }
+
+    /// The first value, unless it is missing or blank.
+    fn or_fallback(self, call: &Helper<'_>) -> Result<Value, RenderErrorReason> {
+        let given = call.param(0).filter(|v| !v.is_value_missing()).map(|v| v.value());
+        let given = given.filter(|v| !v.is_null() && v.as_str().is_none_or(|s| !s.trim().is_empty()));
+        given.map_or_else(|| self.argument(call, 1).cloned(), |v| Ok(v.clone()))
     }
 
     /// An argument that must have a value.

@@ -77,7 +77,7 @@ const RAW_TEXT: &[&str] = &["style", "script", "title", "textarea", "mj-style", 
 const MAX_DEPTH: usize = 100;
 
 /// Compiles MJML. Offsets in the findings are of `text`. Without HTML there is at least one error.
-pub fn to_html(text: &str, preheader: Option<&str>) -> (Option<String>, Vec<Finding>) {
+pub fn to_html(text: &str, locale: &str, preheader: Option<&str>) -> (Option<String>, Vec<Finding>) {
     let masked = Masked::new(text);
     let pieces = pieces(&masked.text);
     let mut findings = structure(&masked, &pieces);
@@ -85,7 +85,7 @@ pub fn to_html(text: &str, preheader: Option<&str>) -> (Option<String>, Vec<Find
         return (None, findings);
     }
     // A panic of a third-party parser must not take the worker down with it: it becomes a finding of this file.
-    let compiled = std::panic::catch_unwind(|| compile(&masked, preheader));
+    let compiled = std::panic::catch_unwind(|| compile(&masked, locale, preheader));
     let (html, more) = compiled.unwrap_or_else(|_| {
         let message = "this template breaks the MJML compiler; simplify it, piece by piece".to_owned();
         (None, vec![finding(0, "E0535", message, None)])
@@ -98,7 +98,7 @@ fn finding(offset: usize, code: &'static str, message: String, help: Option<Stri
     Finding { offset, severity: Severity::Error, code, message, help }
 }
 
-fn compile(masked: &Masked<'_>, preheader: Option<&str>) -> (Option<String>, Vec<Finding>) {
+fn compile(masked: &Masked<'_>, locale: &str, preheader: Option<&str>) -> (Option<String>, Vec<Finding>) {
     let mut findings = Vec::new();
     let parsed = match mrml::parse(&masked.text) {
         Ok(parsed) => parsed,
@@ -109,7 +109,9 @@ fn compile(masked: &Masked<'_>, preheader: Option<&str>) -> (Option<String>, Vec
         let message = format!("MJML has an {} here", warning.kind);
         findings.push(Finding { severity: Severity::Warning, ..finding(offset, "E0536", message, None) });
     }
-    let rendered = parsed.element.render(&mrml::prelude::render::RenderOptions::default());
+    // No fonts of its own accord: a stylesheet from elsewhere tells its host who reads the mail.
+    let options = mrml::prelude::render::RenderOptions { fonts: Default::default(), ..Default::default() };
+    let rendered = parsed.element.render(&options);
     let inlined = rendered.map_err(|e| e.to_string()).and_then(|html| {
         let html = comment_out(&html, masked);
         css_inline::CSSInliner::options()
@@ -133,7 +135,17 @@ fn compile(masked: &Masked<'_>, preheader: Option<&str>) -> (Option<String>, Vec
             findings.push(finding(mark.range.start, "E0530", message, Some(help)));
         }
     }
+    let html = with_language(&html, locale);
     (Some(with_preheader(&masked.restore(&html), preheader)), findings)
+}
+
+/// Says the language and direction where the author left them open: screen readers and clients go by them.
+fn with_language(html: &str, locale: &str) -> String {
+    let language = locale.split(['-', '_']).next().unwrap_or_default();
+    let rtl = matches!(language, "ar" | "fa" | "he" | "ur" | "yi" | "ps" | "dv");
+    let lang = handlebars::html_escape(&locale.replace('_', "-"));
+    html.replace("lang=\"und\"", &format!("lang=\"{lang}\""))
+        .replace("dir=\"auto\"", if rtl { "dir=\"rtl\"" } else { "dir=\"ltr\"" })
 }
 
 fn parse_finding(masked: &Masked<'_>, error: &mrml::prelude::parser::Error) -> Finding {
@@ -251,10 +263,11 @@ fn comment_out(html: &str, masked: &Masked<'_>) -> String {
         masked.marks.iter().map(|m| m.word.as_str()).filter(|w| !w.is_empty()).collect();
     let mut out = String::with_capacity(html.len());
     let mut raw = false;
-    for piece in pieces(html) {
+    let pieces = pieces(html);
+    for (index, piece) in pieces.iter().enumerate() {
         match piece {
             Piece::Text(range) if !raw && !words.is_empty() => {
-                let mut rest = &html[range];
+                let mut rest = &html[range.clone()];
                 // Words begin alike: `hbs0x`, digits, `z`.
                 let prefix = words.iter().next().and_then(|w| w.split_once('x')).map_or("", |(p, _)| p);
                 while let Some(at) = rest.find(prefix) {
@@ -270,10 +283,18 @@ fn comment_out(html: &str, masked: &Masked<'_>) -> String {
                 }
                 out.push_str(rest);
             }
-            Piece::Text(range) | Piece::Comment(range) => out.push_str(&html[range]),
+            Piece::Text(range) | Piece::Comment(range) => out.push_str(&html[range.clone()]),
             Piece::Tag(tag) => {
                 raw = !tag.closing && RAW_TEXT.contains(&tag.name);
-                out.push_str(&html[tag.range]);
+                out.push_str(&html[tag.range.clone()]);
+                // The parser would open the table's body at the first row, which is within the loop.
+                let next = pieces[index + 1..].iter().find_map(|p| match p {
+                    Piece::Tag(tag) => Some(tag.name),
+                    _ => None,
+                });
+                if tag.name == "table" && !tag.closing && next == Some("tr") {
+                    out.push_str("<tbody>");
+                }
             }
         }
     }

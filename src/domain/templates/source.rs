@@ -207,7 +207,8 @@ impl Expansion<'_, '_> {
                 self.diagnostics.push(error(format!("the template is larger than {} KiB", MAX_BYTES / 1024)));
                 return;
             } else if let Some((path, text)) = self.files.partial(&reference, self.locale, self.extension) {
-                self.file(path, text, 0..text.len(), depth + 1);
+                // Its last line end is the file's, not the text's.
+                self.file(path, text, 0..text.trim_end_matches(['\r', '\n']).len(), depth + 1);
             } else {
                 let known = self.files.by_path.keys().filter(|p| kind(p) == Kind::Partial);
                 let names = known.filter_map(|p| p.rsplit('/').next()?.split('.').next());

@@ -1,0 +1,165 @@
+//! A compiled template and its rendering. Called for each message, so it parses nothing and shares everything.
+
+use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{RenderError, Rendered, TemplateSource, expressions, lint};
+
+/// One locale's version of a template, ready to render.
+#[derive(Debug, Clone)]
+pub struct Template {
+    pub name: String,
+    pub locale: String,
+    /// Of the meaning (all of the source but its origins): 32 hexadecimal digits.
+    pub hash: String,
+    source: TemplateSource,
+    subject: handlebars::Template,
+    html: handlebars::Template,
+    text: Option<handlebars::Template>,
+}
+
+impl Template {
+    /// What to store, so that a message can stay with the version it was first rendered from.
+    pub fn source(&self) -> &TemplateSource {
+        &self.source
+    }
+
+    /// Rebuilds a template from what was stored. Errors: an expression that does not parse.
+    pub fn from_source(source: TemplateSource) -> Result<Self, RenderError> {
+        let parse = |part: &str, text: &str| {
+            lint::parse(text).map_err(|e| RenderError {
+                message: format!(
+                    "template {} ({}), {part}, line {}: {}",
+                    source.name, source.locale, e.line, e.message
+                ),
+            })
+        };
+        Ok(Self {
+            subject: parse("subject", &source.subject)?,
+            html: parse("html", &source.html)?,
+            text: source.text.as_deref().map(|text| parse("text", text)).transpose()?,
+            name: source.name.clone(),
+            locale: source.locale.clone(),
+            hash: hash(&source),
+            source,
+        })
+    }
+
+    /// Renders for one customer. Within the context, null and missing are the same.
+    ///
+    /// Values are formatted for the customer's `locale` where it is of the template's language (`fr-CA` in a
+    /// French text), otherwise for the template's own: no German dates in a French letter.
+    pub fn render(&self, context: &Value) -> Result<Rendered, RenderError> {
+        let context = Context::from(self.prepare(context));
+        let subject = self.part("subject", &self.subject, &expressions::TEXT, &context)?;
+        let html = self.part("html", &self.html, &expressions::HTML, &context)?;
+        let text = match &self.text {
+            Some(text) => self.part("text", text, &expressions::TEXT, &context)?,
+            None => self.derive_text(&html)?,
+        };
+        Ok(Rendered { subject: one_line(&subject), html, text, locale: self.locale.clone() })
+    }
+
+    /// The dotted paths it reads from the context, without what `#each` and `#with` make local.
+    pub fn variables(&self) -> Vec<String> {
+        let mut reads = std::collections::BTreeSet::new();
+        for part in [Some(&self.subject), Some(&self.html), self.text.as_ref()].into_iter().flatten() {
+            reads.extend(lint::reads(part));
+        }
+        reads.into_iter().collect()
+    }
+
+    fn prepare(&self, context: &Value) -> Value {
+        let mut context = without_nulls(context);
+        let given = context.get("locale").and_then(Value::as_str).unwrap_or_default();
+        if language(given) != language(&self.locale)
+            && let Some(object) = context.as_object_mut()
+        {
+            object.insert("locale".to_owned(), Value::String(self.locale.clone()));
+        }
+        context
+    }
+
+    fn part(
+        &self,
+        part: &str,
+        template: &handlebars::Template,
+        registry: &'static Handlebars<'static>,
+        context: &Context,
+    ) -> Result<String, RenderError> {
+        let mut out = StringOutput::new();
+        let mut scratch = RenderContext::new(None);
+        template
+            .render(registry, context, &mut scratch, &mut out)
+            .map_err(|error| self.explain(part, &error))?;
+        out.into_string().map_err(|error| self.error(part, None, &error.to_string()))
+    }
+
+    fn derive_text(&self, html: &str) -> Result<String, RenderError> {
+        html2text::config::plain()
+            .no_table_borders()
+            .link_footnotes(true)
+            .string_from_read(html.as_bytes(), 76)
+            .map_err(|error| self.error("text", None, &error.to_string()))
+    }
+
+    fn explain(&self, part: &str, error: &handlebars::RenderError) -> RenderError {
+        let (variable, what) = match error.reason() {
+            RenderErrorReason::MissingVariable(Some(path)) => (Some(path), format!("`{path}` has no value")),
+            RenderErrorReason::MissingVariable(None) => (None, "a variable has no value".to_owned()),
+            RenderErrorReason::Other(what) => (None, what.clone()),
+            other => (None, other.to_string()),
+        };
+        let named = variable.map(String::as_str).or_else(|| what.split('`').nth(3));
+        let origin = named.and_then(|path| self.source.origins.get(path)).cloned();
+        let place = origin.or_else(|| error.line_no.map(|line| format!("line {line}")));
+        self.error(part, place, &what)
+    }
+
+    fn error(&self, part: &str, place: Option<String>, what: &str) -> RenderError {
+        let place = place.map(|p| format!(", {p}")).unwrap_or_default();
+        RenderError { message: format!("template {} ({}), {part}{place}: {what}", self.name, self.locale) }
+    }
+}
+
+fn language(tag: &str) -> String {
+    tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Null members removed, so that strict mode treats null and missing alike.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .iter()
+                .filter(|(_, v)| !v.is_null())
+                .map(|(k, v)| (k.clone(), without_nulls(v)))
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A header value is one line: control characters and runs of white space become one space.
+fn one_line(text: &str) -> String {
+    let spaced: String = text
+        .chars()
+        .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c })
+        .collect();
+    // Not `split_whitespace`, which would also take the no-break spaces of numbers.
+    spaced.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+fn hash(source: &TemplateSource) -> String {
+    let mut hasher = Sha256::new();
+    let fields = [&source.name, &source.locale, &source.subject, &source.html];
+    let optional = [source.preheader.as_ref(), source.text.as_ref()];
+    for field in fields.into_iter().map(Some).chain(optional) {
+        // The length keeps neighbouring fields apart; a missing one differs from an empty one.
+        hasher.update(field.map_or(u64::MAX, |f| f.len() as u64).to_be_bytes());
+        hasher.update(field.map_or(&[][..], |f| f.as_bytes()));
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -10,7 +10,7 @@ use crate::domain::rules::{Op, RuleSet, compile};
 use crate::domain::templates::{self, Templates};
 
 /// Everything compiled from one set of files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Active {
     pub book: Book,
     pub templates: Templates,
@@ -89,7 +89,7 @@ fn place_of(source: &str, template: &str) -> usize {
             let value = source[after..].trim_start_matches([' ', '"', '\'']);
             value.starts_with(template).then_some(source.len() - value.len())
         })
-        .next_back()
+        .last()
         .unwrap_or(0)
 }
 

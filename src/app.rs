@@ -90,7 +90,7 @@ impl App {
         );
         let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
         let channel = match (smtp, &capture) {
-            (Some(smtp), _) => EmailChannel::Smtp(Smtp::new(smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?),
+            (Some(smtp), _) => EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?),
             (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
             (None, None) => anyhow::bail!("there is no way to send"),
         };

@@ -3,10 +3,23 @@
 //! A functional core ([`domain`]) decides what is to be sent, to whom, when and why; the shell around
 //! it moves events in, keeps state and hands messages to providers. `docs/ARCHITECTURE.md` is the map.
 
+pub mod active;
+pub mod app;
+pub mod broker;
 pub mod channels;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod domain;
+pub mod entropy;
+pub mod files;
 pub mod intake;
-pub mod outcomes;
+pub mod ops;
+pub mod process;
+pub mod publish;
+pub mod scheduler;
+pub mod simulate;
 pub mod store;
+pub mod supervise;
+pub mod telemetry;

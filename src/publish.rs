@@ -5,12 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{Active, Checked, Shelf, hash};
 use crate::clock::Clock;
 use crate::domain::diagnostic::{Severity, SourceFile, render};
+use crate::domain::templates::Templates;
 use crate::files::{self, FilesError};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
@@ -73,7 +75,7 @@ impl Source {
             let rules = checked.rules.rules.values();
             let versions: Vec<_> = rules.map(|r| (r.name.clone(), r.version.clone(), r.source.clone())).collect();
             self.store.save_rule_versions(&versions, self.clock.now()).await?;
-            self.store.save_template_versions(&checked.templates.sources()).await?;
+            self.store.save_template_versions(&template_versions(&checked.templates)?).await?;
             self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
         }
         let active = checked.activate(files, self.secret.clone());
@@ -137,6 +139,12 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// The templates as the store keeps them: content hash and source.
+fn template_versions(templates: &Templates) -> Result<Vec<(String, Value)>, StoreError> {
+    let versions = templates.all().map(|t| Ok((t.hash.clone(), serde_json::to_value(t.source())?)));
+    versions.collect::<Result<_, serde_json::Error>>().map_err(|e| StoreError::Other(e.to_string()))
 }
 
 fn fingerprint(folder: &Path) -> Option<u64> {

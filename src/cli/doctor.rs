@@ -80,7 +80,7 @@ async fn mail(config: &Config) -> Result<String, String> {
     let Some(smtp) = config.smtp().map_err(|e| e.to_string())? else {
         return Ok("none configured: mails are captured and shown on the admin page".to_owned());
     };
-    let channel = EmailChannel::Smtp(Smtp::new(smtp).map_err(|e| e.to_string())?);
+    let channel = EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| e.to_string())?);
     let answer = channel.check().await;
     channel.close().await;
     answer

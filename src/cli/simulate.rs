@@ -46,7 +46,8 @@ pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
     let Some(first) = events.first() else {
         return Err(Failure::Refused(format!("{} holds no usable event", args.events.display())));
     };
-    let mut simulation = Simulation::new(&active, &config.public_url(), first.time - TimeDelta::microseconds(1));
+    let public_url = config.public_url();
+    let mut simulation = Simulation::new(&active, &public_url, first.time - TimeDelta::microseconds(1));
     let bar = progress::bar(events.len() as u64, "events");
     for event in events {
         simulation.event(event);

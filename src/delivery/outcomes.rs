@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::outcomes::OutcomePublisher;
+use crate::channels::outcomes::OutcomePublisher;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 

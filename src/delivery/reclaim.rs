@@ -39,7 +39,8 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     let now = clock.now();
     let (mut settled, mut changes) = (Vec::new(), Changes::default());
     for mut message in expired {
-        record::unknown(&mut message, basis(&active.book.active.policy, &message.purpose), now);
+        let basis = basis(&active.book.active.policy, &message.purpose);
+        record::unknown(&mut message, basis, now);
         telemetry::reclaimed(&message);
         changes.outcomes.extend(Outcome::of_message(&message, now));
         settled.push(message);

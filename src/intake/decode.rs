@@ -10,7 +10,7 @@ use lapin::BasicProperties;
 use lapin::types::AMQPValue;
 use serde_json::{Map, Value, json};
 
-use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
+use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
 use super::DeadLetter;
 

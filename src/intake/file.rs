@@ -13,9 +13,9 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, too_large};
+use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, too_large};
 
-use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, decode, settle};
+use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, settle};
 
 /// How far ahead of the clock an event may lie in a paced file. It waits for its time, so the usual limit
 /// on an event's time makes no sense, but a mistyped century should not wait for ever.

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
-use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
+use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
 use super::{Accepted, BATCH_SIZE, DeadLetter, Origin, Settled, Sink, decode, settle, short};
 
@@ -296,7 +296,7 @@ fn unsupported(headers: &HeaderMap) -> Response {
     let kind = headers
         .get(CONTENT_TYPE)
         .map_or_else(|| "none".into(), |v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-    let accepted = [decode::CLOUDEVENT, decode::CLOUDEVENTS_BATCH, decode::NDJSON, decode::JSON];
+    let accepted = [CLOUDEVENT, decode::CLOUDEVENTS_BATCH, decode::NDJSON, decode::JSON];
     let error = format!("content type not understood: {}", short(&kind));
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, Json(json!({ "error": error, "accepted": accepted })))
         .into_response()

@@ -67,6 +67,16 @@ impl Templates {
         let locales = self.by_name.get(name)?;
         find(locales, locale).or_else(|| find(locales, &self.default_locale)).cloned()
     }
+
+    /// The version with this content hash, if it is one of these.
+    pub fn by_hash(&self, hash: &str) -> Option<Arc<Template>> {
+        self.by_name.values().flat_map(BTreeMap::values).find(|t| t.hash == hash).cloned()
+    }
+
+    /// All versions, to be stored by content hash.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Template>> {
+        self.by_name.values().flat_map(BTreeMap::values)
+    }
 }
 
 /// The version whose tag is the longest prefix of `locale`, subtag by subtag (RFC 4647 §3.4, lookup).

@@ -1,0 +1,228 @@
+//! Deliveries over SMTP: one mail, one recipient, one transaction, within one deadline.
+//!
+//! Knows at every moment whether the server may have accepted the mail. Tries a mail a second time only
+//! when the connection it began on turns out to have been closed while idle; every other retry is for the
+//! caller to decide.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lettre::Address;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+
+use super::Email;
+use super::address::{masked, parse};
+use super::config::SmtpConfig;
+use super::connection::{Connection, Dialer};
+use super::dkim::Signer;
+use super::message::build;
+use super::outcome::{Failure, Outcome, Step};
+use super::pool::Pool;
+
+/// How long RSET, QUIT and deliveries under way may take while nobody waits for their result.
+const TIDY: Duration = Duration::from_secs(5);
+/// Characters of a reply that are kept; providers add whole paragraphs.
+const LONGEST_REPLY: usize = 500;
+
+/// A provider reached by SMTP. Clones share its connections.
+#[derive(Clone)]
+pub struct Smtp(Arc<Inner>);
+
+struct Inner {
+    dialer: Dialer,
+    pool: Pool,
+    signers: Vec<Signer>,
+    envelope_from: Option<Address>,
+    deadline: Duration,
+}
+
+/// What goes to the server.
+struct Parcel {
+    from: Address,
+    to: Address,
+    bytes: Vec<u8>,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Smtp")
+    }
+}
+
+impl Smtp {
+    /// Reads keys and certificates and checks that the configuration holds together; does not connect.
+    /// The error is in words and names the file concerned.
+    pub fn new(config: &SmtpConfig) -> Result<Self, String> {
+        let envelope_from = match &config.envelope_from {
+            Some(address) => {
+                Some(parse(address).ok_or_else(|| format!("envelope_from `{address}` is not an address"))?)
+            }
+            None => None,
+        };
+        let signers = config.dkim.iter().map(Signer::new).collect::<Result<_, _>>();
+        Ok(Self(Arc::new(Inner {
+            dialer: Dialer::new(config)?,
+            pool: Pool::new(config),
+            signers: signers.map_err(|error| error.to_string())?,
+            envelope_from,
+            deadline: Duration::from_secs(config.send_deadline_s.max(1)),
+        })))
+    }
+
+    /// Hands over one mail, within the send deadline.
+    pub async fn send(&self, mail: &Email) -> Outcome {
+        let parcel = match self.parcel(mail) {
+            Ok(parcel) => parcel,
+            Err(detail) => return Outcome::Invalid { detail },
+        };
+        let dot = AtomicBool::new(false);
+        let outcome = match timeout(self.0.deadline, self.deliver(&parcel, &dot)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let step = if dot.load(Ordering::SeqCst) { Step::Dot } else { Step::Data };
+                Failure::Lost(format!("no answer within {:?}", self.0.deadline)).outcome(step)
+            }
+        };
+        tidied(outcome, &mail.to)
+    }
+
+    /// Connects and signs in on a connection of its own, and says how it went.
+    pub async fn check(&self) -> Result<String, String> {
+        match self.0.dialer.dial().await {
+            Ok(connection) => {
+                let words = self.0.dialer.describe(&connection);
+                let _ = timeout(TIDY, connection.quit()).await;
+                Ok(words)
+            }
+            Err(Failure::Reply { code, text }) => Err(format!("the server refused: {code} {text}")),
+            Err(Failure::Lost(words) | Failure::Distrust(words) | Failure::Unsupported(words)) => Err(words),
+        }
+    }
+
+    /// Lets deliveries under way end (up to five seconds), then says goodbye.
+    pub async fn close(&self) {
+        for connection in self.0.pool.close(TIDY).await {
+            let _ = timeout(TIDY, connection.quit()).await;
+        }
+    }
+
+    fn parcel(&self, mail: &Email) -> Result<Parcel, String> {
+        let built = build(mail).map_err(|error| error.to_string())?;
+        let mut signatures = String::new();
+        for signer in &self.0.signers {
+            signatures.push_str(&signer.sign(&built.bytes, mail.date)?);
+        }
+        let mut bytes = signatures.into_bytes();
+        bytes.extend_from_slice(&built.bytes);
+        let from = self.0.envelope_from.clone().unwrap_or(built.from);
+        Ok(Parcel { from, to: built.to, bytes })
+    }
+
+    async fn deliver(&self, parcel: &Parcel, dot: &AtomicBool) -> Outcome {
+        let Some(permit) = self.0.pool.permit().await else {
+            return Outcome::Retry { reply: "the channel is closed".to_owned() };
+        };
+        let mut connection = match self.begin(parcel).await {
+            Ok(connection) => connection,
+            Err((step, failure)) => return failure.outcome(step),
+        };
+        match transmit(&mut connection, parcel, dot).await {
+            Ok(reply) => {
+                self.give_back(connection, permit, false);
+                Outcome::Accepted { reply }
+            }
+            Err((step, failure)) => {
+                let usable = failure.leaves_connection_usable();
+                let outcome = failure.outcome(step);
+                if usable {
+                    self.give_back(connection, permit, true);
+                }
+                outcome
+            }
+        }
+    }
+
+    /// A connection on which this mail has begun. One that was idle may be dead, or about to be closed by
+    /// the server: then a new one takes its place, and no attempt is spent.
+    async fn begin(&self, parcel: &Parcel) -> Result<Connection, (Step, Failure)> {
+        let utf8 = parcel.needs_utf8();
+        if let Some(mut kept) = self.0.pool.take() {
+            match timeout(self.0.dialer.limit(), kept.mail(&parcel.from, utf8)).await {
+                Ok(Ok(())) => return Ok(kept),
+                Ok(Err(failure)) if failure.leaves_connection_usable() => return Err((Step::Mail, failure)),
+                _ => {}
+            }
+        }
+        let mut fresh = self.0.dialer.dial().await.map_err(|failure| (Step::Connect, failure))?;
+        fresh.mail(&parcel.from, utf8).await.map_err(|failure| (Step::Mail, failure))?;
+        Ok(fresh)
+    }
+
+    /// Makes a connection ready for the next mail, or ends it, without keeping the caller: the outcome is
+    /// known, and a slow RSET must not turn it into a timeout.
+    fn give_back(&self, mut connection: Connection, permit: OwnedSemaphorePermit, reset: bool) {
+        if !reset {
+            let Some(done) = self.0.pool.put(connection) else { return };
+            connection = done;
+        }
+        let smtp = self.clone();
+        tokio::spawn(async move {
+            let tidy = async {
+                if reset && connection.reset().await.is_err() {
+                    return;
+                }
+                let spent = if reset { smtp.0.pool.put(connection) } else { Some(connection) };
+                if let Some(spent) = spent {
+                    spent.quit().await;
+                }
+            };
+            let _ = timeout(TIDY, tidy).await;
+            drop(permit);
+        });
+    }
+}
+
+impl Parcel {
+    fn needs_utf8(&self) -> bool {
+        !self.bytes.is_ascii() || !self.from.user().is_ascii() || !self.to.user().is_ascii()
+    }
+}
+
+/// The rest of a mail that has begun.
+async fn transmit(
+    connection: &mut Connection,
+    parcel: &Parcel,
+    dot: &AtomicBool,
+) -> Result<String, (Step, Failure)> {
+    connection.rcpt(&parcel.to).await.map_err(|failure| (Step::Rcpt, failure))?;
+    connection.data().await.map_err(|failure| (Step::Data, failure))?;
+    connection.body(&parcel.bytes, dot).await.map_err(|failure| {
+        let step = if dot.load(Ordering::SeqCst) { Step::Dot } else { Step::Data };
+        (step, failure)
+    })
+}
+
+/// Providers repeat the address in their replies, which are stored and logged: it is masked here, once.
+fn tidied(mut outcome: Outcome, to: &str) -> Outcome {
+    let (Outcome::Accepted { reply: words }
+    | Outcome::Retry { reply: words }
+    | Outcome::Refused { reply: words, .. }
+    | Outcome::ProviderRefused { reply: words }
+    | Outcome::Uncertain { detail: words }
+    | Outcome::Invalid { detail: words }) = &mut outcome;
+    let lower = words.to_ascii_lowercase();
+    let hidden = masked(to);
+    let mut out = String::with_capacity(words.len());
+    let mut end = 0;
+    for (start, found) in lower.match_indices(&to.to_ascii_lowercase()) {
+        out.push_str(&words[end..start]);
+        out.push_str(&hidden);
+        end = start + found.len();
+    }
+    out.push_str(&words[end..]);
+    *words = out.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_REPLY).collect();
+    outcome
+}

@@ -4,8 +4,14 @@
 
 pub mod compile;
 pub mod condition;
+pub mod policy;
+mod reader;
 pub mod schedule;
+mod steps;
+mod syntax;
 pub mod timing;
+mod traps;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

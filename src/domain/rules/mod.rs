@@ -5,8 +5,14 @@
 pub mod book;
 pub mod compile;
 pub mod condition;
+pub mod policy;
+mod reader;
 pub mod schedule;
+mod steps;
+mod syntax;
 pub mod timing;
+mod traps;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

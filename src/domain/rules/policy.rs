@@ -1,0 +1,228 @@
+//! `rules/policy.yaml` and `rules/events.yaml`: what all rules share.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use super::reader::{Fields, Reader, is_name};
+use super::timing::parse_zone;
+use super::tree::{Kind, Node};
+use super::{Basis, Policy, Sender};
+use crate::domain::diagnostic::Diagnostic;
+
+/// The purposes that are always there, and their legal basis.
+pub(super) const BUILT_IN_PURPOSES: [(&str, Basis); 3] = [
+    ("marketing", Basis::Consent),
+    ("service", Basis::LegitimateInterest),
+    ("transactional", Basis::Contract),
+];
+
+/// The event types that change the profile; known without a catalogue.
+pub(super) const BUILT_IN_EVENTS: [&str; 4] =
+    ["customer.signed_up", "customer.updated", "customer.deleted", "consent.changed"];
+
+/// A whole policy file to begin with, shown to whoever has none.
+pub const EXAMPLE: &str = "\
+default_locale: fr
+default_timezone: Europe/Paris
+sender:
+  name: My shop
+  email: contact@my-shop.example
+  postal_address: 1 rue de la République, 69001 Lyon, France
+";
+
+const FIELDS: [&str; 6] = ["default_locale", "default_timezone", "purposes", "sender", "max_age", "catch_up"];
+
+/// The event types that `events.yaml` declares; for each, the fields of its data where it lists them.
+pub(super) type Catalogue = BTreeMap<String, Option<Vec<String>>>;
+
+/// What rules are checked against while the policy itself cannot be read.
+pub(super) fn placeholder() -> Policy {
+    Policy {
+        default_locale: "en".to_owned(),
+        default_timezone: Tz::UTC,
+        purposes: BUILT_IN_PURPOSES.iter().map(|(name, basis)| ((*name).to_owned(), *basis)).collect(),
+        sender: Sender {
+            name: String::new(),
+            email: String::new(),
+            reply_to: None,
+            website: None,
+            postal_address: String::new(),
+        },
+        max_age: TimeDelta::hours(24),
+        catch_up: TimeDelta::hours(12),
+    }
+}
+
+/// Reads the policy, with placeholders where it is wrong (and reported).
+pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
+    let mut policy = placeholder();
+    if tree.kind == Kind::Empty {
+        reader
+            .report(Diagnostic::error("E0401", reader.path, 0..0, "the policy is empty").help(begin_with()));
+        return policy;
+    }
+    let Some(fields) = reader.fields(tree, "the policy", &FIELDS) else { return policy };
+    let locale = reader.required(&fields, "default_locale", "the policy", "default_locale: fr");
+    if let Some(locale) = locale.and_then(|node| locale_tag(reader, node)) {
+        policy.default_locale = locale;
+    }
+    let zone = reader.required(&fields, "default_timezone", "the policy", "default_timezone: Europe/Paris");
+    if let Some(node) = zone
+        && let Some(text) = reader.text(node, "default_timezone")
+        && let Some(zone) = reader.checked(node, "E0206", parse_zone(text))
+    {
+        policy.default_timezone = zone;
+    }
+    if let Some(node) = fields.get("purposes") {
+        purposes(reader, node, &mut policy);
+    }
+    let example = "sender: { name: …, email: …, postal_address: … }";
+    if let Some(sender) =
+        reader.required(&fields, "sender", "the policy", example).and_then(|n| sender(reader, n))
+    {
+        policy.sender = sender;
+    }
+    for (name, value) in [("max_age", &mut policy.max_age), ("catch_up", &mut policy.catch_up)] {
+        if let Some(duration) = fields.get(name).and_then(|node| reader.duration(node, name)) {
+            *value = duration;
+        }
+    }
+    policy
+}
+
+/// The help for whoever has no policy.
+pub(super) fn begin_with() -> String {
+    format!("create `rules/policy.yaml` with your own values:\n{EXAMPLE}")
+}
+
+fn locale_tag<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<String> {
+    let text = reader.text(node, "default_locale")?;
+    let mut parts = text.split('-');
+    let language =
+        parts.next().is_some_and(|l| (2..=3).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_lowercase()));
+    let rest = parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if !(language && rest) {
+        let message = format!("`{text}` is not a locale");
+        let diagnostic = Diagnostic::error("E0403", reader.path, node.span.clone(), message);
+        reader.report(diagnostic.help("write a language, or a language and a country, like `fr` or `fr-CH`"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn purposes<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &mut Policy) {
+    let known = [
+        ("consent", Basis::Consent),
+        ("legitimate_interest", Basis::LegitimateInterest),
+        ("contract", Basis::Contract),
+    ];
+    let Some(fields) = reader.open_fields(node, "`purposes`") else { return };
+    for (key, value) in fields.iter() {
+        if !is_name(&key.name) {
+            let message =
+                format!("`{}` cannot be a purpose: use small letters, digits, `-` and `_`", key.name);
+            reader.error("E0403", key.span.clone(), message);
+        }
+        let Some(basis) = reader.choice(value, &key.name, &known) else {
+            // The name stands, so that rules which use it are not reported as well.
+            policy.purposes.entry(key.name.clone()).or_insert(Basis::Consent);
+            continue;
+        };
+        if key.name == "marketing" && basis != Basis::Consent {
+            let message =
+                "marketing without consent: messages of this purpose will be sent to people who never agreed";
+            let diagnostic = Diagnostic::warning("E0404", reader.path, value.span.clone(), message);
+            reader.report(diagnostic.help(
+                "e-mail marketing needs consent in the EU (ePrivacy directive, article 13); use another purpose for other mail",
+            ));
+        }
+        policy.purposes.insert(key.name.clone(), basis);
+    }
+}
+
+fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<Sender> {
+    let known = ["name", "email", "reply_to", "website", "postal_address"];
+    let fields = reader.fields(node, "the sender", &known)?;
+    let name = line(reader, &fields, "name", "name: My shop");
+    let email = line(reader, &fields, "email", "email: contact@my-shop.example");
+    let postal =
+        line(reader, &fields, "postal_address", "postal_address: 1 rue de la République, 69001 Lyon");
+    for field in ["email", "reply_to"] {
+        let Some(node) = fields.get(field) else { continue };
+        let Some(text) = reader.text(node, field) else { continue };
+        let shaped = text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.contains('@') && domain.contains('.') && !domain.ends_with('.')
+        });
+        if !shaped
+            || text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ','))
+        {
+            let message = format!("`{text}` is not an e-mail address");
+            let diagnostic = Diagnostic::error("E0403", reader.path, node.span.clone(), message);
+            reader.report(diagnostic.help("write the address alone, like `contact@my-shop.example`"));
+        }
+    }
+    let website = fields.get("website").and_then(|node| {
+        let text = reader.text(node, "website")?;
+        if !text.starts_with("https://") && !text.starts_with("http://") {
+            let diagnostic = Diagnostic::error(
+                "E0403",
+                reader.path,
+                node.span.clone(),
+                format!("`{text}` is not a web address"),
+            );
+            reader.report(diagnostic.help(format!("write it with its scheme: `https://{text}`")));
+        }
+        Some(text.to_owned())
+    });
+    let reply_to = fields.get("reply_to").and_then(|node| reader.text(node, "reply_to")).map(str::to_owned);
+    Some(Sender { name: name?, email: email?, reply_to, website, postal_address: postal? })
+}
+
+/// A required text on one line: it goes into a header or a footer.
+fn line<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, name: &str, example: &str) -> Option<String> {
+    let node = reader.required(fields, name, "the sender", example)?;
+    let text = reader.text(node, name)?;
+    if text.contains(char::is_control) {
+        reader.error("E0403", node.span.clone(), format!("`{name}` must stand on one line"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// Reads the catalogue of event types: `events:` with a list of names, or a mapping from each name to the list of
+/// its data's fields (or to nothing).
+pub(super) fn events<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Catalogue> {
+    let fields = reader.fields(tree, "the event catalogue", &["events"])?;
+    let example = "events: [cart.updated, order.placed]";
+    let node = reader.required(&fields, "events", "the event catalogue", example)?;
+    let mut catalogue = Catalogue::new();
+    if let Kind::List(names) = &node.kind {
+        for name in names {
+            if let Some(name) = reader.text(name, "events") {
+                catalogue.insert(name.to_owned(), None);
+            }
+        }
+        return Some(catalogue);
+    }
+    for (key, value) in reader.open_fields(node, "`events`")?.iter() {
+        let declared = match &value.kind {
+            Kind::Empty => None,
+            Kind::List(names) => {
+                Some(names.iter().filter_map(|n| reader.text(n, &key.name)).map(str::to_owned).collect())
+            }
+            Kind::Map(_) => reader
+                .open_fields(value, "an event")
+                .map(|fields| fields.iter().map(|(field, _)| field.name.clone()).collect()),
+            Kind::Scalar(_) => {
+                let message = format!("`{}` must list the fields of its data, or nothing", key.name);
+                let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
+                reader.report(diagnostic.help(format!("write it like `{}: [cart_id, total]`", key.name)));
+                None
+            }
+        };
+        catalogue.insert(key.name.clone(), declared);
+    }
+    Some(catalogue)
+}

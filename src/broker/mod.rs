@@ -86,7 +86,8 @@ pub struct AmqpConfig {
     /// Topic exchange that producers publish events to.
     pub exchange: String,
     pub queue: String,
-    /// Which routing keys of the exchange reach the queue.
+    /// Which routing keys of the exchange reach the queue. A key that is taken away here stays bound on the
+    /// broker until somebody unbinds it.
     pub binding_keys: Vec<String>,
     pub dead_letter_exchange: String,
     pub dead_letter_queue: String,

@@ -1,8 +1,8 @@
 //! The exchanges and queues: declared, or only looked at when somebody else keeps them.
 //!
 //! Events arrive at a durable topic exchange and wait in a quorum queue whose dead-lettering is
-//! at-least-once (which needs `reject-publish`: RabbitMQ, "Quorum Queues", dead-lettering). What cannot be
-//! used is published to a fanout exchange with a quorum queue of its own. Outcomes leave by a topic exchange.
+//! at-least-once (which needs `reject-publish`, and RabbitMQ 3.10 with its feature flag `stream_queue`:
+//! RabbitMQ, "Quorum Queues", dead-lettering). That is for deliveries over the limit; what cannot be used is published to a fanout exchange with a quorum queue of its own. Outcomes leave by a topic exchange.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};

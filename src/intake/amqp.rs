@@ -7,25 +7,26 @@
 //! deliveries back, and the unique keys behind the sink turn what was already committed into duplicates.
 //! Never requeues by nack: closing the connection hands everything back in one step.
 
+mod dead_letters;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, Consumer};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::event::{Event, Unusable, UnusableReason};
+use crate::domain::event::{Event, Unusable};
 
 use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
-use super::{Counts, DeadLetter, Origin, Settled, Sink, Status, decode, settle, short};
+use super::{Counts, DeadLetter, Origin, Sink, Status, decode, settle};
 
 /// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
 pub const PING_EVERY: Duration = Duration::from_secs(15);
@@ -36,9 +37,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A session that lived this long was a good one, and the next failure is a new one.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
-/// The most that the copied headers of a dead letter may come to, in bytes of JSON: a header frame cannot
-/// be split, and one over the negotiated size (128 KiB) would end the connection, for ever again.
-const MAX_COPIED_HEADERS: usize = 32 * 1024;
 /// The only consumer of its channel.
 const CONSUMER_TAG: &str = "declic";
 
@@ -55,8 +53,9 @@ pub async fn run(
     shutdown: CancellationToken,
     status: Status,
 ) -> Result<(), AmqpError> {
-    if let Some(problem) = config.problems().into_iter().next() {
-        return Err(AmqpError::InvalidConfig(problem));
+    let problems = config.problems();
+    if !problems.is_empty() {
+        return Err(AmqpError::InvalidConfig(problems.join("; ")));
     }
     let intake = Intake { config, clock, sink, shutdown, status };
     let mut attempt = 0;
@@ -256,7 +255,8 @@ impl Intake {
                 return Err(AmqpError::StoreUnavailable(format!("a batch took over {minutes} minutes")));
             }
         };
-        self.publish_dead_letters(&channels.side, &batch, &settled).await?;
+        let publishing = dead_letters::publish(&self.config, &channels.side, &batch, &settled);
+        self.within("publishing dead letters", publishing).await??;
         if let Some(last) = batch.last() {
             let ack = channels.events.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true });
             self.within("acknowledging", ack)
@@ -265,59 +265,6 @@ impl Intake {
         }
         self.status.settled(Counts::of(&settled));
         Ok(())
-    }
-
-    async fn publish_dead_letters(
-        &self,
-        side: &Channel,
-        batch: &[Delivery],
-        settled: &[Settled],
-    ) -> Result<(), AmqpError> {
-        const WHAT: &str = "publishing a dead letter";
-        let exchange = topology::name(&self.config.dead_letter_exchange)?;
-        let mut confirms = Vec::new();
-        for (delivery, outcome) in batch.iter().zip(settled) {
-            let Settled::Refused(refusal) = outcome else { continue };
-            let publish = side.basic_publish(
-                exchange.clone(),
-                delivery.routing_key.clone(),
-                BasicPublishOptions { mandatory: true, ..Default::default() },
-                &delivery.data,
-                dead_properties(&delivery.properties, refusal),
-            );
-            let confirm = self
-                .within(WHAT, publish)
-                .await?
-                .map_err(|e| AmqpError::from_lapin(&self.config, WHAT, &e))?;
-            // A letter cut short in the database must not be lost to a missing binding.
-            confirms.push((confirm, refusal.reason == UnusableReason::TooLarge));
-        }
-        for (confirm, cut_short) in confirms {
-            let confirmed = self
-                .within(WHAT, confirm)
-                .await?
-                .map_err(|e| AmqpError::from_lapin(&self.config, WHAT, &e))?;
-            self.check_confirmed(&confirmed, cut_short)?;
-        }
-        Ok(())
-    }
-
-    fn check_confirmed(&self, confirmed: &Confirmation, cut_short: bool) -> Result<(), AmqpError> {
-        let exchange = &self.config.dead_letter_exchange;
-        match confirmed {
-            Confirmation::Ack(None) => Ok(()),
-            Confirmation::Ack(Some(_)) => {
-                let detail = format!("no queue is bound to the dead-letter exchange `{exchange}`");
-                if cut_short {
-                    return Err(AmqpError::NotFound { broker: self.config.url.to_string(), detail });
-                }
-                tracing::error!(exchange, "{detail}: the dead letter is kept in the database only");
-                Ok(())
-            }
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
-                Err(AmqpError::Lost("the broker did not take a dead letter".into()))
-            }
-        }
     }
 
     /// Awaits the broker, but not for ever.
@@ -331,42 +278,4 @@ impl Intake {
 fn dead_letter(delivery: &Delivery, refusal: &Unusable, now: DateTime<Utc>) -> DeadLetter {
     let headers = decode::delivery_headers(&delivery.properties);
     DeadLetter::new(Origin::Amqp, refusal, &delivery.data, headers, now)
-}
-
-/// The properties of a dead letter: the original's, with the reason, and without what the broker would
-/// act upon (an expiry, further recipients) or refuse (a user id that is not ours).
-fn dead_properties(original: &BasicProperties, refusal: &Unusable) -> BasicProperties {
-    let size = serde_json::to_string(&decode::delivery_headers(original)).map_or(usize::MAX, |s| s.len());
-    let mut headers = match original.headers() {
-        Some(table) if size <= MAX_COPIED_HEADERS => table.clone(),
-        _ => FieldTable::default(),
-    };
-    for recipients in ["CC", "BCC"] {
-        if headers.contains_key(recipients) {
-            headers.insert(recipients.into(), AMQPValue::FieldArray(Vec::new().into()));
-        }
-    }
-    headers
-        .insert("x-declic-reason".into(), AMQPValue::LongString(refusal.reason.as_str().into()))
-        .insert("x-declic-detail".into(), AMQPValue::LongString(short(&refusal.detail).into()));
-    let mut properties = BasicProperties::default().with_headers(headers).with_delivery_mode(2);
-    if let Some(value) = original.content_type() {
-        properties = properties.with_content_type(value.clone());
-    }
-    if let Some(value) = original.content_encoding() {
-        properties = properties.with_content_encoding(value.clone());
-    }
-    if let Some(value) = original.message_id() {
-        properties = properties.with_message_id(value.clone());
-    }
-    if let Some(value) = original.timestamp() {
-        properties = properties.with_timestamp(*value);
-    }
-    if let Some(value) = original.kind() {
-        properties = properties.with_type(value.clone());
-    }
-    if let Some(value) = original.app_id() {
-        properties = properties.with_app_id(value.clone());
-    }
-    properties
 }

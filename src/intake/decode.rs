@@ -27,6 +27,9 @@ const PREFIXES: [&str; 3] = ["cloudevents:", "cloudevents_", "ce-"];
 /// How deep headers may nest before the rest is left out: nothing that we look for is nested at all.
 const MAX_DEPTH: usize = 16;
 
+/// Headers in which a quorum queue counts its attempts: a letter delivered again is the same letter.
+const COUNTS: [&str; 2] = ["x-delivery-count", "x-acquired-count"];
+
 /// Reads one AMQP delivery.
 pub fn delivery(properties: &BasicProperties, body: &[u8], now: DateTime<Utc>) -> Result<Event, Unusable> {
     if body.len() > MAX_EVENT_BYTES {
@@ -124,6 +127,9 @@ pub fn delivery_headers(properties: &BasicProperties) -> Map<String, Value> {
     let mut all = Map::new();
     if let Some(table) = properties.headers() {
         for (name, value) in table {
+            if COUNTS.contains(&name.as_str()) {
+                continue;
+            }
             all.insert(name.to_string(), to_json(value, 0));
         }
     }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, too_large};
+use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
 use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, settle};
 
@@ -123,7 +123,15 @@ impl Import<'_> {
             return Err(too_large(line.length));
         }
         let now = self.clock.now();
-        Event::from_json(&line.text, if pace { now + PACED_AHEAD } else { now })
+        if !pace {
+            return Event::from_json(&line.text, now);
+        }
+        Event::from_json(&line.text, now + PACED_AHEAD).map_err(|mut refusal| {
+            if refusal.reason == UnusableReason::TimeTooFarAhead {
+                refusal.detail = format!("its time lies over {} days ahead", PACED_AHEAD.num_days());
+            }
+            refusal
+        })
     }
 
     /// Commits what is due and waits for the next event's time. False when told to stop meanwhile.

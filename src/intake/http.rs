@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -45,7 +46,8 @@ const BUDGET_KIB: usize = 4 * MAX_BODY_BYTES / 1024;
 /// | 415 | the content type is none of those in `accepted` |
 /// | 503 | the database is away: send the same request again after `Retry-After`; what was committed of it already will count as `duplicate` |
 pub fn router(sink: Sink, clock: Clock) -> Router {
-    let intake = Arc::new(Intake { sink, clock, budget: Semaphore::new(BUDGET_KIB) });
+    let intake =
+        Arc::new(Intake { sink, clock, budget: Semaphore::new(BUDGET_KIB), away: AtomicBool::new(false) });
     Router::new()
         .route("/events", post(receive))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -56,6 +58,8 @@ struct Intake {
     sink: Sink,
     clock: Clock,
     budget: Semaphore,
+    /// Whether the last commit found no database: its going and coming back are logged, not each request.
+    away: AtomicBool,
 }
 
 /// The answer for one event.
@@ -223,9 +227,16 @@ async fn answer(intake: &Intake, headers: &HeaderMap, items: Vec<Item>, now: Dat
             None => DeadLetter::new(Origin::Http, refusal, &kept[index].1, kept_headers.clone(), now),
         };
         let settled = match settle(&intake.sink, Origin::Http, read, letter).await {
-            Ok(settled) => settled,
+            Ok(settled) => {
+                if intake.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("events over HTTP are accepted again");
+                }
+                settled
+            }
             Err(unavailable) => {
-                tracing::warn!(error = unavailable.0, "events over HTTP are turned away: no database");
+                if !intake.away.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(error = unavailable.0, "events over HTTP are turned away: no database");
+                }
                 let detail = "the database is not available: send the same request again later";
                 let retry_after = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
                 return (retry_after, problem(StatusCode::SERVICE_UNAVAILABLE, detail)).into_response();

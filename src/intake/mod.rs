@@ -47,7 +47,9 @@ pub enum AcceptError {
     /// The database is away: the same batch may pass later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The batch fails because of what is in it, and will fail again.
+    /// The batch fails because of what is in it, and will fail again. Only for what is surely about the
+    /// data (a value the database refuses): it ends with events parked one by one, which is no answer to a
+    /// missing table or a bug, and those are `Unavailable`.
     #[error("the batch cannot be processed: {0}")]
     Poison(String),
 }

@@ -108,8 +108,9 @@ async fn park_all(sink: &Sink, letters: Vec<DeadLetter>) -> Result<(), Unavailab
             Err(AcceptError::Unavailable(detail)) => return Err(Unavailable(detail)),
             // A letter that cannot even be parked must not stop those behind it. From the broker it still
             // reaches the dead-letter queue; elsewhere its sender is told that it was refused.
-            Err(AcceptError::Poison(detail)) => {
-                tracing::error!(fingerprint, detail, "an unusable event could not be parked in the database");
+            // The database's words may quote the letter, so they stay out of the log.
+            Err(AcceptError::Poison(_)) => {
+                tracing::error!(fingerprint, "an unusable event could not be parked in the database");
                 metrics::counter!("declic_dead_letters_unparked_total").increment(1);
             }
         }

@@ -238,6 +238,20 @@ mod decoding {
     }
 
     #[test]
+    fn a_letter_delivered_again_is_the_same_letter() {
+        let refusal = Unusable { reason: UnusableReason::NotJson, detail: String::new() };
+        let letter = |count: Option<i64>| {
+            let mut table = FieldTable::default();
+            if let Some(count) = count {
+                table.insert("x-delivery-count".into(), AMQPValue::LongLongInt(count));
+            }
+            let properties = BasicProperties::default().with_headers(table);
+            DeadLetter::new(Origin::Amqp, &refusal, b"?", decode::delivery_headers(&properties), now())
+        };
+        assert_eq!(letter(None).fingerprint(), letter(Some(3)).fingerprint());
+    }
+
+    #[test]
     fn a_dead_letter_can_be_read_again() {
         let refusal = Unusable { reason: UnusableReason::Poison, detail: String::new() };
         let properties = BasicProperties::default()

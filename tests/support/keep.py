@@ -58,11 +58,11 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with open(args.log, "ab") as log:
-        # A signal that is ignored stays ignored in a child, so the child gets the defaults back.
+        # A signal that is ignored (by us, or by the shell we come from) stays ignored in a child.
         child = subprocess.Popen(
             args.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL)
-                                for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)])
+                                for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)])
     print(child.pid, flush=True)
 
     stay = False

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::kept::{Kept, Plan};
-use super::{Folder, free_port, is_root, run, unique, wait_until};
+use super::{Folder, free_port, run, unique, wait_until};
 
 /// The account that PostgreSQL runs under when we are root, as which it refuses to run.
 const USER: &str = "postgres";
@@ -31,10 +31,6 @@ impl Postgres {
     pub fn start() -> Self {
         let folder = Folder::new("pg");
         folder.give_to(USER);
-        let data = folder.join("data");
-        let mut initdb = as_user(binary("initdb"));
-        initdb.args(["-U", "app", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "-D"]);
-        run(initdb.arg(&data).current_dir(folder.path()));
         let mut postgres = Self { server: None, folder, port: 0 };
         // Another process can take the port between our look and PostgreSQL's bind.
         for _ in 0..5 {
@@ -91,7 +87,7 @@ impl Postgres {
 
     /// Starts the server and waits until it answers; false when it ended instead, as on a taken port.
     fn launch(&mut self) -> bool {
-        let (postgres, data) = (binary("postgres"), self.folder.join("data"));
+        let (initdb, postgres, data) = (binary("initdb"), binary("postgres"), self.folder.join("data"));
         let settings = [
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".to_owned(),
@@ -102,7 +98,12 @@ impl Postgres {
             "timezone=UTC".to_owned(),
             "lc_messages=C".to_owned(),
         ];
-        let mut command = vec![postgres.as_os_str(), OsStr::new("-D"), data.as_os_str()];
+        // The cluster is made by the same child, so that whatever ends us ends that too.
+        let start = "[ -f $1/PG_VERSION ] || $0 -U app -A trust -E UTF8 --locale=C.UTF-8 --no-sync -D $1 || exit; \
+                     shift; exec \"$@\"";
+        let mut command = ["sh", "-c", start].map(OsStr::new).to_vec();
+        command.extend([initdb.as_os_str(), data.as_os_str()]);
+        command.extend([postgres.as_os_str(), OsStr::new("-D"), data.as_os_str()]);
         for setting in &settings {
             command.extend([OsStr::new("-c"), OsStr::new(setting)]);
         }
@@ -147,14 +148,4 @@ fn binary(name: &str) -> PathBuf {
         .collect();
     versions.sort();
     versions.pop().expect("PostgreSQL is not installed: run `make setup`").1
-}
-
-/// A command under PostgreSQL's own account when we are root, else under ours.
-fn as_user(program: PathBuf) -> Command {
-    if !is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.arg(format!("--reuid={USER}")).arg(format!("--regid={USER}")).arg("--init-groups").arg(program);
-    command
 }

@@ -1,0 +1,23 @@
+# The few commands that matter. `make` alone lists them.
+.PHONY: help demo setup test check ci
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a shop's day in a minute: nothing to install or configure
+	cargo run --locked -- demo
+
+setup: ## install what the tests need (Debian or Ubuntu; root or sudo)
+	@scripts/setup
+
+test: ## every test, with private PostgreSQL, RabbitMQ and SMTP servers
+	@scripts/setup --check || scripts/setup
+	cargo test --locked --features server-tests
+
+check: ## formatting, lints and documentation
+	cargo fmt --check
+	cargo clippy --locked --all-targets --features server-tests -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+
+ci: ## exactly what continuous integration runs
+	.ci/run

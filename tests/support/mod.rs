@@ -1,0 +1,123 @@
+//! Private servers for integration tests: PostgreSQL, RabbitMQ, mail sinks.
+//!
+//! `mod support;` in a test binary gives it servers of its own, on free loopback ports, with their files in a
+//! temporary folder. They stop when their handle is dropped, and when the test process ends in whatever
+//! way (see `kept`). PostgreSQL and RabbitMQ are dear to start, so tests share one per binary
+//! (`Postgres::shared()`, `Rabbit::shared()`) and take a fresh database or virtual host each.
+//!
+//! A missing server is a failure that names `make setup`, never a skipped test. Test binaries that use
+//! this module belong behind the cargo feature `server-tests`, which `make test` turns on.
+#![allow(dead_code, reason = "each test binary uses the part that it needs")]
+
+pub mod kept;
+pub mod postgres;
+pub mod rabbit;
+pub mod smtp;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Debian's Python, whose modules `make setup` installs; another `python3` may be first on the path.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// A script beside this file.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support").join(name)
+}
+
+/// A command that runs a script beside this file, with its modules from Debian only.
+pub fn python(name: &str) -> Command {
+    let mut command = Command::new(needed(PYTHON));
+    command.arg("-EsB").arg(script(name)).stdin(Stdio::null());
+    command
+}
+
+/// The path, or a failure that says what to do.
+pub fn needed(path: impl Into<PathBuf>) -> PathBuf {
+    let path = path.into();
+    assert!(path.exists(), "{} is not installed: run `make setup`", path.display());
+    path
+}
+
+/// A port of 127.0.0.1 that was free a moment ago; another process may take it first, so callers retry.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Whether this process may change its user, as a server that refuses to run as root needs.
+pub fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .is_ok_and(|status| status.lines().any(|line| line.starts_with("Uid:") && line.contains("\t0\t0")))
+}
+
+/// A name that no other test of this process has: for databases, virtual hosts and folders.
+pub fn unique(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{prefix}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Asks `ready` every 20 ms until it says yes or `limit` has passed; tells which.
+pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
+    let began = Instant::now();
+    loop {
+        if ready() {
+            return true;
+        }
+        if began.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs a command to its end and returns its standard output; fails with all it said otherwise.
+pub fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A temporary folder, removed when dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A new folder that other users may enter: servers run under their own.
+    pub fn new(prefix: &str) -> Self {
+        let path = std::env::temp_dir().join(unique(&format!("declic_{prefix}")));
+        // A folder of this name can only be left from a dead process that had our id.
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Gives the folder and all in it to a user, where this process may.
+    pub fn give_to(&self, user: &str) {
+        if is_root() {
+            run(Command::new("chown").arg("-R").arg(format!("{user}:")).arg(&self.0));
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

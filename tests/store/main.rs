@@ -1,0 +1,166 @@
+//! What every store must do, run on SQLite always and on PostgreSQL with `--features server-tests`.
+//!
+//! Each test is an async function of a [`Place`]: an empty, migrated database of its own.
+
+mod concurrency;
+mod customers;
+mod entries;
+mod events;
+mod messages;
+mod publishing;
+mod samples;
+mod schema;
+mod sweeps;
+
+use declic::clock::Clock;
+use declic::store::Store;
+
+/// A database of one test.
+#[derive(Clone)]
+pub struct Place {
+    pub store: Store,
+    pub url: String,
+}
+
+impl Place {
+    /// Runs SQL beside the store; returns the database's refusal, if any.
+    pub async fn raw(&self, sql: &'static str) -> Result<(), String> {
+        let ran = if self.url.starts_with("postgres") {
+            let pool = sqlx::PgPool::connect(&self.url).await.expect("connect");
+            sqlx::raw_sql(sql).execute(&pool).await.map(drop)
+        } else {
+            let pool = sqlx::SqlitePool::connect(&self.url).await.expect("connect");
+            sqlx::raw_sql(sql).execute(&pool).await.map(drop)
+        };
+        ran.map_err(|e| e.to_string())
+    }
+}
+
+async fn place(url: String) -> Place {
+    let store = Store::open(&url, 8).await.expect("open").with_clock(Clock::manual(samples::at("10:00")));
+    store.migrate().await.expect("migrate");
+    store.check_schema().await.expect("check the schema");
+    Place { store, url }
+}
+
+mod on_sqlite {
+    use super::Place;
+
+    pub async fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
+        let folder = std::env::temp_dir().join(format!("declic-store-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("make a folder");
+        let place = super::place(format!("sqlite:{}", folder.join("declic.db").display())).await;
+        test(place.clone()).await;
+        place.store.close().await;
+        std::fs::remove_dir_all(folder).expect("remove the folder");
+    }
+}
+
+#[cfg(feature = "server-tests")]
+mod on_postgres {
+    use sqlx::AssertSqlSafe;
+
+    use super::Place;
+
+    /// A private server's URL, ending in the name of a database from which others can be made.
+    fn server() -> String {
+        std::env::var("DECLIC_TEST_PG_URL").expect("DECLIC_TEST_PG_URL names a private PostgreSQL server")
+    }
+
+    pub async fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
+        let server = server();
+        let database = format!("store_{}_{name}", std::process::id());
+        let admin = sqlx::PgPool::connect(&server).await.expect("connect to the server");
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {database}")))
+            .execute(&admin)
+            .await
+            .expect("create a database");
+        let (base, _) = server.rsplit_once('/').expect("the URL ends in a database");
+        let place = super::place(format!("{base}/{database}")).await;
+        test(place.clone()).await;
+        place.store.close().await;
+        sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {database} WITH (FORCE)")))
+            .execute(&admin)
+            .await
+            .expect("drop the database");
+    }
+}
+
+macro_rules! conformance {
+    ($($module:ident :: $test:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { crate::on_sqlite::run(stringify!($test), crate::$module::$test).await })+
+        }
+        #[cfg(feature = "server-tests")]
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { crate::on_postgres::run(stringify!($test), crate::$module::$test).await })+
+        }
+    };
+}
+
+conformance! {
+    schema::migrating_again_and_at_once_changes_nothing,
+    schema::an_unknown_schema_is_refused,
+    schema::a_database_without_tables_is_refused_with_the_command_to_run,
+    events::an_event_is_new_once,
+    events::history_is_in_the_order_of_facts,
+    events::data_comes_back_as_it_was,
+    events::a_rolled_back_transaction_leaves_nothing,
+    customers::a_customer_nobody_knew_is_made_empty,
+    customers::profile_and_ledger_come_back,
+    customers::columns_follow_the_profile,
+    customers::the_ledger_is_append_only,
+    customers::a_suppressed_address_is_known_whatever_its_case,
+    customers::an_erased_customer_leaves_no_trace_but_the_ledger,
+    customers::an_erased_customer_can_come_back,
+    customers::customers_are_listed_in_pages,
+    entries::entries_are_written_over_and_dropped,
+    entries::ended_entries_are_loaded_only_for_the_rules_named,
+    entries::due_entries_come_longest_due_first,
+    entries::a_promo_code_belongs_to_one_customer,
+    messages::a_message_is_inserted_once,
+    messages::due_messages_are_claimed_in_order_and_once,
+    messages::a_lease_that_ran_out_is_claimed_again,
+    messages::only_the_token_s_holder_moves_a_message,
+    messages::a_late_outcome_resolves_an_uncertain_message,
+    messages::a_released_message_is_claimed_again,
+    messages::messages_are_listed_by_what_they_are,
+    messages::counts_tell_what_is_under_way,
+    messages::outcomes_leave_the_outbox_when_published,
+    sweeps::customers_are_found_by_zone_and_day_in_pages,
+    sweeps::a_sweep_is_recorded_once_and_resumed,
+    publishing::the_newest_rule_set_is_active,
+    publishing::versions_are_kept,
+    publishing::dead_letters_keep_their_bytes,
+    publishing::a_setting_is_put_once,
+    concurrency::concurrent_claims_give_no_duplicate,
+    concurrency::locked_customers_lose_no_update,
+    concurrency::overlapping_batches_insert_each_event_once,
+    concurrency::due_entries_are_shared_out,
+    concurrency::a_rule_set_published_at_once_has_one_generation,
+}
+
+#[tokio::test]
+async fn a_database_in_memory_works_too() {
+    let Place { store, .. } = place("sqlite::memory:".to_owned()).await;
+    let mut tx = store.begin().await.expect("begin");
+    tx.lock_customers(&["c-1".to_owned()], &[]).await.expect("lock");
+    tx.commit().await.expect("commit");
+    assert_eq!(store.customers("", 10).await.expect("list").len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_said_in_words_without_the_password() {
+    for (url, words) in [
+        ("postgres://app:sesame@127.0.0.1:1/shop", "cannot reach PostgreSQL at 127.0.0.1:1"),
+        ("mysql://app:sesame@localhost/shop", "starts with neither"),
+        ("postgres://app:sesame@:x/shop", "cannot be read"),
+        ("sqlite:/nowhere/at/all/sesame.db", "cannot open the SQLite file"),
+    ] {
+        let error = Store::open(url, 1).await.expect_err(url).to_string();
+        assert!(error.contains(words), "{url}: {error}");
+        assert!(!error.contains(":sesame"), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Small values to store, each complete; tests change the field they are about.
+
+use chrono::{DateTime, Utc};
+use declic::domain::consent::{Channel, ConsentFact, ConsentStatus};
+use declic::domain::customer::Profile;
+use declic::domain::event::Event;
+use declic::domain::memory::{Entry, EntryStatus};
+use declic::domain::message::{Message, MessageState};
+use declic::store::{Changes, PromoCode, Store, Tx};
+use serde_json::{Value, json};
+
+/// A time of the day of the tests, `HH:MM` or `HH:MM:SS.ffffff`.
+pub fn at(time: &str) -> DateTime<Utc> {
+    let seconds = if time.len() == 5 { ":00" } else { "" };
+    format!("2026-11-22T{time}{seconds}Z").parse().expect("a time")
+}
+
+pub fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|s| (*s).to_owned()).collect()
+}
+
+pub fn event(customer: &str, id: &str, kind: &str, time: &str) -> Event {
+    Event {
+        id: id.to_owned(),
+        source: "/shop".to_owned(),
+        kind: kind.to_owned(),
+        subject: customer.to_owned(),
+        time: at(time),
+        data: json!({ "total": 42.5 }),
+    }
+}
+
+pub fn profile(data: Value) -> Profile {
+    let mut profile = Profile::default();
+    profile.merge(&Event { data, ..event("c-1", "e-1", "customer.signed_up", "09:00") });
+    profile
+}
+
+pub fn consent(id: &str, status: ConsentStatus) -> ConsentFact {
+    ConsentFact {
+        channel: Channel::Email,
+        purpose: "marketing".to_owned(),
+        status,
+        at: at("09:00"),
+        event_source: "/shop".to_owned(),
+        event_id: id.to_owned(),
+        proof: serde_json::from_value(json!({ "ip": "192.0.2.1" })).expect("a map"),
+    }
+}
+
+pub fn entry(customer: &str, rule: &str, occurrence: &str) -> Entry {
+    Entry {
+        customer_id: customer.to_owned(),
+        rule: rule.to_owned(),
+        occurrence: occurrence.to_owned(),
+        key: String::new(),
+        version: "v1".to_owned(),
+        trigger: Some(event(customer, "e-1", "cart.updated", "09:00")),
+        started_at: at("09:00"),
+        status: EntryStatus::Active,
+        position: 1,
+        planned: at("09:00"),
+        due_at: Some(at("10:00")),
+        committed: false,
+        exit: None,
+        promo_step: None,
+        reason: None,
+        detail: None,
+    }
+}
+
+pub fn message(customer: &str, id: &str, due: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        customer_id: customer.to_owned(),
+        rule: "welcome".to_owned(),
+        version: "v1".to_owned(),
+        occurrence: format!("/shop#{id}"),
+        step: "send-welcome".to_owned(),
+        channel: Channel::Email,
+        purpose: "marketing".to_owned(),
+        template: "welcome".to_owned(),
+        planned_at: at(due),
+        expires_at: at("23:00"),
+        state: MessageState::Pending,
+        reason: None,
+        detail: None,
+        context: json!({ "event": { "total": 42.5 } }),
+        promo_code: None,
+        due_at: at(due),
+        attempts: 0,
+        template_hash: None,
+        locale: Some("fr-FR".to_owned()),
+        address: Some("alice@example.com".to_owned()),
+        reply: None,
+        sent_at: None,
+    }
+}
+
+pub fn promo_code(code: &str, customer: &str) -> PromoCode {
+    PromoCode {
+        code: code.to_owned(),
+        customer_id: customer.to_owned(),
+        rule: "birthday".to_owned(),
+        occurrence: "2026".to_owned(),
+        step: "promo".to_owned(),
+        discount: json!({ "percent": 15 }),
+        valid_from: at("09:00"),
+        valid_until: at("20:00"),
+        issued_at: at("09:00"),
+    }
+}
+
+pub async fn begin(store: &Store) -> Tx {
+    store.begin().await.expect("begin")
+}
+
+/// Locks the customers, writes the changes and commits.
+pub async fn write(store: &Store, customers: &[&str], changes: Changes) {
+    let mut tx = begin(store).await;
+    tx.lock_customers(&texts(customers), &[]).await.expect("lock");
+    tx.write(&changes).await.expect("write");
+    tx.commit().await.expect("commit");
+}

@@ -1,0 +1,41 @@
+use declic::store::{Store, StoreError};
+
+use crate::Place;
+
+pub async fn migrating_again_and_at_once_changes_nothing(place: Place) {
+    assert!(place.store.migrate().await.expect("migrate again").is_empty());
+    place
+        .raw("DROP TABLE declic_schema; CREATE TABLE keep_me (x text)")
+        .await
+        .expect("forget that it was migrated");
+    // The tables are still there, so migrating anew fails as a whole and leaves no half.
+    assert!(place.store.migrate().await.is_err());
+    assert!(matches!(place.store.check_schema().await, Err(StoreError::Schema { found: 0, .. })));
+}
+
+pub async fn an_unknown_schema_is_refused(place: Place) {
+    place.raw("UPDATE declic_schema SET version = 999").await.expect("update");
+    let error = place.store.check_schema().await.expect_err("a newer schema");
+    assert!(matches!(error, StoreError::Schema { found: 999, .. }), "{error:?}");
+    assert!(error.to_string().contains("newer"), "{error}");
+    assert!(matches!(place.store.migrate().await, Err(StoreError::Schema { found: 999, .. })));
+}
+
+pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place: Place) {
+    let url = if place.url.starts_with("postgres") {
+        place.raw("CREATE SCHEMA other").await.expect("make a schema");
+        format!("{}?options=-c%20search_path%3Dother", place.url)
+    } else {
+        format!("{}.other", place.url)
+    };
+    let fresh = Store::open(&url, 2).await.expect("open");
+    let error = fresh.check_schema().await.expect_err("no tables").to_string();
+    assert!(error.contains("declic migrate"), "{error}");
+    assert!(matches!(fresh.setting("x").await, Err(StoreError::Schema { found: 0, .. })));
+
+    let all = futures_util::future::join_all((0..6).map(|_| fresh.migrate())).await;
+    let applied: usize = all.into_iter().map(|r| r.expect("migrate").len()).sum();
+    assert_eq!(applied, 1, "one migrates, the others find nothing to do");
+    fresh.check_schema().await.expect("migrated");
+    fresh.close().await;
+}

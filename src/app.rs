@@ -90,13 +90,28 @@ impl App {
         );
         let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
         let channel = match (smtp, &capture) {
-            (Some(smtp), _) => EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?),
+            (Some(smtp), _) => {
+                EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?)
+            }
             (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
             (None, None) => anyhow::bail!("there is no way to send"),
         };
         let amqp = config.amqp()?;
         let sink = sink(&processor, &store);
-        Ok(Self { store, shelf, clock, processor, capture, sink, config, channel, amqp, source, secret, send_deadline })
+        Ok(Self {
+            store,
+            shelf,
+            clock,
+            processor,
+            capture,
+            sink,
+            config,
+            channel,
+            amqp,
+            source,
+            secret,
+            send_deadline,
+        })
     }
 
     /// The settings that matter to those who watch.
@@ -139,7 +154,10 @@ impl App {
         let deadline = Duration::from_secs(self.config.worker.shutdown_deadline_s);
         let rest = async { while parts.join_next().await.is_some() {} };
         if tokio::time::timeout(deadline, rest).await.is_err() {
-            tracing::warn!("some work did not end within {} s; its leases will be taken over", deadline.as_secs());
+            tracing::warn!(
+                "some work did not end within {} s; its leases will be taken over",
+                deadline.as_secs()
+            );
             parts.shutdown().await;
         }
         self.channel.close().await;
@@ -185,7 +203,8 @@ impl App {
             };
             parts.spawn(named("dispatcher", dispatcher.run(pulses.dispatcher.clone(), shutdown.clone())));
         }
-        let reclaim = reclaim::run(self.store.clone(), self.shelf.clone(), self.clock.clone(), shutdown.clone());
+        let reclaim =
+            reclaim::run(self.store.clone(), self.shelf.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("reclaimer", reclaim));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());
         parts.spawn(named("rule watcher", follow));
@@ -209,14 +228,18 @@ impl App {
         .merge(intake::http::router(self.sink.clone(), self.clock.clone()));
         let public = ops::public::router(self.public_pages());
         let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
-        for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)] {
+        for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
+        {
             let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
                 format!("cannot listen on {address} for the {name}: is another declic running? Choose another address in the configuration")
             })?;
             let stop = shutdown.clone();
             parts.spawn(async move {
-                let served = axum::serve(listener, router.into_make_service_with_connect_info::<std::net::SocketAddr>())
-                    .with_graceful_shutdown(async move { stop.cancelled().await });
+                let served = axum::serve(
+                    listener,
+                    router.into_make_service_with_connect_info::<std::net::SocketAddr>(),
+                )
+                .with_graceful_shutdown(async move { stop.cancelled().await });
                 served.await.with_context(|| format!("the {name} stopped"))?;
                 Ok(name)
             });
@@ -253,7 +276,10 @@ pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> 
 /// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.
 pub async fn secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
     if let Some(secret) = config.secret() {
-        anyhow::ensure!(secret.len() >= 16, "the secret is too short: give DECLIC_SECRET at least 16 characters");
+        anyhow::ensure!(
+            secret.len() >= 16,
+            "the secret is too short: give DECLIC_SECRET at least 16 characters"
+        );
         return Ok(secret.into_bytes());
     }
     anyhow::ensure!(
@@ -376,7 +402,6 @@ pub fn is_refusal(error: &anyhow::Error) -> bool {
         Some(PublishError::Refused { .. } | PublishError::Files(_) | PublishError::NothingPublished)
     )
 }
-
 
 /// Waits until everything that is due has been done, or until `shutdown`.
 pub async fn drained(store: &Store, clock: &Clock, shutdown: &CancellationToken) {

@@ -15,7 +15,9 @@ const MAX_FILES: usize = 20_000;
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    #[error("{0} is no folder with rules: it should hold `rules/` and `templates/` (name another with --rules)")]
+    #[error(
+        "{0} is no folder with rules: it should hold `rules/` and `templates/` (name another with --rules)"
+    )]
     NoRules(PathBuf),
     #[error("cannot read {path}: {error}")]
     Read { path: PathBuf, error: std::io::Error },
@@ -36,7 +38,8 @@ pub fn read(folder: &Path) -> Result<Vec<SourceFile>, FilesError> {
 pub fn fingerprint(folder: &Path) -> Result<u64, FilesError> {
     let mut hasher = DefaultHasher::new();
     for path in paths(folder)? {
-        let meta = std::fs::metadata(&path).map_err(|error| FilesError::Read { path: path.clone(), error })?;
+        let meta =
+            std::fs::metadata(&path).map_err(|error| FilesError::Read { path: path.clone(), error })?;
         path.hash(&mut hasher);
         meta.len().hash(&mut hasher);
         meta.modified().ok().hash(&mut hasher);

@@ -181,9 +181,9 @@ async fn write(
         changes.profiles.extend(verdict.profile.map(|profile| (customer.clone(), profile)));
         changes.consents.extend(verdict.consents.into_iter().map(|fact| (customer.clone(), fact)));
         changes.entries.extend(verdict.entries);
-        changes
-            .dropped_entries
-            .extend(verdict.dropped.into_iter().map(|(rule, occurrence)| (customer.clone(), rule, occurrence)));
+        changes.dropped_entries.extend(
+            verdict.dropped.into_iter().map(|(rule, occurrence)| (customer.clone(), rule, occurrence)),
+        );
         changes.messages.extend(verdict.messages);
         changes.promo_codes.extend(verdict.promo_codes);
         if verdict.erased {
@@ -198,14 +198,21 @@ async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts)
     for code in &mut verdict.promo_codes {
         let derived = code.code.clone();
         let mut counter = 0;
-        while tx.promo_codes(std::slice::from_ref(&code.code)).await?.iter().any(|held| held.owner() != code.owner()) {
+        while tx
+            .promo_codes(std::slice::from_ref(&code.code))
+            .await?
+            .iter()
+            .any(|held| held.owner() != code.owner())
+        {
             counter += 1;
             if counter > MOST_COLLISIONS {
                 return Err(StoreError::Other(format!("promo codes of rule {} keep colliding", code.rule)));
             }
             code.code = promo::next(&active.book.secret, code, counter);
         }
-        for message in verdict.messages.iter_mut().filter(|m| counter > 0 && m.promo_code.as_ref() == Some(&derived)) {
+        for message in
+            verdict.messages.iter_mut().filter(|m| counter > 0 && m.promo_code.as_ref() == Some(&derived))
+        {
             message.promo_code = Some(code.code.clone());
             message.context["promo_code"] = code.to_json();
         }

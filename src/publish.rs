@@ -73,7 +73,8 @@ impl Source {
         let known = self.store.active_rule_set().await?.is_some_and(|set| set.hash == hash);
         if !known {
             let rules = checked.rules.rules.values();
-            let versions: Vec<_> = rules.map(|r| (r.name.clone(), r.version.clone(), r.source.clone())).collect();
+            let versions: Vec<_> =
+                rules.map(|r| (r.name.clone(), r.version.clone(), r.source.clone())).collect();
             self.store.save_rule_versions(&versions, self.clock.now()).await?;
             self.store.save_template_versions(&template_versions(&checked.templates)?).await?;
             self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
@@ -118,7 +119,12 @@ impl Source {
         }
     }
 
-    async fn look(&self, shelf: &Shelf, files_changed: bool, seen: &mut Option<i64>) -> Result<(), StoreError> {
+    async fn look(
+        &self,
+        shelf: &Shelf,
+        files_changed: bool,
+        seen: &mut Option<i64>,
+    ) -> Result<(), StoreError> {
         if let Some(folder) = self.folder.as_deref().filter(|_| files_changed) {
             match files::read(folder) {
                 Err(error) => telemetry::rules_refused(1, &error.to_string()),

@@ -63,7 +63,9 @@ impl Scheduler {
     pub async fn pass(&self, shutdown: &CancellationToken) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.note_ticks().await?;
         while !shutdown.is_cancelled() && self.sweep_step().await? {}
-        while !shutdown.is_cancelled() && self.processor.run_due(TIMERS_AT_ONCE).await? >= TIMERS_AT_ONCE as usize {}
+        while !shutdown.is_cancelled()
+            && self.processor.run_due(TIMERS_AT_ONCE).await? >= TIMERS_AT_ONCE as usize
+        {}
         self.store.next_due_at().await
     }
 
@@ -77,7 +79,9 @@ impl Scheduler {
             .rules
             .values()
             .map(AsRef::as_ref)
-            .filter(|r| r.enabled && matches!(r.trigger, Trigger::Anniversary { .. } | Trigger::Schedule { .. }))
+            .filter(|r| {
+                r.enabled && matches!(r.trigger, Trigger::Anniversary { .. } | Trigger::Schedule { .. })
+            })
             .collect();
         if rules.is_empty() {
             return Ok(());
@@ -107,7 +111,9 @@ impl Scheduler {
         let mut found = Vec::new();
         for scope in scopes {
             let mut after = looked.unwrap_or(now);
-            while let Some((tick, planned_at)) = next_tick(rule, &scope, policy, after).filter(|(_, at)| *at <= now) {
+            while let Some((tick, planned_at)) =
+                next_tick(rule, &scope, policy, after).filter(|(_, at)| *at <= now)
+            {
                 after = planned_at;
                 let too_late = now - planned_at > policy.catch_up;
                 // A missed birthday is recorded with each customer; a missed schedule once, for its audience was

@@ -67,7 +67,8 @@ impl<'a> Simulation<'a> {
             lines: Vec::new(),
             skipped: BTreeMap::new(),
         };
-        let everywhere: Vec<_> = simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
+        let everywhere: Vec<_> =
+            simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
         for (rule, scope) in everywhere {
             simulation.await_tick(rule, scope);
         }
@@ -205,7 +206,8 @@ impl<'a> Simulation<'a> {
             return line;
         }
         let book = &self.active.book;
-        let composer = Composer { policy: &book.active.policy, public_url: self.public_url, secret: &book.secret };
+        let composer =
+            Composer { policy: &book.active.policy, public_url: self.public_url, secret: &book.secret };
         let failed = |line: &mut Line, reason: Reason| {
             line.status = MessageState::Failed.as_str();
             line.reason = Some(reason.as_str());

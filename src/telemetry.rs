@@ -37,7 +37,12 @@ pub fn decided(verdicts: &Verdicts) {
     for skip in &verdicts.skipped {
         counter!("declic_entries_skipped_total", "rule" => skip.rule.clone(), "reason" => skip.reason.as_str())
             .increment(1);
-        tracing::debug!(rule = skip.rule, reason = skip.reason.as_str(), detail = skip.detail, "entry not begun");
+        tracing::debug!(
+            rule = skip.rule,
+            reason = skip.reason.as_str(),
+            detail = skip.detail,
+            "entry not begun"
+        );
     }
 }
 
@@ -68,7 +73,11 @@ pub fn sent_after(seconds: f64) {
 /// The provider refuses us, not a message: nobody gets mail until this is mended.
 pub fn provider_refused(reply: &str, pause_seconds: u64) {
     counter!("declic_provider_refusals_total").increment(1);
-    tracing::error!(reply, pause_seconds, "the mail server refuses us: sending pauses, messages stay in the outbox");
+    tracing::error!(
+        reply,
+        pause_seconds,
+        "the mail server refuses us: sending pauses, messages stay in the outbox"
+    );
 }
 
 /// An older rule version cannot be compiled by this program any more.
@@ -100,7 +109,11 @@ pub fn waiting_for(what: &'static str, error: &str) {
 /// Messages whose sender died during the hand-over.
 pub fn reclaimed(message: &Message) {
     counter!("declic_messages_reclaimed_total", "state" => message.state.as_str()).increment(1);
-    tracing::warn!(message = message.id, state = message.state.as_str(), "the sender of this message died during its hand-over");
+    tracing::warn!(
+        message = message.id,
+        state = message.state.as_str(),
+        "the sender of this message died during its hand-over"
+    );
 }
 
 /// What is waiting, for the gauges.

@@ -6,6 +6,7 @@
 
 pub mod capture;
 pub mod email;
+pub mod outcomes;
 
 use std::fmt;
 

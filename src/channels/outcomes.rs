@@ -11,9 +11,9 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Connection};
 use serde_json::{Value, json};
 
+use crate::broker::{self, AmqpConfig, AmqpError, topology};
 use crate::domain::event::CLOUDEVENT;
 use crate::domain::outcome::Outcome;
-use crate::broker::{self, AmqpConfig, AmqpError, topology};
 
 /// The CloudEvents `source` of everything that Declic says.
 pub const SOURCE: &str = "/declic";

@@ -22,7 +22,11 @@ pub fn check(args: &Args) -> Result<(), Failure> {
     let count = |severity| checked.diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if errors > 0 {
-        return Err(Failure::Refused(format!("{}, {}", plural(errors, "error"), plural(warnings, "warning"))));
+        return Err(Failure::Refused(format!(
+            "{}, {}",
+            plural(errors, "error"),
+            plural(warnings, "warning")
+        )));
     }
     println!(
         "{} and {} checked: no errors, {}",

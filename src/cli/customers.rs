@@ -11,7 +11,7 @@ use super::{Failure, environment, progress};
 use crate::active::Checked;
 use crate::app;
 use crate::domain::event::Event;
-use crate::domain::rules::book::{UPDATED};
+use crate::domain::rules::book::UPDATED;
 use crate::process::Processor;
 
 /// Profiles written in one transaction.
@@ -67,7 +67,11 @@ async fn import(config: Option<&Path>, file: &Path, at: Option<DateTime<Utc>>) -
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
-    println!("{} customers read, {new} taken in, {} known from an earlier import", events.len(), events.len() - new);
+    println!(
+        "{} customers read, {new} taken in, {} known from an earlier import",
+        events.len(),
+        events.len() - new
+    );
     Ok(())
 }
 
@@ -98,7 +102,8 @@ fn parse(text: &str, file: &Path, at: DateTime<Utc>) -> Result<Vec<Event>, Failu
 }
 
 fn profile_event(line: &str, at: DateTime<Utc>) -> Result<Event, String> {
-    let mut profile: Map<String, Value> = serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
+    let mut profile: Map<String, Value> =
+        serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
     let Some(Value::String(id)) = profile.remove("id") else {
         return Err("`id` is missing: the customer's id, as text".to_owned());
     };
@@ -132,8 +137,12 @@ async fn show(config: Option<&Path>, id: &str, format: Format) -> Result<(), Fai
         });
         return table::print(&[whole], &[], format).map_err(environment::failed);
     }
-    let profile: Vec<_> =
-        customer.profile.current().into_iter().map(|(name, value)| json!({ "attribute": name, "value": value })).collect();
+    let profile: Vec<_> = customer
+        .profile
+        .current()
+        .into_iter()
+        .map(|(name, value)| json!({ "attribute": name, "value": value }))
+        .collect();
     let print = |rows: &[Value], columns: &[&str]| {
         table::print(rows, columns, Format::Table).map_err(environment::failed)?;
         println!();

@@ -39,5 +39,6 @@ pub async fn dead_letters(config: Option<&Path>, command: Command) -> Result<(),
             })
         })
         .collect();
-    table::print(&rows, &["received_at", "origin", "reason", "detail", "id"], format).map_err(environment::failed)
+    table::print(&rows, &["received_at", "origin", "reason", "detail", "id"], format)
+        .map_err(environment::failed)
 }

@@ -61,7 +61,10 @@ async fn secret(config: &Config) -> Result<String, String> {
     match config.secret() {
         Some(secret) if secret.len() >= 16 => Ok("given".to_owned()),
         Some(_) => Err("shorter than 16 characters: give DECLIC_SECRET a longer one".to_owned()),
-        None => Err("DECLIC_SECRET is not set: make one with `openssl rand -base64 32` and keep it for years".to_owned()),
+        None => {
+            Err("DECLIC_SECRET is not set: make one with `openssl rand -base64 32` and keep it for years"
+                .to_owned())
+        }
     }
 }
 

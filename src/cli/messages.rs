@@ -60,8 +60,18 @@ pub async fn messages(config: Option<&Path>, command: Command) -> Result<(), Fai
             };
             let found = store.messages(&filter).await.map_err(environment::failed)?;
             let rows: Vec<_> = found.iter().map(row).collect();
-            let columns =
-                ["planned_at", "state", "reason", "customer", "rule", "step", "channel", "to", "promo_code", "id"];
+            let columns = [
+                "planned_at",
+                "state",
+                "reason",
+                "customer",
+                "rule",
+                "step",
+                "channel",
+                "to",
+                "promo_code",
+                "id",
+            ];
             table::print(&rows, &columns, list.format).map_err(environment::failed)
         }
         Command::Show { id } => {

@@ -11,7 +11,10 @@ pub async fn migrate(config: Option<&Path>) -> Result<(), Failure> {
     let applied = store.migrate().await.map_err(environment::failed)?;
     match applied.as_slice() {
         [] => println!("the schema is up to date"),
-        applied => println!("applied migrations: {}", applied.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")),
+        applied => println!(
+            "applied migrations: {}",
+            applied.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+        ),
     }
     Ok(())
 }

@@ -35,7 +35,8 @@ pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     let reload = listen(&shutdown).map_err(environment::failed)?;
     let feed = args.events.map(|path| {
-        let (sink, clock, store, shutdown) = (app.sink.clone(), app.clock.clone(), app.store.clone(), shutdown.clone());
+        let (sink, clock, store, shutdown) =
+            (app.sink.clone(), app.clock.clone(), app.store.clone(), shutdown.clone());
         tokio::spawn(async move {
             let counts = intake::file::from_file(&path, &sink, &clock, true, &shutdown).await?;
             eprintln!(

@@ -64,13 +64,21 @@ pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
         }
     }
     let (lines, skipped) = simulation.into_lines();
-    table::print(&lines, &["at", "customer", "rule", "template", "locale", "to", "status", "reason", "subject"], args.format)
-        .map_err(|e| Failure::Environment(format!("cannot print: {e}")))?;
+    table::print(
+        &lines,
+        &["at", "customer", "rule", "template", "locale", "to", "status", "reason", "subject"],
+        args.format,
+    )
+    .map_err(|e| Failure::Environment(format!("cannot print: {e}")))?;
     summarise(&lines, &skipped, refused);
     Ok(())
 }
 
-fn summarise(lines: &[Line], skipped: &BTreeMap<(String, crate::domain::verdict::Reason), u64>, refused: usize) {
+fn summarise(
+    lines: &[Line],
+    skipped: &BTreeMap<(String, crate::domain::verdict::Reason), u64>,
+    refused: usize,
+) {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in lines {
         *counts.entry((line.rule.as_str(), line.reason.unwrap_or(line.status))).or_default() += 1;

@@ -40,7 +40,9 @@ fn print_table(out: &mut impl Write, rows: &[Value], columns: &[&str]) -> std::i
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
-        .map(|(i, name)| cells.iter().map(|row| row[i].chars().count()).chain([name.len()]).max().unwrap_or(0))
+        .map(|(i, name)| {
+            cells.iter().map(|row| row[i].chars().count()).chain([name.len()]).max().unwrap_or(0)
+        })
         .collect();
     let header: Vec<String> = columns.iter().map(|c| c.to_uppercase()).collect();
     for row in std::iter::once(&header).chain(&cells) {

@@ -54,7 +54,9 @@ pub fn decide(
     let composer = Composer { policy, public_url, secret: &active.book.secret };
     let rendered = match composer.render(&message, &customer.profile, template) {
         Ok(rendered) => rendered,
-        Err(error) => return stop(message, MessageState::Failed, Reason::RenderFailed, Some(error.to_string())),
+        Err(error) => {
+            return stop(message, MessageState::Failed, Reason::RenderFailed, Some(error.to_string()));
+        }
     };
     let email = Email {
         message_id: message.id.clone(),

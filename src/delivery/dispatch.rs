@@ -99,7 +99,8 @@ impl Dispatcher {
         let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
         let wall = self.clock.wall();
         let lease_until = wall + self.lease;
-        let claimed = self.store.claim_messages(self.clock.now(), wall, self.claim, &token, lease_until).await?;
+        let claimed =
+            self.store.claim_messages(self.clock.now(), wall, self.claim, &token, lease_until).await?;
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
@@ -121,7 +122,12 @@ impl Dispatcher {
     }
 
     /// Gives claimed messages back untried.
-    async fn release(&self, mut messages: Vec<Message>, token: &str, due_at: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn release(
+        &self,
+        mut messages: Vec<Message>,
+        token: &str,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         for message in &mut messages {
             message.state = MessageState::Pending;
             message.due_at = message.due_at.max(due_at);
@@ -132,8 +138,13 @@ impl Dispatcher {
     }
 
     /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.
-    async fn announce_promo_codes(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<Message>, StoreError> {
-        let ids: Vec<String> = claimed.iter().filter_map(|m| m.promo_code.as_deref().map(promo_outcome_id)).collect();
+    async fn announce_promo_codes(
+        &self,
+        claimed: Vec<Message>,
+        token: &str,
+    ) -> Result<Vec<Message>, StoreError> {
+        let ids: Vec<String> =
+            claimed.iter().filter_map(|m| m.promo_code.as_deref().map(promo_outcome_id)).collect();
         if ids.is_empty() || self.outcomes.publish_now(&ids).await? {
             return Ok(claimed);
         }
@@ -157,10 +168,12 @@ impl Dispatcher {
         customers.dedup();
         let mut tx = self.store.begin().await?;
         let states = tx.lock_customers(&customers, &[]).await?;
-        let (mut go, mut sending, mut stopped, mut changes) = (Vec::new(), Vec::new(), Vec::new(), Changes::default());
+        let (mut go, mut sending, mut stopped, mut changes) =
+            (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
-            let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
+            let template =
+                message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
             match admission::decide(&active, &self.public_url, message, customer, template, now) {
                 Admission::Go(ready) => {
                     sending.push(ready.0.clone());
@@ -268,7 +281,12 @@ impl Dispatcher {
 
     /// The mails are out; only this record says so. A database that is away for a moment is waited for, as long
     /// as the lease may still be ours.
-    async fn insist_on_recording(&self, token: &str, updates: &[Message], changes: &Changes) -> Result<(), StoreError> {
+    async fn insist_on_recording(
+        &self,
+        token: &str,
+        updates: &[Message],
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
         let give_up = self.clock.wall() + self.lease;
         loop {
             match self.try_recording(token, updates, changes).await {
@@ -281,7 +299,12 @@ impl Dispatcher {
         }
     }
 
-    async fn try_recording(&self, token: &str, updates: &[Message], changes: &Changes) -> Result<(), StoreError> {
+    async fn try_recording(
+        &self,
+        token: &str,
+        updates: &[Message],
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         tx.record(token, updates).await?;
         tx.write(changes).await?;

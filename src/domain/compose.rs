@@ -35,7 +35,12 @@ impl Composer<'_> {
     }
 
     /// Renders the message for its customer. Everything in it is derived, so rendering again gives the same bytes.
-    pub fn render(&self, message: &Message, profile: &Profile, template: &Template) -> Result<Rendered, RenderError> {
+    pub fn render(
+        &self,
+        message: &Message,
+        profile: &Profile,
+        template: &Template,
+    ) -> Result<Rendered, RenderError> {
         template.render(&self.context(message, profile, template))
     }
 
@@ -70,7 +75,12 @@ impl Composer<'_> {
 }
 
 /// The template of a message: in the customer's locale, the locale's language, or the default.
-pub fn template_for(templates: &Templates, name: &str, profile: &Profile, policy: &Policy) -> Option<Arc<Template>> {
+pub fn template_for(
+    templates: &Templates,
+    name: &str,
+    profile: &Profile,
+    policy: &Policy,
+) -> Option<Arc<Template>> {
     templates.resolve(name, locale_of(profile).unwrap_or(&policy.default_locale))
 }
 

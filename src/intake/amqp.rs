@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::event::{Event, Unusable};
 
-use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
 use super::{Counts, DeadLetter, Origin, Sink, Status, decode, settle};
+use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
 
 /// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
 pub const PING_EVERY: Duration = Duration::from_secs(15);

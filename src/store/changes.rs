@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::session::{Session, instant, json_arg};
-use super::{
-    StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes,
-};
+use super::{StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes};
 use crate::domain::consent::{Channel, ConsentFact};
 use crate::domain::customer::Profile;
 use crate::domain::memory::Entry;

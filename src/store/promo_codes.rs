@@ -80,10 +80,7 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
         return Ok(());
     }
     let names: Vec<String> = by_code.keys().map(|c| (*c).to_owned()).collect();
-    match load(session, &names)
-        .await?
-        .iter()
-        .find(|held| by_code[held.code.as_str()].owner() != held.owner())
+    match load(session, &names).await?.iter().find(|held| by_code[held.code.as_str()].owner() != held.owner())
     {
         Some(held) => Err(taken(held)),
         None => Ok(()),
@@ -95,8 +92,7 @@ fn taken(code: &PromoCode) -> StoreError {
 }
 
 async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>, StoreError> {
-    type Fields =
-        (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>);
+    type Fields = (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>);
     let sql = format!(
         "SELECT code, customer_id, rule, occurrence, step, CAST(discount AS text), valid_from, valid_until
          FROM promo_codes WHERE code {} ORDER BY code",
@@ -106,16 +102,7 @@ async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>,
     rows.into_iter()
         .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until)| {
             let discount = read_json("promo_codes", || code.clone(), "discount", &discount)?;
-            Ok(PromoCode {
-                code,
-                customer_id,
-                rule,
-                occurrence,
-                step,
-                discount,
-                valid_from,
-                valid_until,
-            })
+            Ok(PromoCode { code, customer_id, rule, occurrence, step, discount, valid_from, valid_until })
         })
         .collect()
 }

@@ -7,9 +7,9 @@ use lapin::options::BasicPublishOptions;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation};
 
+use crate::broker::{AmqpConfig, AmqpError, topology};
 use crate::domain::event::{Unusable, UnusableReason};
-use crate::intake::broker::{AmqpConfig, AmqpError};
-use crate::intake::{Settled, decode, short, topology};
+use crate::intake::{Settled, decode, short};
 
 /// The most that the copied headers of a dead letter may come to, in bytes of JSON: a header frame cannot
 /// be split, and one over the negotiated size (128 KiB) would end the connection, for ever again.

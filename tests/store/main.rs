@@ -104,6 +104,7 @@ conformance! {
     schema::migrating_again_and_at_once_changes_nothing,
     schema::an_unknown_schema_is_refused,
     schema::a_database_without_tables_is_refused_with_the_command_to_run,
+    schema::a_row_that_cannot_be_read_is_named,
     events::an_event_is_new_once,
     events::history_is_in_the_order_of_facts,
     events::data_comes_back_as_it_was,

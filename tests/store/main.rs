@@ -115,6 +115,7 @@ conformance! {
     customers::the_ledger_is_append_only,
     customers::a_suppressed_address_is_known_whatever_its_case,
     customers::an_erased_customer_leaves_no_trace_but_the_ledger,
+    customers::an_outcome_after_the_erasure_brings_no_address_back,
     customers::an_erased_customer_can_come_back,
     customers::customers_are_listed_in_pages,
     entries::entries_are_written_over_and_dropped,
@@ -150,6 +151,20 @@ async fn a_database_in_memory_works_too() {
     tx.lock_customers(&["c-1".to_owned()], &[]).await.expect("lock");
     tx.commit().await.expect("commit");
     assert_eq!(store.customers("", 10).await.expect("list").len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    on_sqlite::run("private", async |place| {
+        let path = place.url.strip_prefix("sqlite:").expect("a path");
+        for file in [path.to_owned(), format!("{path}-wal")] {
+            let mode = std::fs::metadata(&file).expect(&file).permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -97,12 +97,13 @@ CREATE TABLE messages (
     lease_until timestamptz,
     attempts    bigint NOT NULL,
     updated_at  timestamptz NOT NULL,
+    erased      boolean NOT NULL DEFAULT false,   -- whatever is written to it from now on is emptied too
     body        json NOT NULL,
     PRIMARY KEY (customer_id, id),
     UNIQUE (customer_id, rule, occurrence, step, channel)
 );
 CREATE INDEX messages_open ON messages (due_at, state) WHERE state IN ('pending', 'claimed', 'sending');
-CREATE INDEX messages_leased ON messages (lease_until) WHERE state IN ('claimed', 'sending');
+CREATE INDEX messages_sending ON messages (lease_until) WHERE state = 'sending';
 CREATE INDEX messages_by_id ON messages (id);
 CREATE INDEX messages_by_plan ON messages (planned_at, id);
 

@@ -94,12 +94,13 @@ CREATE TABLE messages (
     lease_until TEXT,
     attempts    INTEGER NOT NULL,
     updated_at  TEXT NOT NULL,
+    erased      INTEGER NOT NULL DEFAULT 0,   -- whatever is written to it from now on is emptied too
     body        TEXT NOT NULL,
     PRIMARY KEY (customer_id, id),
     UNIQUE (customer_id, rule, occurrence, step, channel)
 );
 CREATE INDEX messages_open ON messages (due_at, state) WHERE state IN ('pending', 'claimed', 'sending');
-CREATE INDEX messages_leased ON messages (lease_until) WHERE state IN ('claimed', 'sending');
+CREATE INDEX messages_sending ON messages (lease_until) WHERE state = 'sending';
 CREATE INDEX messages_by_id ON messages (id);
 CREATE INDEX messages_by_plan ON messages (planned_at, id);
 

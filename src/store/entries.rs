@@ -31,11 +31,15 @@ impl Tx {
         now: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<(String, String, String)>, StoreError> {
+        // LATERAL with a lock is planned as a loop in the index's order, so that the limit ends it: a plain join would
+        // sort the whole backlog first.
+        let held = self.session.dialect().lock(
+            "CROSS JOIN LATERAL
+                 (SELECT 1 FROM customers c WHERE c.customer_id = e.customer_id FOR UPDATE SKIP LOCKED) AS held",
+        );
         let sql = format!(
-            "SELECT e.customer_id, e.rule, e.occurrence
-             FROM entries e JOIN customers c ON c.customer_id = e.customer_id
-             WHERE e.due_at <= $1 ORDER BY e.due_at, e.customer_id, e.rule, e.occurrence LIMIT $2 {}",
-            self.session.dialect().lock("FOR UPDATE OF c SKIP LOCKED")
+            "SELECT e.customer_id, e.rule, e.occurrence FROM entries e {held}
+             WHERE e.due_at <= $1 ORDER BY e.due_at LIMIT $2"
         );
         self.session.fetch(sql, vec![now.into(), i64::from(limit).into()]).await
     }

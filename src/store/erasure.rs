@@ -23,14 +23,14 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
         ),
         format!(
             "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
-                 lease_until = NULL, updated_at = $2, body = {}
+                 lease_until = NULL, updated_at = $2, erased = true, body = {}
              WHERE customer_id {among} AND state IN ('pending', 'claimed')",
-            cleared_body(d, true)
+            cleared_body(d, "body", true)
         ),
         format!(
-            "UPDATE messages SET updated_at = $2, body = {}
+            "UPDATE messages SET updated_at = $2, erased = true, body = {}
              WHERE customer_id {among} AND state NOT IN ('pending', 'claimed')",
-            cleared_body(d, false)
+            cleared_body(d, "body", false)
         ),
     ];
     for sql in dated {
@@ -50,8 +50,8 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
     Ok(())
 }
 
-/// The body of a message without what describes the customer; with `end`, as suppressed.
-fn cleared_body(dialect: Dialect, end: bool) -> String {
+/// The message body in column `body` without what describes the customer; with `end`, as suppressed.
+pub(super) fn cleared_body(dialect: Dialect, body: &str, end: bool) -> String {
     const CLEARED: [&str; 4] = ["context", "address", "reply", "detail"];
     const ENDED: [(&str, &str); 2] = [("state", "suppressed"), ("reason", "customer_deleted")];
     let mut fields: Vec<(&str, String)> = CLEARED.iter().map(|name| (*name, "null".to_owned())).collect();
@@ -61,12 +61,12 @@ fn cleared_body(dialect: Dialect, end: bool) -> String {
     match dialect {
         Dialect::Postgres => {
             let object: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-            format!("(body::jsonb || '{{{}}}'::jsonb)::json", object.join(","))
+            format!("({body}::jsonb || '{{{}}}'::jsonb)::json", object.join(","))
         }
         Dialect::Sqlite => {
             let pairs: Vec<_> =
                 fields.iter().map(|(name, value)| format!("'$.{name}', json('{value}')")).collect();
-            format!("json_set(body, {})", pairs.join(", "))
+            format!("json_set({body}, {})", pairs.join(", "))
         }
     }
 }

@@ -47,7 +47,9 @@ impl From<sqlx::Error> for StoreError {
                 column: index.trim_matches('"').to_owned(),
                 detail: source.to_string(),
             },
-            E::PoolTimedOut => Self::Unavailable("no connection became free in time".to_owned()),
+            E::PoolTimedOut => Self::Unavailable(
+                "no connection in time: the server is down or all connections are busy".to_owned(),
+            ),
             E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
                 Self::Unavailable(error.to_string())
             }
@@ -70,8 +72,10 @@ fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && code.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         let class = &code[..2];
         // Connection, rolled-back, resources, operator intervention, system error, invalid authorisation (a password
-        // being rotated), lock not available, read-only (a server that has just become a standby).
-        return matches!(class, "08" | "40" | "53" | "57" | "58" | "28") || matches!(code, "55P03" | "25006");
+        // being rotated), lock not available, idle too long in a transaction, read-only (a server that has just
+        // become a standby).
+        return matches!(class, "08" | "40" | "53" | "57" | "58" | "28")
+            || matches!(code, "55P03" | "25P03" | "25006");
     }
     // The low byte is the primary code: BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL.
     code.parse::<i64>().is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13 | 14 | 15))

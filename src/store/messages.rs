@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::session::{Arg, Session, instant, json_arg, read_json};
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, erasure};
 use crate::domain::message::{Message, MessageState};
 
 /// How many stuck hand-overs are given out at once.
@@ -242,14 +242,17 @@ async fn update(
     } else {
         "NULL"
     };
+    let d = session.dialect();
+    // A hand-over that was under way when its customer was erased must not bring the address back.
+    let cleared = erasure::cleared_body(d, "r.body", false);
     let sql = format!(
         "UPDATE messages SET state = r.state, reason = r.reason, due_at = r.due_at, attempts = r.attempts,
-             updated_at = $3, body = r.body, lease_until = {lease},
+             updated_at = $3, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END, lease_until = {lease},
              lease_token = CASE WHEN r.state = 'pending' THEN NULL ELSE messages.lease_token END
          FROM {}
          WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
          RETURNING messages.id",
-        session.dialect().rows(1, COLUMNS)
+        d.rows(1, COLUMNS)
     );
     let ids: Vec<(String,)> = session.fetch(sql, args).await?;
     Ok(ids.into_iter().map(|(id,)| id).collect())

@@ -75,6 +75,14 @@ impl Store {
         self
     }
 
+    /// `postgresql` or `sqlite`: for logs and `doctor`.
+    pub fn backend(&self) -> &'static str {
+        match &self.pool {
+            Pool::Postgres(_) => "postgresql",
+            Pool::Sqlite { .. } => "sqlite",
+        }
+    }
+
     /// Waits until all connections are given back and closes them.
     pub async fn close(&self) {
         match &self.pool {

@@ -125,14 +125,17 @@ async fn sqlite(path: &str, max_connections: u32) -> Result<Pool, StoreError> {
     .busy_timeout(BUSY_TIMEOUT)
     .foreign_keys(true)
     .disable_statement_logging();
+    if !in_memory {
+        make_private(path).map_err(|e| sqlite_words(path, &e))?;
+    }
     // One writer: several that read and then write fail with SQLITE_BUSY_SNAPSHOT whatever the busy timeout.
     let lasting =
         || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
-    let writer = lasting().max_connections(1).connect_with(options.clone()).await.map_err(|e| {
-        StoreError::Other(format!(
-            "cannot open the SQLite file `{path}`: {e}. Does its folder exist, and may this user write there?"
-        ))
-    })?;
+    let writer = lasting()
+        .max_connections(1)
+        .connect_with(options.clone())
+        .await
+        .map_err(|e| sqlite_words(path, &e))?;
     // A database in memory belongs to its one connection, so reading shares it.
     let reader = if in_memory {
         writer.clone()
@@ -140,4 +143,23 @@ async fn sqlite(path: &str, max_connections: u32) -> Result<Pool, StoreError> {
         lasting().max_connections(max_connections).connect_lazy_with(options.pragma("query_only", "ON"))
     };
     Ok(Pool::Sqlite { writer, reader })
+}
+
+/// Makes the file, if it is missing, readable by its owner only: it will hold customers and the secret. SQLite gives
+/// the files beside it the same mode.
+fn make_private(path: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn sqlite_words(path: &str, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Other(format!(
+        "cannot open the SQLite file `{path}`: {error}. Does its folder exist, and may this user write there?"
+    ))
 }

@@ -2,7 +2,7 @@
 //!
 //! A migration is one file in each folder of `migrations/`, written once and never changed after a release.
 
-use super::session::Session;
+use super::session::{Dialect, Session, instant};
 use super::{Store, StoreError};
 
 struct Migration {
@@ -29,6 +29,10 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
         let mut tx = self.begin().await?;
         let session = &mut tx.session;
+        if session.dialect() == Dialect::Postgres {
+            // A migration may take longer than any statement of the worker.
+            session.exec("SET LOCAL statement_timeout = 0", vec![]).await?;
+        }
         session.alone(MIGRATION_LOCK).await?;
         session
             .exec(
@@ -43,11 +47,11 @@ impl Store {
         let mut applied = Vec::new();
         for migration in MIGRATIONS.iter().filter(|m| m.version > found) {
             let script = match session.dialect() {
-                super::session::Dialect::Postgres => migration.postgres,
-                super::session::Dialect::Sqlite => migration.sqlite,
+                Dialect::Postgres => migration.postgres,
+                Dialect::Sqlite => migration.sqlite,
             };
             session.run_script(script).await?;
-            let at = super::session::instant(session.now);
+            let at = instant(session.now);
             session
                 .exec(
                     "INSERT INTO declic_schema (version, applied_at) VALUES ($1, $2)",

@@ -175,7 +175,9 @@ impl Session {
         sql: impl Into<String>,
         args: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        let statement = sql.clone();
+        let sql = AssertSqlSafe(sql);
         let run = async {
             Ok(match self.connection() {
                 Connection::Postgres(c) => {
@@ -202,7 +204,13 @@ impl Session {
                 }
             })
         };
-        within_deadline(run).await
+        within_deadline(run).await.map_err(|error| match error {
+            // sqlx knows the column's number only; the statement (constants, no values) says of what.
+            StoreError::Corrupt { table, row, column, detail } => {
+                StoreError::Corrupt { table, row, column, detail: format!("{detail}, in: {statement}") }
+            }
+            other => other,
+        })
     }
 
     /// The first row, if there is one.

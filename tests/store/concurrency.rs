@@ -145,3 +145,25 @@ pub async fn a_rule_set_published_at_once_has_one_generation(Place { store, .. }
     .await;
     assert!(secrets.iter().all(|s| *s == secrets[0]), "{secrets:?}");
 }
+
+/// What a restart of PostgreSQL looks like to a worker.
+#[cfg(feature = "server-tests")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_connection_is_unavailable_and_then_replaced() {
+    crate::on_postgres::run("lost", async |place: Place| {
+        let mut tx = begin(&place.store).await;
+        tx.lock_customers(&texts(&["c-1"]), &[]).await.expect("lock");
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        place.raw(others).await.expect("cut the connections");
+        let error = tx.lock_customers(&texts(&["c-2"]), &[]).await.expect_err("the connection is gone");
+        assert!(error.is_transient(), "{error:?}");
+        drop(tx);
+        assert_eq!(
+            place.store.customer("c-1").await.expect("a new connection"),
+            None,
+            "nothing was committed"
+        );
+    })
+    .await;
+}

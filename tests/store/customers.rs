@@ -1,7 +1,7 @@
 use declic::domain::consent::{Channel, ConsentStatus};
 use declic::domain::customer::Profile;
 use declic::domain::event::Event;
-use declic::domain::message::MessageState;
+use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
 use declic::store::{Changes, Outcome, Suppression};
 use serde_json::{Value, json};
@@ -129,11 +129,8 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     let mut tx = begin(&store).await;
     tx.insert_events(&[event("c-1", "a", "t", "09:00")], at("10:00")).await.expect("insert");
     tx.lock_customers(&texts(&["c-1", "c-2"]), &[]).await.expect("lock");
-    let sent = declic::domain::message::Message {
-        state: MessageState::Sent,
-        reply: Some("250 ok".into()),
-        ..message("c-1", "m-2", "09:00")
-    };
+    let sent =
+        Message { state: MessageState::Sent, reply: Some("250 ok".into()), ..message("c-1", "m-2", "09:00") };
     let facts = vec![("c-1".to_owned(), consent("e-1", ConsentStatus::Withdrawn))];
     tx.write(&Changes {
         profiles: vec![(
@@ -199,4 +196,23 @@ pub async fn customers_are_listed_in_pages(Place { store, .. }: Place) {
         |rows: Vec<declic::store::CustomerRow>| rows.into_iter().map(|r| r.customer_id).collect::<Vec<_>>();
     assert_eq!(ids(store.customers("", 2).await.expect("list")), ["c-1", "c-2"]);
     assert_eq!(ids(store.customers("c-2", 2).await.expect("list")), ["c-3"]);
+}
+
+pub async fn an_outcome_after_the_erasure_brings_no_address_back(Place { store, .. }: Place) {
+    write(&store, &["c-1"], Changes { messages: vec![message("c-1", "m-1", "09:00")], ..Default::default() })
+        .await;
+    let claimed = store.claim_messages(at("10:00"), 1, "token", at("10:05")).await.expect("claim");
+    let mut tx = begin(&store).await;
+    assert_eq!(tx.mark_sending("token", &claimed, at("10:05")).await.expect("mark"), ["m-1"]);
+    tx.commit().await.expect("commit");
+    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    assert_eq!(store.message("m-1").await.expect("message").expect("kept").state, MessageState::Sending);
+
+    let sent = Message { state: MessageState::Sent, sent_at: Some(at("10:01")), ..claimed[0].clone() };
+    let mut tx = begin(&store).await;
+    assert_eq!(tx.record("token", &[sent]).await.expect("record"), ["m-1"]);
+    tx.commit().await.expect("commit");
+    let kept = store.message("m-1").await.expect("message").expect("kept");
+    assert_eq!((kept.state, kept.sent_at), (MessageState::Sent, Some(at("10:01"))));
+    assert_eq!((kept.address, kept.context), (None, Value::Null));
 }

@@ -104,6 +104,7 @@ conformance! {
     schema::migrating_again_and_at_once_changes_nothing,
     schema::an_unknown_schema_is_refused,
     schema::a_database_without_tables_is_refused_with_the_command_to_run,
+    schema::a_row_that_cannot_be_read_is_named,
     events::an_event_is_new_once,
     events::history_is_in_the_order_of_facts,
     events::data_comes_back_as_it_was,
@@ -114,6 +115,7 @@ conformance! {
     customers::the_ledger_is_append_only,
     customers::a_suppressed_address_is_known_whatever_its_case,
     customers::an_erased_customer_leaves_no_trace_but_the_ledger,
+    customers::an_outcome_after_the_erasure_brings_no_address_back,
     customers::an_erased_customer_can_come_back,
     customers::customers_are_listed_in_pages,
     entries::entries_are_written_over_and_dropped,
@@ -149,6 +151,20 @@ async fn a_database_in_memory_works_too() {
     tx.lock_customers(&["c-1".to_owned()], &[]).await.expect("lock");
     tx.commit().await.expect("commit");
     assert_eq!(store.customers("", 10).await.expect("list").len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owner_s_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    on_sqlite::run("private", async |place| {
+        let path = place.url.strip_prefix("sqlite:").expect("a path");
+        for file in [path.to_owned(), format!("{path}-wal")] {
+            let mode = std::fs::metadata(&file).expect(&file).permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -39,3 +39,17 @@ pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place:
     fresh.check_schema().await.expect("migrated");
     fresh.close().await;
 }
+
+pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
+    place
+        .raw(
+            "INSERT INTO dead_letters (id, received_at, origin, reason, detail, headers, body)
+             VALUES ('d-1', '2026-11-22T10:00:00.000000Z', 'http', 'not_a_reason', '', '{}', '')",
+        )
+        .await
+        .expect("insert");
+    let error = place.store.dead_letters(9).await.expect_err("an unknown reason");
+    assert!(matches!(error, StoreError::Corrupt { table: "dead_letters", .. }), "{error:?}");
+    assert!(error.to_string().contains("row d-1, column reason"), "{error}");
+    assert!(!error.is_transient());
+}

@@ -106,11 +106,11 @@ impl OutcomePublisher {
                 Ok(())
             }
             Ok(Err(error)) => {
-                broker::close(&session.connection).await;
+                broker::close(&session.connection, &[&session.channel]).await;
                 Err(error)
             }
             Err(_) => {
-                broker::close(&session.connection).await;
+                broker::close(&session.connection, &[&session.channel]).await;
                 let detail = format!("outcomes were not confirmed within {} s", CONFIRM_TIMEOUT.as_secs());
                 Err(AmqpError::Lost(detail).into())
             }
@@ -120,7 +120,7 @@ impl OutcomePublisher {
     /// Says goodbye to the broker.
     pub async fn close(&mut self) {
         if let Some(session) = self.session.take() {
-            broker::close(&session.connection).await;
+            broker::close(&session.connection, &[&session.channel]).await;
         }
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use serde::Deserialize;
 
 /// How long connecting may take, TLS and login included.
@@ -271,9 +271,17 @@ pub(crate) async fn connect(config: &AmqpConfig, role: &str) -> Result<Connectio
     }
 }
 
-/// Says goodbye. Unacknowledged deliveries go back to the queue.
-pub(crate) async fn close(connection: &Connection) {
-    let farewell = connection.close(200, "goodbye".into());
+/// Says goodbye, first on the channels: dropped while the connection closes, they make lapin end it with an
+/// error that the broker logs. Unacknowledged deliveries go back to the queue.
+pub(crate) async fn close(connection: &Connection, channels: &[&Channel]) {
+    let farewell = async {
+        for channel in channels {
+            if channel.status().connected() {
+                channel.close(200, "goodbye".into()).await?;
+            }
+        }
+        connection.close(200, "goodbye".into()).await
+    };
     if !matches!(tokio::time::timeout(CLOSE_TIMEOUT, farewell).await, Ok(Ok(()))) {
         tracing::debug!("the AMQP connection was already gone when it was closed");
     }

@@ -23,16 +23,22 @@ pub struct Depth {
 /// Connects, looks at the queues without declaring or changing anything, and leaves.
 pub async fn probe(config: &AmqpConfig) -> Result<Depth, AmqpError> {
     let connection = broker::connect(config, "doctor").await?;
-    let found = look(config, &connection).await;
-    broker::close(&connection).await;
+    let channel = match open(config, &connection).await {
+        Ok(channel) => channel,
+        Err(error) => {
+            broker::close(&connection, &[]).await;
+            return Err(error);
+        }
+    };
+    let found = look(config, &channel).await;
+    broker::close(&connection, &[&channel]).await;
     found
 }
 
-async fn look(config: &AmqpConfig, connection: &Connection) -> Result<Depth, AmqpError> {
-    let channel = open(config, connection).await?;
-    check(config, &channel).await?;
-    let events = queue_passively(config, &channel, &config.queue).await?;
-    let dead = queue_passively(config, &channel, &config.dead_letter_queue).await?;
+async fn look(config: &AmqpConfig, channel: &Channel) -> Result<Depth, AmqpError> {
+    check(config, channel).await?;
+    let events = queue_passively(config, channel, &config.queue).await?;
+    let dead = queue_passively(config, channel, &config.dead_letter_queue).await?;
     Ok(Depth {
         waiting: events.message_count(),
         consumers: events.consumer_count(),

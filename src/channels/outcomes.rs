@@ -92,11 +92,11 @@ impl OutcomePublisher {
                 Ok(())
             }
             Ok(Err(error)) => {
-                broker::close(&session.connection).await;
+                broker::close(&session.connection, &[&session.channel]).await;
                 Err(error)
             }
             Err(_) => {
-                broker::close(&session.connection).await;
+                broker::close(&session.connection, &[&session.channel]).await;
                 let detail = format!("outcomes were not confirmed within {} s", CONFIRM_TIMEOUT.as_secs());
                 Err(AmqpError::Lost(detail).into())
             }
@@ -106,7 +106,7 @@ impl OutcomePublisher {
     /// Says goodbye to the broker.
     pub async fn close(&mut self) {
         if let Some(session) = self.session.take() {
-            broker::close(&session.connection).await;
+            broker::close(&session.connection, &[&session.channel]).await;
         }
     }
 }

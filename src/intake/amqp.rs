@@ -140,23 +140,31 @@ impl Intake {
             () = self.shutdown.cancelled() => return Ok(()),
             connection = broker::connect(&self.config, "intake") => connection?,
         };
-        let ended = self.consume(&connection, last_words).await;
-        broker::close(&connection).await;
-        ended
-    }
-
-    async fn consume(&self, connection: &Connection, last_words: &mut String) -> Result<(), AmqpError> {
-        let (channels, mut consumer) = self.within("starting to consume", self.start(connection)).await??;
+        let (channels, mut consumer) =
+            match self.within("starting to consume", self.start(&connection)).await.and_then(|r| r) {
+                Ok(started) => started,
+                Err(error) => {
+                    broker::close(&connection, &[]).await;
+                    return Err(error);
+                }
+            };
         self.status.set_connected(true);
         last_words.clear();
         tracing::info!(broker = %self.config.url, queue = self.config.queue, "consuming events from RabbitMQ");
+        let ended = self.consume(&channels, &mut consumer).await;
+        broker::close(&connection, &[&channels.events, &channels.side]).await;
+        ended
+    }
+
+    /// Settles batch after batch until told to stop.
+    async fn consume(&self, channels: &Channels, consumer: &mut Consumer) -> Result<(), AmqpError> {
         let mut next_ping = Instant::now();
         loop {
             if Instant::now() >= next_ping {
                 self.ping(&channels.side).await?;
                 next_ping = Instant::now() + PING_EVERY;
             }
-            let batch = self.next_batch(&mut consumer, next_ping).await?;
+            let batch = self.next_batch(consumer, next_ping).await?;
             let stopping = self.shutdown.is_cancelled();
             if stopping {
                 // No more is delivered while the batch in hand is finished.
@@ -164,7 +172,7 @@ impl Intake {
                 let _best_effort = self.within("cancelling the consumer", cancel).await?;
             }
             if !batch.is_empty() {
-                self.settle_batch(&channels, batch).await?;
+                self.settle_batch(channels, batch).await?;
             }
             if stopping {
                 return Ok(());

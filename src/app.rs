@@ -32,6 +32,12 @@ use crate::{entropy, telemetry};
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
 
+/// Captures are kept in memory: a few side by side are as fast as many.
+const CAPTURES_AT_ONCE: usize = 4;
+
+/// Messages claimed in one round of a dispatcher: enough to keep the connections busy, few enough for one lease.
+const CLAIM: u32 = 200;
+
 /// Rounds of the dispatcher side by side: while one records, another hands over.
 const DISPATCHERS: usize = 2;
 
@@ -55,6 +61,7 @@ pub struct App {
     source: publish::Source,
     secret: Vec<u8>,
     send_deadline: TimeDelta,
+    connections: usize,
 }
 
 /// What is asked of the start beside the configuration.
@@ -78,7 +85,8 @@ impl App {
         };
         let shelf = Shelf::new(source.first().await?);
         let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-        let smtp: Option<SmtpConfig> = config.smtp()?;
+        let smtp: Option<SmtpConfig> = config.section("smtp")?;
+        let connections = smtp.as_ref().map_or(CAPTURES_AT_ONCE, |s| s.connections);
         let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
         let lease = TimeDelta::seconds(config.worker.lease_s as i64);
         anyhow::ensure!(
@@ -96,7 +104,7 @@ impl App {
             (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
             (None, None) => anyhow::bail!("there is no way to send"),
         };
-        let amqp = config.amqp()?;
+        let amqp: Option<AmqpConfig> = config.section("amqp")?;
         let sink = sink(&processor, &store);
         Ok(Self {
             store,
@@ -195,9 +203,9 @@ impl App {
                 clock: self.clock.clone(),
                 channel: self.channel.clone(),
                 outcomes: outcomes.clone(),
-                public_url: self.config.public_url().into(),
-                connections: self.config.worker.senders,
-                claim: self.config.worker.claim,
+                public_url: self.config.public.base_url().into(),
+                connections: self.connections,
+                claim: CLAIM,
                 lease: TimeDelta::seconds(self.config.worker.lease_s as i64),
                 send_deadline: self.send_deadline,
             };
@@ -265,8 +273,8 @@ impl App {
 
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.
 pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
-    let store = Store::open(&config.database_url(), config.database.max_connections).await?.with_clock(clock);
-    if config.is_embedded() {
+    let store = Store::open(config.database_url(), config.database.max_connections).await?.with_clock(clock);
+    if config.uses_sqlite() {
         store.migrate().await?;
     }
     store.check_schema().await?;
@@ -327,10 +335,12 @@ fn sink(processor: &Processor, store: &Store) -> Sink {
 }
 
 fn accept_error(error: StoreError) -> AcceptError {
-    if error.is_transient() {
-        AcceptError::Unavailable(error.to_string())
-    } else {
-        AcceptError::Poison(error.to_string())
+    // Only what is about this batch's own content may park events; a missing table would park the whole queue.
+    match error {
+        StoreError::Refused(_) | StoreError::Corrupt { .. } => AcceptError::Poison(error.to_string()),
+        StoreError::Unavailable(_) | StoreError::Schema { .. } | StoreError::Other(_) => {
+            AcceptError::Unavailable(error.to_string())
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod ops;
 pub mod process;
 pub mod publish;
 pub mod scheduler;
+pub mod secret;
 pub mod simulate;
 pub mod store;
 pub mod supervise;

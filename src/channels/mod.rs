@@ -8,34 +8,8 @@ pub mod capture;
 pub mod email;
 pub mod outcomes;
 
-use std::fmt;
-
-use serde::Deserialize;
-
 pub use capture::{Capture, Captured};
 pub use email::{Email, Outcome, Smtp, SmtpConfig, masked, valid_address};
-
-/// A password or a key: usable, never shown.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
-    }
-
-    /// The secret itself. Whatever is made of it must not reach a log or an error.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
-    }
-}
 
 /// Where e-mail goes. Cheap to clone; clones share connections and captured mail.
 #[derive(Debug, Clone)]

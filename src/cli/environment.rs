@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::Failure;
 use crate::app;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store::Store;
 
 /// The configuration; what is wrong with it is the user's to mend.
 pub fn config(path: Option<&Path>) -> Result<Config, Failure> {
-    Config::load(path, std::env::vars()).map_err(|e| Failure::Refused(e.to_string()))
+    config::load(path, config::environment()).map_err(|e| Failure::Refused(e.to_string()))
 }
 
 /// The database of the configuration, its schema checked.

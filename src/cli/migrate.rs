@@ -7,7 +7,7 @@ use crate::store::Store;
 
 pub async fn migrate(config: Option<&Path>) -> Result<(), Failure> {
     let config = environment::config(config)?;
-    let store = Store::open(&config.database_url(), 1).await.map_err(environment::failed)?;
+    let store = Store::open(config.database_url(), 1).await.map_err(environment::failed)?;
     let applied = store.migrate().await.map_err(environment::failed)?;
     match applied.as_slice() {
         [] => println!("the schema is up to date"),

@@ -18,9 +18,9 @@ pub struct Args {
     /// Ends when the events of --events are taken in and nothing is due any more
     #[arg(long, requires = "events")]
     exit: bool,
-    /// The folder that holds `rules/` and `templates/`
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    rules: PathBuf,
+    /// The folder that holds `rules/` and `templates/` (default: worker.rules_dir)
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
     /// Follows the rules that another worker publishes instead of publishing the folder's
     #[arg(long)]
     no_publish: bool,
@@ -29,7 +29,8 @@ pub struct Args {
 pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
     telemetry::start_logging("info");
     let config = environment::config(config)?;
-    let options = Options { rules: (!args.no_publish).then(|| args.rules.clone()) };
+    let folder = args.rules.unwrap_or_else(|| config.worker.rules_dir.clone());
+    let options = Options { rules: (!args.no_publish).then_some(folder) };
     let app = App::build(config, options).await.map_err(start_failed)?;
     let metrics = telemetry::start_metrics().map_err(environment::failed)?;
     let shutdown = CancellationToken::new();

@@ -39,14 +39,14 @@ pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
         let report = render(&checked.diagnostics, &files, false);
         return Err(Failure::Refused(format!("the rules have errors\n{report}")));
     }
-    let secret = config.secret().map_or_else(stand_in_secret, |s| s.into_bytes());
+    let secret = config.secret.as_ref().map_or_else(stand_in_secret, |s| s.expose().as_bytes().to_vec());
     let active = checked.activate(&files, secret);
     let (mut events, refused) = read_events(&args.events)?;
     events.sort_by_key(Event::stamp);
     let Some(first) = events.first() else {
         return Err(Failure::Refused(format!("{} holds no usable event", args.events.display())));
     };
-    let public_url = config.public_url();
+    let public_url = config.public.base_url();
     let mut simulation = Simulation::new(&active, &public_url, first.time - TimeDelta::microseconds(1));
     let bar = progress::bar(events.len() as u64, "events");
     for event in events {

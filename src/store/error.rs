@@ -12,6 +12,9 @@ pub enum StoreError {
     /// A row holds what this build cannot read. `row` is its key.
     #[error("table {table}, row {row}, column {column} cannot be read: {detail}")]
     Corrupt { table: &'static str, row: String, column: String, detail: String },
+    /// The database refuses what a row holds: its content, not the statement. Trying the same again gives the same.
+    #[error("the database refuses the data: {0}")]
+    Refused(String),
     /// Anything else: a refused statement, a wrong URL. Trying the same again gives the same.
     #[error("{0}")]
     Other(String),
@@ -64,7 +67,13 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     if code == "42P01" || error.message().contains("no such table") {
         return StoreError::Schema { found: 0, known: super::schema::KNOWN };
     }
-    if is_transient_code(&code) { StoreError::Unavailable(words) } else { StoreError::Other(words) }
+    if is_transient_code(&code) {
+        StoreError::Unavailable(words)
+    } else if is_about_data(&code) {
+        StoreError::Refused(words)
+    } else {
+        StoreError::Other(words)
+    }
 }
 
 /// SQLSTATE codes (PostgreSQL 15, appendix A) and SQLite result codes after which a retry can succeed.
@@ -79,6 +88,13 @@ fn is_transient_code(code: &str) -> bool {
     }
     // The low byte is the primary code: BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL.
     code.parse::<i64>().is_ok_and(|c| matches!(c & 0xff, 5 | 6 | 10 | 13 | 14 | 15))
+}
+
+/// Codes that speak of the values given: PostgreSQL's classes 22 (data exception), 23 (constraint) and 54 (limits);
+/// SQLite's TOOBIG, CONSTRAINT and MISMATCH.
+fn is_about_data(code: &str) -> bool {
+    (code.len() == 5 && ["22", "23", "54"].contains(&&code[..2]))
+        || code.parse::<i64>().is_ok_and(|c| code.len() < 5 && matches!(c & 0xff, 18..=20))
 }
 
 #[cfg(test)]

@@ -57,7 +57,10 @@ def body(mail, kind):
 def verify(raw, record):
     if record is None:
         return None
-    import dkim
+    try:
+        import dkim
+    except ModuleNotFoundError:
+        sys.exit("python3-dkim is not installed: run `make setup`")
     return dkim.verify(raw, dnsfunc=lambda *_args, **_named: record.encode())
 
 

@@ -15,7 +15,10 @@ import argparse
 import json
 import sys
 
-import pika
+try:
+    import pika
+except ModuleNotFoundError:
+    sys.exit("python3-pika is not installed: run `make setup`")
 
 MIXED = ("structured", "cloudEvents_", "plain", "cloudEvents:")
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment};
 use crate::app::{self, App, Options};
-use crate::channels::Secret;
+use crate::secret::Secret;
 use crate::config::Config;
 use crate::{files, intake, telemetry};
 

@@ -5,6 +5,7 @@
 //! names (CEL would hide them in `true || nope`), unknown functions, needless cost. CEL itself
 //! (<https://cel.dev>) is wrapped here and appears nowhere else. Called by `compile` and by the deciding core.
 
+mod arithmetic;
 mod check;
 mod scope;
 mod syntax;
@@ -67,7 +68,7 @@ impl ConditionError {
 /// CEL's standard library and our arithmetic on mixed numbers; the same for parsing and for evaluating.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
-    scope::add_mixed_arithmetic(&mut env);
+    arithmetic::declare(&mut env);
     Arc::new(env)
 });
 
@@ -89,7 +90,7 @@ impl Condition {
             let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
             let reads = check::check(text, &program)?;
             let mut expression = program.expression().clone();
-            check::widen_arithmetic(&mut expression);
+            arithmetic::widen(&mut expression);
             Ok((expression, reads))
         })?;
         Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads })))

@@ -81,7 +81,7 @@ impl Writer<'_> {
         }
     }
 
-    fn id<'a>(&mut self, given: Option<&'a Node>, derived: &str) -> String {
+    fn id(&mut self, given: Option<&Node>, derived: &str) -> String {
         if let Some(Node { kind: Kind::Scalar(id), .. }) = given {
             return id.trim().to_owned();
         }

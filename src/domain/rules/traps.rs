@@ -39,6 +39,10 @@ pub(super) fn at(path: &str, text: &str, at: usize) -> Option<Diagnostic> {
     }
     let line = text[start..].split_inclusive('\n').next()?;
     let value = condition_on(line)?;
+    // An anchor or an alias that YAML has understood is no trap.
+    if line[value.start..].starts_with(['&', '*']) {
+        return None;
+    }
     trap(path, text, start + value.start..start + value.end)
 }
 

@@ -345,6 +345,8 @@ fn conditions_may_be_written_in_any_of_yamls_ways() {
         let (compiled, files) = compile_with(&with("data.total >= 50", condition));
         assert_eq!(compiled.diagnostics, [], "{condition}\n{}", render(&compiled.diagnostics, &files, false));
     }
+    let shared = with("data.total >= 50", "*big").replace("size(data.items) > 0", "&big data.total >= 50");
+    assert_eq!(compile_with(&shared).0.diagnostics, []);
     let flow = with("  - wait: 1h\n", "  - { if: data.total > 5, then: [{ wait: 1h }] }\n");
     assert_eq!(compile_with(&flow).0.diagnostics, []);
     // A mistake in a folded or escaped condition is marked where it can be found.
@@ -409,7 +411,7 @@ fn hostile_files_are_refused_quickly() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn arbitrary_text_never_panics(text in "\\PC{0,80}") {

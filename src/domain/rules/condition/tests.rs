@@ -76,6 +76,8 @@ fn what_cannot_be_told_names_the_field() {
         ("\"vip\" in customer.tags", "customer.tags"),
         ("customer.address.city == 'Lyon'", "customer.address"),
         ("event.data.coupon == 'X'", "data.coupon"),
+        ("data.nothing.at_all == 1", "data.nothing.at_all"),
+        ("data.name.first == 'Zoé'", "data.name.first"),
         ("data.items.exists(i, i.colour == 'red')", "colour"),
         ("data.nothing >= 3", "`>=` does not work with nothing and a whole number (data.nothing is nothing)"),
         ("data.name >= 3", "`>=` does not work with a text and a whole number (data.name is a text)"),

@@ -1,6 +1,10 @@
 //! What is wrong in a file, where, and how to mend it. Shared by rules, policy and templates.
 
+mod render;
+
 use std::ops::Range;
+
+pub use render::{render, to_json};
 
 /// One file as it was read: a path relative to the folder that holds `rules/` and `templates/`, and its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

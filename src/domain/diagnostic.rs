@@ -90,8 +90,3 @@ fn distance(a: &str, b: &str) -> usize {
     }
     rows[a.len()][b.len()]
 }
-
-/// (stub)
-pub fn render(d: &[Diagnostic], _f: &[SourceFile], _c: bool) -> String {
-    d.iter().map(|d| format!("{:?}\n", d)).collect()
-}

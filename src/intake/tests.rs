@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::broker::{AmqpConfig, AmqpUrl, backoff};
 use super::*;
+use crate::broker::{AmqpConfig, AmqpUrl, backoff};
 use crate::clock::Clock;
 
 fn now() -> DateTime<Utc> {

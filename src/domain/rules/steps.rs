@@ -39,7 +39,14 @@ pub(super) fn program<'a>(
     if reader.diagnostics.len() == before {
         writer.check_promo_codes(reader);
     }
-    (reader.diagnostics.len() == before).then_some(writer.ops)
+    if reader.diagnostics.len() != before {
+        return None;
+    }
+    if !writer.ops.iter().any(|op| matches!(op, Op::Send(_))) {
+        let warning = Diagnostic::warning("E0219", reader.path, node.span.clone(), "this rule sends nothing");
+        reader.report(warning.help("add a step like `- send: { email: welcome }`"));
+    }
+    Some(writer.ops)
 }
 
 struct Writer<'r> {

@@ -265,6 +265,14 @@ fn marketing_without_consent_is_a_warning() {
 }
 
 #[test]
+fn a_rule_that_sends_nothing_is_a_warning() {
+    let (compiled, _) =
+        compile_with("rule: r\npurpose: service\ntrigger: { event: order.placed }\nsteps: [{ wait: 1h }]");
+    assert_eq!(compiled.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["E0219"]);
+    assert!(!compiled.has_errors() && compiled.rules.rules.contains_key("r"));
+}
+
+#[test]
 fn a_right_rule_means_what_it_says() {
     let (compiled, _) = compile_with(&with("rule: r", "rule: r"));
     assert_eq!(compiled.diagnostics, []);

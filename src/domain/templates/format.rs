@@ -106,11 +106,9 @@ fn placement(locale: &Locale, symbol: &str) -> Placement {
     let alphabetic = symbol.chars().all(|c| c.is_ascii_alphabetic());
     let region = locale.id.region.map(|r| r.as_str().to_owned());
     match (locale.id.language.as_str(), region.as_deref()) {
-        ("de" | "it", Some("CH")) | ("de", Some("AT")) | ("nl" | "pt" | "nb" | "no" | "da", _)
-            if locale.id.language.as_str() != "da" && region.as_deref() != Some("PT") =>
-        {
-            Placement::BeforeSpaced
-        }
+        ("de" | "it", Some("CH")) | ("de", Some("AT")) | ("nl", _) => Placement::BeforeSpaced,
+        ("pt", Some("PT")) => Placement::After,
+        ("pt", _) => Placement::BeforeSpaced,
         ("en" | "ja" | "zh" | "ko" | "th" | "hi", _) | ("es", Some("MX" | "US" | "AR" | "CL" | "CO")) => {
             if alphabetic {
                 Placement::BeforeSpaced

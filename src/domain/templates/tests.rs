@@ -507,7 +507,7 @@ fn greedy() -> Arc<Template> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_context_makes_rendering_panic(values in prop::collection::vec(any_json(), ROOTS.len()), alone in any_json()) {

@@ -88,7 +88,7 @@ fn one(
 ) -> (Option<Template>, Vec<Diagnostic>) {
     let (head, body_at) = match source::front_matter(file) {
         Ok(parsed) => parsed,
-        Err(diagnostic) => return (None, vec![diagnostic]),
+        Err(diagnostic) => return (None, vec![*diagnostic]),
     };
     let mut report = Report { diagnostics: Vec::new(), origins: BTreeMap::new(), files };
     for value in [Some(&head.subject), head.preheader.as_ref()].into_iter().flatten() {
@@ -102,7 +102,9 @@ fn one(
     report.diagnostics.extend(found);
     report.handlebars(&body);
     let preheader = head.preheader.map(|p| p.value);
-    let (html, found) = mjml::to_html(&body.text, locale, preheader.as_deref());
+    let subject = head.subject.value;
+    let for_html = mjml::Head { locale, subject: &subject, preheader: preheader.as_deref() };
+    let (html, found) = mjml::to_html(&body.text, &for_html);
     report.findings(&body, found);
 
     let text_path = format!("templates/{name}/email.{locale}.txt");
@@ -117,7 +119,7 @@ fn one(
         return (None, diagnostics);
     }
     let Some(html) = html else { return (None, diagnostics) };
-    let (name, locale, subject) = (name.to_owned(), locale.to_owned(), head.subject.value);
+    let (name, locale) = (name.to_owned(), locale.to_owned());
     let source = TemplateSource { name, locale, subject, preheader, html, text, origins };
     match Template::from_source(source) {
         Ok(template) => (Some(template), diagnostics),

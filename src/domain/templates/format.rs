@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use chrono_tz::Tz;
 use icu_datetime::DateTimeFormatter;
 use icu_datetime::fieldsets::{MD, T, YMD, YMDE};
-use icu_datetime::input::{Date, DateTime as IcuDateTime, Time};
+use icu_datetime::input::{Date, Time};
 use icu_decimal::DecimalFormatter;
 use icu_decimal::input::Decimal;
 use icu_locale_core::{Locale, locale};
@@ -26,6 +26,11 @@ pub fn parse_locale(tag: &str) -> Locale {
     let parsed = Locale::try_from_str(&tag.replace('_', "-")).unwrap_or(locale!("en"));
     // Extensions (`-u-ca-…`, `-u-nu-…`) are dropped: a profile must not choose calendars or digits.
     Locale::from(parsed.id)
+}
+
+/// Whether a tag is one that values can be formatted for.
+pub fn is_locale(tag: &str) -> bool {
+    tag.len() <= 35 && Locale::try_from_str(&tag.replace('_', "-")).is_ok()
 }
 
 /// An exact decimal from a JSON number or a string such as `"49.90"`.
@@ -101,11 +106,9 @@ fn placement(locale: &Locale, symbol: &str) -> Placement {
     let alphabetic = symbol.chars().all(|c| c.is_ascii_alphabetic());
     let region = locale.id.region.map(|r| r.as_str().to_owned());
     match (locale.id.language.as_str(), region.as_deref()) {
-        ("de" | "it", Some("CH")) | ("de", Some("AT")) | ("nl" | "pt" | "nb" | "no" | "da", _)
-            if locale.id.language.as_str() != "da" && region.as_deref() != Some("PT") =>
-        {
-            Placement::BeforeSpaced
-        }
+        ("de" | "it", Some("CH")) | ("de", Some("AT")) | ("nl", _) => Placement::BeforeSpaced,
+        ("pt", Some("PT")) => Placement::After,
+        ("pt", _) => Placement::BeforeSpaced,
         ("en" | "ja" | "zh" | "ko" | "th" | "hi", _) | ("es", Some("MX" | "US" | "AR" | "CL" | "CO")) => {
             if alphabetic {
                 Placement::BeforeSpaced
@@ -218,8 +221,7 @@ pub fn date(value: &Value, style: &str, locale: &Locale, timezone: &str) -> Resu
         "time" => {
             let time = Time::try_new(local.hour() as u8, local.minute() as u8, 0, 0);
             let time = time.map_err(|e| e.to_string())?;
-            DateTimeFormatter::try_new(prefs, T::hm())
-                .map(|f| f.format(&IcuDateTime { date, time }.time).to_string())
+            DateTimeFormatter::try_new(prefs, T::hm()).map(|f| f.format(&time).to_string())
         }
         _ => return Err(format!("has no style {style:?}; there are {}", DATE_STYLES.join(", "))),
     };

@@ -9,9 +9,11 @@ mod compile;
 mod expressions;
 mod format;
 mod lint;
+mod markup;
 mod mjml;
 mod render;
 mod source;
+mod structure;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderab
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{RenderError, Rendered, TemplateSource, expressions, lint};
+use super::{RenderError, Rendered, TemplateSource, expressions, format, lint, mjml};
 
 /// One locale's version of a template, ready to render.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Template {
     fn prepare(&self, context: &Value) -> Value {
         let mut context = without_nulls(context);
         let given = context.get("locale").and_then(Value::as_str).unwrap_or_default();
-        if language(given) != language(&self.locale)
+        if (language(given) != language(&self.locale) || !format::is_locale(given))
             && let Some(object) = context.as_object_mut()
         {
             object.insert("locale".to_owned(), Value::String(self.locale.clone()));
@@ -100,7 +100,7 @@ impl Template {
         html2text::config::plain()
             .no_table_borders()
             .link_footnotes(true)
-            .string_from_read(html.as_bytes(), 76)
+            .string_from_read(mjml::without_preheader(html).as_bytes(), 76)
             .map_err(|error| self.error("text", None, &error.to_string()))
     }
 

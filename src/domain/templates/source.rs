@@ -15,6 +15,9 @@ const MAX_BYTES: usize = 512 * 1024;
 /// Includes within includes; more is taken for a circle.
 const MAX_INCLUDES: usize = 8;
 
+/// Includes in all: a partial that includes itself twice doubles at every level.
+const MAX_EXPANSIONS: usize = 200;
+
 /// What the path of a file under `templates/` says it is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Kind<'a> {
@@ -55,12 +58,13 @@ pub struct FrontMatter {
 }
 
 /// Splits `---` YAML `---` from the body. Gives the front matter and the body's offset.
-pub fn front_matter(file: &SourceFile) -> Result<(FrontMatter, usize), Diagnostic> {
+pub fn front_matter(file: &SourceFile) -> Result<(FrontMatter, usize), Box<Diagnostic>> {
     let (path, text) = (file.path.as_str(), file.text.as_str());
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
     let missing = || {
-        Diagnostic::error("E0502", path, start..start, "an e-mail template begins with its subject")
-            .help("put at the top of the file:\n---\nsubject: \"…\"\npreheader: \"…\"\n---")
+        let message = "an e-mail template begins with its subject";
+        let help = "put at the top of the file:\n---\nsubject: \"…\"\npreheader: \"…\"\n---";
+        Box::new(Diagnostic::error("E0502", path, start..start, message).help(help))
     };
     let first = text[start..].split_inclusive('\n').next().filter(|line| line.trim_end() == "---");
     let yaml_at = start + first.ok_or_else(missing)?.len();
@@ -75,12 +79,13 @@ pub fn front_matter(file: &SourceFile) -> Result<(FrontMatter, usize), Diagnosti
         }
     }
     let yaml_end = end.ok_or_else(|| {
-        Diagnostic::error("E0502", path, start..yaml_at, "the front matter is not closed")
-            .help("close it with a line of three hyphens: ---")
+        let message = "the front matter is not closed";
+        let help = "close it with a line of three hyphens: ---";
+        Box::new(Diagnostic::error("E0502", path, start..yaml_at, message).help(help))
     })?;
     let yaml = &text[yaml_at..yaml_end];
     let parsed: FrontMatter =
-        serde_saphyr::from_str(yaml).map_err(|error| yaml_error(path, yaml, yaml_at, &error))?;
+        serde_saphyr::from_str(yaml).map_err(|error| Box::new(yaml_error(path, yaml, yaml_at, &error)))?;
     Ok((parsed, body_at))
 }
 
@@ -177,8 +182,14 @@ impl<'a> Files<'a> {
         locale: &str,
         extension: &'static str,
     ) -> (Expanded, Vec<Diagnostic>) {
-        let mut expansion =
-            Expansion { files: self, locale, extension, out: Expanded::default(), diagnostics: Vec::new() };
+        let mut expansion = Expansion {
+            files: self,
+            locale,
+            extension,
+            out: Expanded::default(),
+            count: 0,
+            diagnostics: Vec::new(),
+        };
         if let Some(text) = self.text(path) {
             expansion.file(path, text, body, 0);
         }
@@ -191,6 +202,7 @@ struct Expansion<'f, 'a> {
     locale: &'f str,
     extension: &'static str,
     out: Expanded,
+    count: usize,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -201,7 +213,11 @@ impl Expansion<'_, '_> {
             self.out.push(path, text, at..directive.start);
             at = directive.end;
             let error = |message: String| Diagnostic::error("E0504", path, directive.clone(), message);
-            if depth >= MAX_INCLUDES {
+            self.count += 1;
+            if self.count > MAX_EXPANSIONS {
+                self.diagnostics.push(error(format!("there are more than {MAX_EXPANSIONS} includes in all")));
+                return;
+            } else if depth >= MAX_INCLUDES {
                 self.diagnostics.push(error(format!("`{reference}` is included within itself, or too deep")));
             } else if self.out.text.len() > MAX_BYTES {
                 self.diagnostics.push(error(format!("the template is larger than {} KiB", MAX_BYTES / 1024)));

@@ -4,9 +4,10 @@ use std::sync::{Arc, RwLock};
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::agreement;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::domain::rules::book::Book;
-use crate::domain::rules::{Op, RuleSet, compile};
+use crate::domain::rules::{RuleSet, compile};
 use crate::domain::templates::{self, Templates};
 
 /// Everything compiled from one set of files.
@@ -36,7 +37,7 @@ impl Checked {
             templates::compile(&template_files, &compiled.rules.policy.default_locale);
         let mut diagnostics = compiled.diagnostics;
         diagnostics.extend(template_findings);
-        diagnostics.extend(missing_templates(&compiled.rules, &templates, files));
+        diagnostics.extend(agreement::check(&compiled.rules, &templates, compiled.events.as_ref(), files));
         diagnostics.sort_by(|a, b| (&a.path, a.span.start, a.code).cmp(&(&b.path, b.span.start, b.code)));
         Self { rules: compiled.rules, templates, diagnostics }
     }
@@ -50,47 +51,6 @@ impl Checked {
     pub fn activate(self, files: &[SourceFile], secret: Vec<u8>) -> Active {
         Active { book: Book::new(self.rules, [], secret), templates: self.templates, hash: hash(files) }
     }
-}
-
-/// Templates that rules name and nobody has written.
-fn missing_templates(rules: &RuleSet, templates: &Templates, files: &[SourceFile]) -> Vec<Diagnostic> {
-    let mut findings = Vec::new();
-    for rule in rules.rules.values() {
-        let path = format!("rules/{}.yaml", rule.name);
-        let source = files.iter().find(|f| f.path == path).map_or("", |f| f.text.as_str());
-        for op in &rule.program {
-            let Op::Send(send) = op else { continue };
-            if templates.contains(&send.email) {
-                continue;
-            }
-            let start = place_of(source, &send.email);
-            let mut finding = Diagnostic::error(
-                "E0501",
-                &path,
-                start..(start + send.email.len()).min(source.len()),
-                format!("there is no template `{}`", send.email),
-            );
-            finding = match crate::domain::diagnostic::did_you_mean(&send.email, templates.names()) {
-                Some(near) => finding.help(format!("did you mean `{near}`?")),
-                None => finding.help(format!("write templates/{}/email.LOCALE.mjml", send.email)),
-            };
-            findings.push(finding);
-        }
-    }
-    findings
-}
-
-/// Where a `send` names the template: after the last `email:` that is followed by it.
-fn place_of(source: &str, template: &str) -> usize {
-    source
-        .match_indices("email:")
-        .filter_map(|(at, key)| {
-            let after = at + key.len();
-            let value = source[after..].trim_start_matches([' ', '"', '\'']);
-            value.starts_with(template).then_some(source.len() - value.len())
-        })
-        .last()
-        .unwrap_or(0)
 }
 
 /// SHA-256 over all paths and texts, in hexadecimal.

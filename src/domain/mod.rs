@@ -5,6 +5,7 @@
 //! the worker, the simulator and the tests cannot disagree.
 
 pub mod admit;
+pub mod agreement;
 pub mod compose;
 pub mod consent;
 pub mod customer;

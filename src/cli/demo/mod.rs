@@ -46,7 +46,7 @@ pub async fn demo(args: Args) -> Result<(), Failure> {
     let metrics = telemetry::start_metrics().map_err(environment::failed)?;
     let shutdown = CancellationToken::new();
     stop_on_ctrl_c(&shutdown);
-    let story = story::Story::new(&app, DAY);
+    let story = story::Story::new(&app, DAY, begins);
     println!("A shop's day in {} s. The mails: http://{}  (Ctrl-C ends)\n", args.seconds, args.listen);
     let (sink, clock, store) = (app.sink.clone(), app.clock.clone(), app.store.clone());
     // Never sent to: the demo's rules are not reloaded by signal.

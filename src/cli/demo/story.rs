@@ -22,12 +22,16 @@ const EVERY: Duration = Duration::from_millis(200);
 /// More messages than the demo's day makes.
 const ALL: u32 = 10_000;
 
+/// When, in which colour, after which sign, which words.
+type News = (DateTime<Utc>, &'static str, &'static str, String);
+
 /// What has been told, and where to hear more.
 pub struct Story {
     store: Store,
     clock: Clock,
     capture: Option<Capture>,
     zone: Tz,
+    begins: DateTime<Utc>,
     /// The day's events, soonest first.
     events: Vec<Event>,
     names: BTreeMap<String, String>,
@@ -36,7 +40,7 @@ pub struct Story {
 }
 
 impl Story {
-    pub fn new(app: &App, day: &[u8]) -> Self {
+    pub fn new(app: &App, day: &[u8], begins: DateTime<Utc>) -> Self {
         let mut events: Vec<Event> = day
             .split(|b| *b == b'\n')
             .filter_map(|line| Event::from_json(line, DateTime::<Utc>::MAX_UTC).ok())
@@ -52,6 +56,7 @@ impl Story {
             clock: app.clock.clone(),
             capture: app.capture.clone(),
             zone: app.shelf.get().book.active.policy.default_timezone,
+            begins,
             events,
             names,
             told: BTreeSet::new(),
@@ -62,15 +67,17 @@ impl Story {
     /// Tells until `end`, or until `stop`.
     pub async fn tell(mut self, end: DateTime<Utc>, stop: CancellationToken) -> Self {
         let mut events = std::mem::take(&mut self.events).into_iter().peekable();
-        let began = self.clock.now();
+        while events.next_if(|e| e.time < self.begins).is_some() {}
         loop {
             let now = self.clock.now();
+            let mut news = self.messages().await;
             while let Some(event) = events.next_if(|e| e.time <= now) {
-                if event.time >= began - chrono::TimeDelta::minutes(30) {
-                    self.line(event.time, "2", "·", &self.event_words(&event));
-                }
+                news.push((event.time, "2", "·", self.event_words(&event)));
             }
-            self.tell_messages().await;
+            news.sort();
+            for (at, color, sign, words) in news {
+                self.line(at, color, sign, &words);
+            }
             if now >= end || stop.is_cancelled() {
                 return self;
             }
@@ -78,19 +85,18 @@ impl Story {
         }
     }
 
-    async fn tell_messages(&mut self) {
+    /// The messages that have come to their end since the last look.
+    async fn messages(&mut self) -> Vec<News> {
         let filter = MessageFilter { limit: ALL, ..MessageFilter::default() };
-        let Ok(mut messages) = self.store.messages(&filter).await else { return };
+        let Ok(mut messages) = self.store.messages(&filter).await else { return Vec::new() };
         messages.retain(|m| m.state.is_final() && !self.told.contains(&m.id));
-        messages.sort_by_key(|m| (m.planned_at, m.customer_id.clone()));
-        for message in messages {
-            let (color, sign, words) = match message.state {
-                MessageState::Sent => ("32", "✉", self.sent_words(&message)),
-                _ => ("33", "✗", self.refused_words(&message)),
-            };
-            self.line(message.planned_at, color, sign, &words);
-            self.told.insert(message.id);
-        }
+        let news = messages.iter().map(|message| match message.state {
+            MessageState::Sent => (message.planned_at, "32", "✉", self.sent_words(message)),
+            _ => (message.planned_at, "33", "✗", self.refused_words(message)),
+        });
+        let news = news.collect();
+        self.told.extend(messages.into_iter().map(|m| m.id));
+        news
     }
 
     fn line(&self, at: DateTime<Utc>, color: &str, sign: &str, words: &str) {

@@ -119,6 +119,7 @@ impl App {
             source,
             secret,
             send_deadline,
+            connections,
         })
     }
 
@@ -283,15 +284,11 @@ pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> 
 
 /// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.
 pub async fn secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
-    if let Some(secret) = config.secret() {
-        anyhow::ensure!(
-            secret.len() >= 16,
-            "the secret is too short: give DECLIC_SECRET at least 16 characters"
-        );
-        return Ok(secret.into_bytes());
+    if let Some(secret) = &config.secret {
+        return Ok(secret.expose().as_bytes().to_vec());
     }
     anyhow::ensure!(
-        config.is_embedded(),
+        config.uses_sqlite(),
         "DECLIC_SECRET is not set: it seals unsubscribe links and promo codes and must stay the same for years; \
          make one with `openssl rand -base64 32`"
     );

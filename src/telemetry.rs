@@ -13,7 +13,8 @@ use crate::domain::snapshot::Verdicts;
 
 /// Starts logging to standard error: for people on a terminal, JSON elsewhere. `RUST_LOG` chooses what is said.
 pub fn start_logging(default_level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{default_level},lapin=off")));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},lapin=off")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.with_target(false).compact().init();

@@ -119,7 +119,7 @@ fn the_environment_lies_over_the_file() {
         ("DECLIC_ADMIN__LISTEN", "0.0.0.0:9000"),
         ("DECLIC_AMQP__URL", "amqp://guest:guest@localhost/"),
         // Not ours: unset, a platform's, another program's.
-        ("DECLIC_WORKER__SENDERS", ""),
+        ("DECLIC_WORKER__LEASE_S", ""),
         ("DECLIC_PORT", "tcp://10.0.0.1:80"),
         ("SMTP__PORT", "1"),
     ];
@@ -131,7 +131,7 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.clock.start.unwrap().to_rfc3339(), "2026-11-22T09:00:00+00:00");
     assert_eq!(config.clock.speed, 60.0);
     assert_eq!(config.admin.listen.port(), 9000);
-    assert_eq!(config.worker.senders, Worker::default().senders);
+    assert_eq!(config.worker.lease_s, Worker::default().lease_s);
     let smtp = config.section::<Smtp>("smtp").unwrap().unwrap();
     assert_eq!((smtp.host.as_str(), smtp.port), ("relay.example.com", 2525));
     assert_eq!(smtp.tags, ["b", "c"]);
@@ -188,8 +188,8 @@ fn errors_say_where_and_what() {
         ("[admin]\ncolour = 1", &[], "declic.toml:2:1: unknown key `colour` in [admin]; known are listen"),
         (
             "",
-            &[("DECLIC_WORKER__SENDER", "3")],
-            "environment variable DECLIC_WORKER__SENDER: unknown key `sender` in [worker]; did you mean `senders`?",
+            &[("DECLIC_WORKER__LEASE", "3")],
+            "environment variable DECLIC_WORKER__LEASE: unknown key `lease` in [worker]; did you mean `lease_s`?",
         ),
         (
             "",

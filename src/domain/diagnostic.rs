@@ -1,6 +1,10 @@
 //! What is wrong in a file, where, and how to mend it. Shared by rules, policy and templates.
 
+mod render;
+
 use std::ops::Range;
+
+pub use render::{render, to_json};
 
 /// One file as it was read: a path relative to the folder that holds `rules/` and `templates/`, and its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -85,9 +89,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     rows[a.len()][b.len()]
-}
-
-/// (stub)
-pub fn render(d: &[Diagnostic], _f: &[SourceFile], _c: bool) -> String {
-    d.iter().map(|d| format!("{:?}\n", d)).collect()
 }

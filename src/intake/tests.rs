@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::broker::{AmqpConfig, AmqpUrl, backoff};
 use super::*;
+use crate::broker::{AmqpConfig, AmqpUrl, backoff};
 use crate::clock::Clock;
 
 fn now() -> DateTime<Utc> {
@@ -398,7 +398,7 @@ mod over_http {
     async fn without_a_database_the_caller_is_asked_to_come_back() {
         let (sink, memory) = memory_sink();
         memory.lock().expect("lock").accepts_left = Some(0);
-        let kind = [("content-type", decode::CLOUDEVENT)];
+        let kind = [("content-type", crate::domain::event::CLOUDEVENT)];
         let (status, _) = post(&sink, &kind, event_json("a").to_string()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }

@@ -25,8 +25,25 @@ import asyncio
 import json
 import os
 import ssl
+import sys
 
-from aiosmtpd.smtp import SMTP, AuthResult
+try:
+    from aiosmtpd.smtp import SMTP, AuthResult, sslproto
+except ModuleNotFoundError:
+    sys.exit("python3-aiosmtpd is not installed: run `make setup`")
+
+
+class EagerTls(sslproto.SSLProtocol):
+    """Python 3.11 makes the transport below TLS on demand, but aiosmtpd 1.4.3 wants it at once; without it,
+    STARTTLS begins a second greeting."""
+
+    def __init__(self, *args, **named):
+        super().__init__(*args, **named)
+        if hasattr(self, "_get_app_transport"):
+            self._get_app_transport()
+
+
+sslproto.SSLProtocol = EagerTls
 
 
 def asked(address):
@@ -89,7 +106,7 @@ class Sink:
             if word[0] == "data" and len(word) > 1:
                 return reply(word)
         silent = [word[0] for word in words if word[0] in ("drop", "stall")]
-        number = self.keep(session, envelope, answered=not silent)
+        number = self.keep(server, session, envelope, answered=not silent)
         if "drop" in silent:
             server.transport.abort()
         if silent:
@@ -100,7 +117,7 @@ class Sink:
         session.mails = getattr(session, "mails", 0) + 1
         return f"250 2.0.0 kept as {number}"
 
-    def keep(self, session, envelope, answered):
+    def keep(self, server, session, envelope, answered):
         """Writes the mail, then the envelope; each appears whole or not at all."""
         self.count += 1
         facts = {
@@ -109,7 +126,7 @@ class Sink:
             "to": envelope.rcpt_tos,
             "mail_options": envelope.mail_options,
             "peer_port": session.peer[1],
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("sslcontext") is not None,
             "login": getattr(session, "login_name", None),
             "answered": answered,
         }
@@ -153,7 +170,8 @@ async def main():
     def authenticate(server, session, envelope, mechanism, data):
         name, password = data.login.decode(), data.password.decode()
         session.login_name = name
-        return AuthResult(success=f"{name}:{password}" == args.login)
+        # Not handled: aiosmtpd is to give the answer.
+        return AuthResult(success=f"{name}:{password}" == args.login, handled=False)
 
     sink = Sink(args.dir, args.per_connection)
     loop = asyncio.get_running_loop()

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::channels::Secret;
+use crate::secret::Secret;
 
 /// How to reach the provider.
 #[derive(Debug, Clone, Deserialize)]

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment};
 use crate::app::{self, App, Options};
-use crate::secret::Secret;
 use crate::config::Config;
+use crate::secret::Secret;
 use crate::{files, intake, telemetry};
 
 /// Sample customers and their events: a Monday in November, with what a shop meets on any day.

@@ -5,6 +5,7 @@
 //! names (CEL would hide them in `true || nope`), unknown functions, needless cost. CEL itself
 //! (<https://cel.dev>) is wrapped here and appears nowhere else. Called by `compile` and by the deciding core.
 
+mod arithmetic;
 mod check;
 mod scope;
 mod syntax;
@@ -67,7 +68,7 @@ impl ConditionError {
 /// CEL's standard library and our arithmetic on mixed numbers; the same for parsing and for evaluating.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
-    scope::add_mixed_arithmetic(&mut env);
+    arithmetic::declare(&mut env);
     Arc::new(env)
 });
 
@@ -85,10 +86,13 @@ impl Condition {
             return Err(ConditionError::new(0..text.len(), "the condition is empty"));
         }
         syntax::scan(text)?;
-        let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
-        let reads = check::check(text, &program)?;
-        let mut expression = program.expression().clone();
-        check::widen_arithmetic(&mut expression);
+        let (expression, reads) = with_room(text, || {
+            let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
+            let reads = check::check(text, &program)?;
+            let mut expression = program.expression().clone();
+            arithmetic::widen(&mut expression);
+            Ok((expression, reads))
+        })?;
         Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads })))
     }
 
@@ -112,4 +116,22 @@ impl Condition {
     pub fn reads_customer(&self) -> bool {
         self.0.reads.iter().any(|path| path == "customer" || path.starts_with("customer."))
     }
+}
+
+/// The stack given to parsing. In a debug build each bracket takes the parser some 150 KiB, and a worker's thread
+/// has 2 MiB; the depth that `syntax::scan` lets through needs about 5.
+const PARSER_STACK: usize = 16 * 1024 * 1024;
+
+/// Parses on a thread with room for it. Conditions are parsed when files are read, never for an event.
+fn with_room<T: Send>(
+    text: &str,
+    parse: impl FnOnce() -> Result<T, ConditionError> + Send,
+) -> Result<T, ConditionError> {
+    let unreadable = || ConditionError::new(0..text.len(), "this condition cannot be read");
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("condition".to_owned()).stack_size(PARSER_STACK);
+        let thread = thread.spawn_scoped(scope, parse).map_err(|_| unreadable())?;
+        // A panic of the parser, if it has one left, is a condition that cannot be read.
+        thread.join().unwrap_or_else(|_| Err(unreadable()))
+    })
 }

@@ -13,6 +13,7 @@ mod syntax;
 pub mod timing;
 mod traps;
 mod tree;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +79,8 @@ pub enum Trigger {
     },
 }
 
-/// What happens when the trigger comes again for the same customer and key.
+/// What happens when the trigger comes again for the same customer and key. A rule that does not say has `Never` for
+/// an event trigger and `Always` for the others, whose occurrences (a last event, a year, a tick) come once anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReEntry {
     Never,

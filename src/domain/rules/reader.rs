@@ -24,6 +24,8 @@ pub(super) struct Fields<'a> {
     /// The place to name when a field is missing: the mapping's first key.
     head: Range<usize>,
     entries: Vec<(&'a Key, &'a Node)>,
+    /// The names that unknown fields were probably meant to have: not to be reported as missing too.
+    misspelt: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
@@ -63,6 +65,7 @@ impl<'a> Reader<'a> {
         let fields = self.open_fields(node, what)?;
         let (good, unknown): (Vec<_>, Vec<_>) =
             fields.entries.into_iter().partition(|(key, _)| known.contains(&key.name.as_str()));
+        let mut misspelt = Vec::new();
         for (key, _) in unknown {
             let diagnostic = Diagnostic::error(
                 "E0104",
@@ -71,11 +74,14 @@ impl<'a> Reader<'a> {
                 format!("{what} has no field `{}`", key.name),
             );
             self.report(match did_you_mean(&key.name, known.iter().copied()) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                Some(near) => {
+                    misspelt.push(near.to_owned());
+                    diagnostic.help(format!("did you mean `{near}`?"))
+                }
                 None => diagnostic.help(format!("the fields of {what} are {}", listed(known))),
             });
         }
-        Some(Fields { head: fields.head, entries: good })
+        Some(Fields { head: fields.head, entries: good, misspelt })
     }
 
     /// The fields of a mapping whose names are free.
@@ -93,7 +99,7 @@ impl<'a> Reader<'a> {
             }
         }
         let head = entries.first().map_or(node.span.clone(), |(key, _)| key.span.clone());
-        Some(Fields { head, entries: fields })
+        Some(Fields { head, entries: fields, misspelt: Vec::new() })
     }
 
     /// A field that must be there. `example` shows how to write it.
@@ -105,7 +111,7 @@ impl<'a> Reader<'a> {
         example: &str,
     ) -> Option<&'a Node> {
         let found = fields.get(name);
-        if found.is_none() {
+        if found.is_none() && !fields.misspelt.iter().any(|meant| meant == name) {
             let diagnostic = Diagnostic::error(
                 "E0106",
                 self.path,

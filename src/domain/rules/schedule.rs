@@ -199,13 +199,13 @@ fn day(text: &str, numbers: bool) -> Result<usize, String> {
 fn plain(text: &str) -> String {
     let fields: Vec<&str> = text.split_whitespace().collect();
     const RANGES: [(&str, u32, u32); 4] =
-        [("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12)];
+        [("a minute", 0, 59), ("an hour", 0, 23), ("a day of the month", 1, 31), ("a month", 1, 12)];
     let skip = usize::from(fields.len() > 5);
     for (field, (name, low, high)) in fields.iter().skip(skip).zip(RANGES) {
         let numbers = field.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u32>().ok());
         // A step may exceed the range without harm; it is named here only if nothing better is found.
-        if let Some(wrong) = numbers.into_iter().find(|n| !(low..=high).contains(&n)) {
-            return format!("`{wrong}` is not a {name}: it goes from {low} to {high}");
+        if let Some(wrong) = numbers.into_iter().find(|n| !(low..=high).contains(n)) {
+            return format!("`{wrong}` is not {name}: it goes from {low} to {high}");
         }
     }
     match fields.iter().find(|f| f.contains(['L', '#', 'W']) && f.len() <= 4) {

@@ -81,7 +81,7 @@ impl Writer<'_> {
         }
     }
 
-    fn id<'a>(&mut self, given: Option<&'a Node>, derived: &str) -> String {
+    fn id(&mut self, given: Option<&Node>, derived: &str) -> String {
         if let Some(Node { kind: Kind::Scalar(id), .. }) = given {
             return id.trim().to_owned();
         }
@@ -182,12 +182,13 @@ impl Writer<'_> {
             let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
             return reader.report(diagnostic.help(format!("write `send: {{ email: {text} }}`")));
         }
-        let known = ["email", "expire_after", "wait_for_consent", "id", "sms"];
-        let Some(inner) = reader.fields(value, "`send`", &known) else { return };
-        if let Some((key, _)) = inner.entry("sms") {
-            reader.error("E0211", key.span.clone(), "this version sends e-mail only");
-            return;
+        if let Kind::Map(entries) = &value.kind
+            && let Some((key, _)) = entries.iter().find(|(key, _)| key.name == "sms")
+        {
+            return reader.error("E0211", key.span.clone(), "this version sends e-mail only");
         }
+        let known = ["email", "expire_after", "wait_for_consent", "id"];
+        let Some(inner) = reader.fields(value, "`send`", &known) else { return };
         let Some(email) = reader.required(&inner, "email", "`send`", "email: welcome") else { return };
         let expire_after = optional_duration(reader, &inner, "expire_after");
         let wait_for_consent = optional_duration(reader, &inner, "wait_for_consent");

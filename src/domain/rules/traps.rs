@@ -26,14 +26,29 @@ pub(super) fn find(path: &str, text: &str) -> Vec<Diagnostic> {
 /// The trap in the condition that is written at `at`, if there is one.
 pub(super) fn at(path: &str, text: &str, at: usize) -> Option<Diagnostic> {
     let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    // Inside `{ … }` the field need not begin its line. A tag is the one trap that YAML does not report there.
+    let field =
+        FIELDS.iter().filter_map(|f| Some(text[start..at].rfind(&format!("{f}:"))? + f.len() + 1)).max();
+    if let Some(field) = field {
+        let tag =
+            start + field + (text[start + field..at].len() - text[start + field..at].trim_start().len());
+        let end = tag + text[tag..].find(['\n', ',', '}']).unwrap_or(text.len() - tag);
+        if text[tag..at].starts_with('!') {
+            return trap(path, text, tag..tag + text[tag..end].trim_end().len());
+        }
+    }
     let line = text[start..].split_inclusive('\n').next()?;
     let value = condition_on(line)?;
+    // An anchor or an alias that YAML has understood is no trap.
+    if line[value.start..].starts_with(['&', '*']) {
+        return None;
+    }
     trap(path, text, start + value.start..start + value.end)
 }
 
 /// The place of the value in a line such as `  - if: data.total > 1  # comment`, the comment included.
 fn condition_on(line: &str) -> Option<Range<usize>> {
-    let indent = line.len() - line.trim_start_matches([' ', '-', '{']).len();
+    let indent = line.len() - line.trim_start_matches([' ', '-']).len();
     let rest = &line[indent..];
     let field = FIELDS.iter().find(|f| rest.strip_prefix(**f).is_some_and(|r| r.starts_with(':')))?;
     let value = &rest[field.len() + 1..];

@@ -129,7 +129,6 @@ impl<'a> Walk<'a> {
         }
         match &node.expr {
             Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) => Ok(()),
-            // Long chains of && and || are wide rather than deep in what a reader sees.
             Expr::Call(call) => self.call(node, call, depth),
             Expr::Select(select) => self.visit(&select.operand, depth + 1),
             Expr::List(list) => list.elements.iter().try_for_each(|e| self.visit(e, depth + 1)),
@@ -311,47 +310,5 @@ fn path_of(node: &IdedExpr) -> Option<Path<'_>> {
             },
             _ => return None,
         }
-    }
-}
-
-/// The functions of `scope::add_mixed_arithmetic` that stand in for CEL's operators.
-pub(super) const MIXED: [(&str, &str); 4] = [
-    (operators::ADD, "@mixed_add"),
-    (operators::SUBSTRACT, "@mixed_subtract"),
-    (operators::MULTIPLY, "@mixed_multiply"),
-    (operators::DIVIDE, "@mixed_divide"),
-];
-
-/// Puts our arithmetic in the place of CEL's, which refuses `2 * 19.99`: JSON writers drop the `.0` of whole
-/// prices, so the same field is now an integer and now not.
-pub(super) fn widen_arithmetic(node: &mut IdedExpr) {
-    match &mut node.expr {
-        Expr::Call(call) => {
-            // What macros such as `map` build on their accumulator (`@result + […]`) is not arithmetic.
-            let of_macro =
-                call.args.first().is_some_and(|a| matches!(&a.expr, Expr::Ident(n) if n.starts_with('@')));
-            if let Some((_, own)) = MIXED.iter().find(|(cel, _)| *cel == call.func_name && !of_macro) {
-                call.func_name = (*own).to_owned();
-            }
-            call.target.iter_mut().for_each(|target| widen_arithmetic(target));
-            call.args.iter_mut().for_each(widen_arithmetic);
-        }
-        Expr::Select(select) => widen_arithmetic(&mut select.operand),
-        Expr::List(list) => list.elements.iter_mut().for_each(widen_arithmetic),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| match &mut entry.expr {
-            EntryExpr::StructField(field) => widen_arithmetic(&mut field.value),
-            EntryExpr::MapEntry(entry) => {
-                widen_arithmetic(&mut entry.key);
-                widen_arithmetic(&mut entry.value);
-            }
-        }),
-        Expr::Comprehension(c) => {
-            for part in
-                [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result]
-            {
-                widen_arithmetic(part);
-            }
-        }
-        Expr::Unspecified | Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) => {}
     }
 }

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cel::common::types::DYN_TYPE;
-use cel::common::value::{CowVal, Val};
 use cel::objects::{Key, Map};
-use cel::{Context, Env, ExecutionError, IdedExpr, Value};
+use cel::{Context, ExecutionError, IdedExpr, Value};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
@@ -89,6 +87,11 @@ impl Scope {
                 let of = reads.iter().find(|path| path.split('.').next() == Some(name.as_str()));
                 of.cloned().unwrap_or_else(|| name.to_string())
             }
+            // A step into something that has no fields, such as data that is null.
+            ExecutionError::NoSuchOverload(call) if call.function() == "_._" => {
+                let first = reads.iter().find_map(|path| self.missing_part(path));
+                first.unwrap_or_else(|| "a field of something that has none".to_owned())
+            }
             other => {
                 let kinds: Vec<_> = reads
                     .iter()
@@ -139,33 +142,4 @@ fn value(json: &Json) -> Value {
         Json::Array(items) => Value::List(Arc::new(items.iter().map(value).collect())),
         Json::Object(fields) => object(fields),
     }
-}
-
-/// Declares the functions of `check::MIXED`: CEL's operators, and whole numbers beside decimal ones.
-pub(super) fn add_mixed_arithmetic(env: &mut Env) {
-    type Operator = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
-    let operators: [Operator; 4] = [
-        |args| calculate(args, |a, b| a + b),
-        |args| calculate(args, |a, b| a - b),
-        |args| calculate(args, |a, b| a * b),
-        |args| calculate(args, |a, b| a / b),
-    ];
-    for ((_, name), operator) in super::check::MIXED.iter().zip(operators) {
-        let declared = env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], operator);
-        debug_assert!(declared.is_ok(), "each name is declared once");
-    }
-}
-
-fn calculate<'b, 'v>(
-    args: Vec<CowVal<'b, 'v>>,
-    operator: impl Fn(Value, Value) -> Result<Value, ExecutionError>,
-) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [a, b] = args.as_slice() else { return Err(ExecutionError::invalid_argument_count(2, args.len())) };
-    let (a, b) = match (Value::try_from(a.as_ref())?, Value::try_from(b.as_ref())?) {
-        (Value::Int(a), Value::Float(b)) => (Value::Float(a as f64), Value::Float(b)),
-        (Value::Float(a), Value::Int(b)) => (Value::Float(a), Value::Float(b as f64)),
-        pair => pair,
-    };
-    let result: Box<dyn Val> = operator(a, b)?.try_into()?;
-    Ok(CowVal::Owned(result))
 }

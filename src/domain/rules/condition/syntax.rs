@@ -79,7 +79,7 @@ struct Nesting {
 }
 
 impl Nesting {
-    const LIMIT: usize = 60;
+    const LIMIT: usize = 24;
 
     fn goes_too_deep(&mut self, c: char) -> bool {
         match c {

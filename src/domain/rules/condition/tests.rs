@@ -76,6 +76,8 @@ fn what_cannot_be_told_names_the_field() {
         ("\"vip\" in customer.tags", "customer.tags"),
         ("customer.address.city == 'Lyon'", "customer.address"),
         ("event.data.coupon == 'X'", "data.coupon"),
+        ("data.nothing.at_all == 1", "data.nothing.at_all"),
+        ("data.name.first == 'Zoé'", "data.name.first"),
         ("data.items.exists(i, i.colour == 'red')", "colour"),
         ("data.nothing >= 3", "`>=` does not work with nothing and a whole number (data.nothing is nothing)"),
         ("data.name >= 3", "`>=` does not work with a text and a whole number (data.name is a text)"),
@@ -186,6 +188,37 @@ fn size_and_depth_are_bounded() {
     );
     let many = (0..30).map(|i| format!("customer.country == \"{i}\"")).collect::<Vec<_>>().join(" || ");
     assert_eq!(eval(&many), Truth::False);
+}
+
+#[test]
+fn the_deepest_that_is_accepted_does_not_overflow() {
+    // Half of what a worker's thread has, in the build that needs most.
+    let half = std::thread::Builder::new().stack_size(1024 * 1024);
+    half.spawn(|| {
+        let accepted = |make: &dyn Fn(usize) -> String| {
+            let deepest = (1..200).take_while(|n| Condition::parse(&make(*n)).is_ok()).last().unwrap();
+            Condition::parse(&make(deepest)).unwrap().eval(&scope());
+            deepest
+        };
+        assert!(accepted(&|n| format!("data{} == 1", ".b".repeat(n))) >= 15);
+        assert!(accepted(&|n| format!("data.total{} == 1", " + 1".repeat(n))) >= 15);
+        assert!(accepted(&|n| format!("{}data.paid{}", "(".repeat(n), ")".repeat(n))) >= 15);
+        assert!(accepted(&|n| format!("size({}{}) == 1", "[".repeat(n), "]".repeat(n))) >= 15);
+        assert!(accepted(&|n| format!("{}false", "data.paid ? true : ".repeat(n))) >= 10);
+        accepted(&|n| format!("{}data.paid{}", "data.items.exists(i, ".repeat(n), ")".repeat(n)));
+        accepted(&|n| format!("{}data.paid{}", "!(".repeat(n), ")".repeat(n)));
+        accepted(&|n| format!("{}data.paid{}", "data.paid && (data.paid || ".repeat(n), ")".repeat(n)));
+    })
+    .unwrap()
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn a_scope_may_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Scope>();
+    crosses::<Condition>();
 }
 
 proptest! {

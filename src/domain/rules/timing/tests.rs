@@ -218,7 +218,7 @@ fn wrong_schedules_are_explained() {
         ("0 0 9 1 1 Mon 2030 1", "five fields, this one 8"),
         ("0 9 30 Feb *", "never comes"),
         ("0 9 31 4 *", "never comes"),
-        ("0 25 * * *", "`25` is not a hour"),
+        ("0 25 * * *", "`25` is not an hour"),
         ("61 9 * * *", "`61` is not a minute"),
         ("0 9 * 13 *", "`13` is not a month"),
         ("*/0 9 * * *", "steps by zero"),

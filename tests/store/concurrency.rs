@@ -27,7 +27,7 @@ pub async fn concurrent_claims_give_no_duplicate(Place { store, .. }: Place) {
             let mut mine = Vec::new();
             loop {
                 let batch = store
-                    .claim_messages(at("10:00"), 7, &format!("t-{n}"), at("10:05"))
+                    .claim_messages(at("10:00"), at("10:00"), 7, &format!("t-{n}"), at("10:05"))
                     .await
                     .expect("claim");
                 if batch.is_empty() {
@@ -150,7 +150,7 @@ pub async fn a_rule_set_published_at_once_has_one_generation(Place { store, .. }
 #[cfg(feature = "server-tests")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_connection_is_unavailable_and_then_replaced() {
-    crate::on_postgres::run("lost", async |place: Place| {
+    crate::on_postgres::run(async |place: Place| {
         let mut tx = begin(&place.store).await;
         tx.lock_customers(&texts(&["c-1"]), &[]).await.expect("lock");
         let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -3,11 +3,11 @@ use declic::domain::customer::Profile;
 use declic::domain::event::Event;
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
-use declic::store::{Changes, Outcome, Suppression};
+use declic::store::{Changes, Suppression};
 use serde_json::{Value, json};
 
 use crate::Place;
-use crate::samples::{at, begin, consent, entry, event, message, profile, texts, write};
+use crate::samples::{at, begin, consent, entry, event, message, outcome, profile, texts, write};
 
 pub async fn a_customer_nobody_knew_is_made_empty(Place { store, .. }: Place) {
     assert_eq!(store.customer("c-1").await.expect("customer"), None);
@@ -119,13 +119,7 @@ pub async fn a_suppressed_address_is_known_whatever_its_case(Place { store, .. }
 }
 
 pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, .. }: Place) {
-    let outcome = |id: &str| Outcome {
-        id: id.into(),
-        customer_id: "c-1".into(),
-        kind: "message.sent".into(),
-        time: at("09:00"),
-        data: json!({ "to": "alice@example.com" }),
-    };
+    let outcome = |id: &str| outcome("c-1", id);
     let mut tx = begin(&store).await;
     tx.insert_events(&[event("c-1", "a", "t", "09:00")], at("10:00")).await.expect("insert");
     tx.lock_customers(&texts(&["c-1", "c-2"]), &[]).await.expect("lock");
@@ -147,7 +141,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     .expect("write");
     tx.commit().await.expect("commit");
     store.mark_published(&texts(&["o-1"])).await.expect("publish");
-    let held = store.claim_messages(at("09:30"), 1, "token", at("09:40")).await.expect("claim");
+    let held = store.claim_messages(at("09:30"), at("09:30"), 1, "token", at("09:40")).await.expect("claim");
     assert_eq!(held[0].id, "m-1");
     write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
 
@@ -201,7 +195,8 @@ pub async fn customers_are_listed_in_pages(Place { store, .. }: Place) {
 pub async fn an_outcome_after_the_erasure_brings_no_address_back(Place { store, .. }: Place) {
     write(&store, &["c-1"], Changes { messages: vec![message("c-1", "m-1", "09:00")], ..Default::default() })
         .await;
-    let claimed = store.claim_messages(at("10:00"), 1, "token", at("10:05")).await.expect("claim");
+    let claimed =
+        store.claim_messages(at("10:00"), at("10:00"), 1, "token", at("10:05")).await.expect("claim");
     let mut tx = begin(&store).await;
     assert_eq!(tx.mark_sending("token", &claimed, at("10:05")).await.expect("mark"), ["m-1"]);
     tx.commit().await.expect("commit");

@@ -1,5 +1,6 @@
 use declic::domain::memory::{Entry, EntryStatus};
-use declic::store::{Changes, PromoCode, StoreError};
+use declic::domain::snapshot::PromoCode;
+use declic::store::{Changes, StoreError};
 
 use crate::Place;
 use crate::samples::{at, begin, entry, promo_code, texts, write};

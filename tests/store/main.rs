@@ -12,6 +12,10 @@ mod samples;
 mod schema;
 mod sweeps;
 
+#[cfg(feature = "server-tests")]
+#[path = "../support/mod.rs"]
+mod support;
+
 use declic::clock::Clock;
 use declic::store::Store;
 
@@ -58,31 +62,14 @@ mod on_sqlite {
 
 #[cfg(feature = "server-tests")]
 mod on_postgres {
-    use sqlx::AssertSqlSafe;
-
     use super::Place;
+    use super::support::postgres::Postgres;
 
-    /// A private server's URL, ending in the name of a database from which others can be made.
-    fn server() -> String {
-        std::env::var("DECLIC_TEST_PG_URL").expect("DECLIC_TEST_PG_URL names a private PostgreSQL server")
-    }
-
-    pub async fn run<F: Future<Output = ()>>(name: &str, test: impl FnOnce(Place) -> F) {
-        let server = server();
-        let database = format!("store_{}_{name}", std::process::id());
-        let admin = sqlx::PgPool::connect(&server).await.expect("connect to the server");
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {database}")))
-            .execute(&admin)
-            .await
-            .expect("create a database");
-        let (base, _) = server.rsplit_once('/').expect("the URL ends in a database");
-        let place = super::place(format!("{base}/{database}")).await;
+    pub async fn run<F: Future<Output = ()>>(test: impl FnOnce(Place) -> F) {
+        let url = tokio::task::spawn_blocking(|| Postgres::shared().database()).await.expect("a database");
+        let place = super::place(url).await;
         test(place.clone()).await;
         place.store.close().await;
-        sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {database} WITH (FORCE)")))
-            .execute(&admin)
-            .await
-            .expect("drop the database");
     }
 }
 
@@ -95,7 +82,7 @@ macro_rules! conformance {
         #[cfg(feature = "server-tests")]
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $test() { crate::on_postgres::run(stringify!($test), crate::$module::$test).await })+
+            async fn $test() { crate::on_postgres::run(crate::$module::$test).await })+
         }
     };
 }

@@ -1,10 +1,9 @@
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
-use declic::store::{Changes, MessageFilter, Outcome, Store};
-use serde_json::json;
+use declic::store::{Changes, MessageFilter, Store};
 
 use crate::Place;
-use crate::samples::{at, begin, entry, message, texts, write};
+use crate::samples::{at, begin, entry, message, outcome, texts, write};
 
 async fn put(store: &Store, messages: Vec<Message>) {
     let customers: Vec<_> = messages.iter().map(|m| m.customer_id.clone()).collect();
@@ -38,21 +37,33 @@ pub async fn due_messages_are_claimed_in_order_and_once(Place { store, .. }: Pla
     )
     .await;
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("08:00")));
-    let first = store.claim_messages(at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let first = store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
     assert_eq!(ids(&first), ["a", "b"]);
     assert!(first.iter().all(|m| m.state == MessageState::Claimed));
     assert_eq!(get(&store, "a").await.state, MessageState::Claimed);
-    assert!(store.claim_messages(at("10:00"), 10, "t-2", at("10:05")).await.expect("claim").is_empty());
+    assert!(
+        store
+            .claim_messages(at("10:00"), at("10:00"), 10, "t-2", at("10:05"))
+            .await
+            .expect("claim")
+            .is_empty()
+    );
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("11:00")));
-    let limited = store.claim_messages(at("11:00"), 1, "t-2", at("11:05")).await.expect("claim");
+    let limited = store.claim_messages(at("11:00"), at("11:00"), 1, "t-2", at("11:05")).await.expect("claim");
     assert_eq!(ids(&limited), ["a"], "its lease has run out");
 }
 
 pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let first = store.claim_messages(at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
-    assert!(store.claim_messages(at("10:04"), 10, "t-2", at("10:10")).await.expect("claim").is_empty());
-    let second = store.claim_messages(at("10:05"), 10, "t-2", at("10:10")).await.expect("claim");
+    let first = store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    assert!(
+        store
+            .claim_messages(at("10:04"), at("10:04"), 10, "t-2", at("10:10"))
+            .await
+            .expect("claim")
+            .is_empty()
+    );
+    let second = store.claim_messages(at("10:05"), at("10:05"), 10, "t-2", at("10:10")).await.expect("claim");
     assert_eq!(second, first);
     let mut tx = begin(&store).await;
     assert!(
@@ -64,7 +75,8 @@ pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
 
 pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-2", "m-2", "09:00")]).await;
-    let claimed = store.claim_messages(at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed =
+        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
     let mut tx = begin(&store).await;
     assert!(tx.mark_sending("wrong", &claimed, at("10:05")).await.expect("mark").is_empty());
     assert_eq!(tx.mark_sending("t-1", &claimed[..1], at("10:05")).await.expect("mark"), ["m-1"]);
@@ -73,7 +85,7 @@ pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place)
     assert_eq!(get(&store, "m-1").await.state, MessageState::Sending);
     assert!(
         store
-            .claim_messages(at("20:00"), 10, "t-2", at("20:05"))
+            .claim_messages(at("20:00"), at("20:00"), 10, "t-2", at("20:05"))
             .await
             .expect("claim")
             .iter()
@@ -100,7 +112,8 @@ pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place)
 
 pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-1", "m-2", "09:00")]).await;
-    let claimed = store.claim_messages(at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed =
+        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
     let mut tx = begin(&store).await;
     tx.mark_sending("t-1", &claimed, at("10:05")).await.expect("mark");
     tx.commit().await.expect("commit");
@@ -134,12 +147,13 @@ pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: P
 
 pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let claimed = store.claim_messages(at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed =
+        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
     let mut tx = begin(&store).await;
     assert_eq!(tx.release("t-1", &claimed).await.expect("release"), ["m-1"]);
     assert!(tx.release("t-1", &[]).await.expect("release nothing").is_empty());
     tx.commit().await.expect("commit");
-    let again = store.claim_messages(at("10:01"), 10, "t-2", at("10:05")).await.expect("claim");
+    let again = store.claim_messages(at("10:01"), at("10:01"), 10, "t-2", at("10:05")).await.expect("claim");
     assert_eq!(ids(&again), ["m-1"]);
 
     // A refusal that asks to try again: recorded as pending, due later.
@@ -148,8 +162,14 @@ pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     let mut tx = begin(&store).await;
     assert_eq!(tx.record("t-2", &[deferred]).await.expect("record"), ["m-1"]);
     tx.commit().await.expect("commit");
-    assert!(store.claim_messages(at("10:29"), 10, "t-3", at("10:35")).await.expect("claim").is_empty());
-    let third = store.claim_messages(at("10:30"), 10, "t-3", at("10:35")).await.expect("claim");
+    assert!(
+        store
+            .claim_messages(at("10:29"), at("10:29"), 10, "t-3", at("10:35"))
+            .await
+            .expect("claim")
+            .is_empty()
+    );
+    let third = store.claim_messages(at("10:30"), at("10:30"), 10, "t-3", at("10:35")).await.expect("claim");
     assert_eq!(third[0].attempts, 1);
 }
 
@@ -187,7 +207,7 @@ pub async fn counts_tell_what_is_under_way(Place { store, .. }: Place) {
         vec![message("c-1", "m-1", "08:00"), message("c-1", "m-2", "09:00"), message("c-1", "m-3", "12:00")],
     )
     .await;
-    store.claim_messages(at("10:00"), 1, "t", at("10:05")).await.expect("claim");
+    store.claim_messages(at("10:00"), at("10:00"), 1, "t", at("10:05")).await.expect("claim");
     write(&store, &["c-1"], Changes { entries: vec![entry("c-1", "cart", "o")], ..Default::default() }).await;
     let counts = store.counts(at("10:00")).await.expect("counts");
     assert_eq!(counts.messages[&MessageState::Pending], 2);
@@ -201,13 +221,7 @@ pub async fn counts_tell_what_is_under_way(Place { store, .. }: Place) {
 }
 
 pub async fn outcomes_leave_the_outbox_when_published(Place { store, .. }: Place) {
-    let outcome = |id: &str| Outcome {
-        id: id.into(),
-        customer_id: "c-1".into(),
-        kind: "message.sent".into(),
-        time: at("09:00"),
-        data: json!({ "rule": "welcome" }),
-    };
+    let outcome = |id: &str| outcome("c-1", id);
     let outcomes = vec![outcome("o-2"), outcome("o-1"), outcome("o-3")];
     write(&store, &["c-1"], Changes { outcomes: outcomes.clone(), ..Default::default() }).await;
     write(&store, &["c-1"], Changes { outcomes, ..Default::default() }).await;
@@ -215,5 +229,6 @@ pub async fn outcomes_leave_the_outbox_when_published(Place { store, .. }: Place
     store.mark_published(&texts(&["o-1", "o-3", "unknown"])).await.expect("mark");
     store.mark_published(&[]).await.expect("mark none");
     assert_eq!(store.unpublished_outcomes(9).await.expect("outbox"), [outcome("o-2")]);
+    assert_eq!(store.unpublished_among(&texts(&["o-1", "o-2"])).await.expect("outbox"), [outcome("o-2")]);
     assert_eq!(store.counts(at("10:00")).await.expect("counts").unpublished_outcomes, 1);
 }

@@ -6,7 +6,10 @@ use declic::domain::customer::Profile;
 use declic::domain::event::Event;
 use declic::domain::memory::{Entry, EntryStatus};
 use declic::domain::message::{Message, MessageState};
-use declic::store::{Changes, PromoCode, Store, Tx};
+use declic::domain::outcome::Outcome;
+use declic::domain::rules::Discount;
+use declic::domain::snapshot::PromoCode;
+use declic::store::{Changes, Store, Tx};
 use serde_json::{Value, json};
 
 /// A time of the day of the tests, `HH:MM` or `HH:MM:SS.ffffff`.
@@ -104,10 +107,19 @@ pub fn promo_code(code: &str, customer: &str) -> PromoCode {
         rule: "birthday".to_owned(),
         occurrence: "2026".to_owned(),
         step: "promo".to_owned(),
-        discount: json!({ "percent": 15 }),
+        discount: Discount::Percent(1_500),
         valid_from: at("09:00"),
         valid_until: at("20:00"),
-        issued_at: at("09:00"),
+    }
+}
+
+pub fn outcome(customer: &str, id: &str) -> Outcome {
+    Outcome {
+        id: id.to_owned(),
+        kind: "message.sent".to_owned(),
+        customer_id: customer.to_owned(),
+        time: at("09:00"),
+        data: json!({ "to": "alice@example.com" }),
     }
 }
 

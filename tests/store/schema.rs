@@ -24,7 +24,10 @@ pub async fn an_unknown_schema_is_refused(place: Place) {
 pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place: Place) {
     let url = if place.url.starts_with("postgres") {
         place.raw("CREATE SCHEMA other").await.expect("make a schema");
-        format!("{}?options=-c%20search_path%3Dother", place.url)
+        {
+            let joint = if place.url.contains('?') { '&' } else { '?' };
+            format!("{}{joint}options=-c%20search_path%3Dother", place.url)
+        }
     } else {
         format!("{}.other", place.url)
     };

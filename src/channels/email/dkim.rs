@@ -107,7 +107,7 @@ impl Signer {
             self.domain,
             self.selector,
             at.timestamp(),
-            names.join(":\r\n "),
+            names.chunks(5).map(|names| names.join(":")).collect::<Vec<_>>().join(":\r\n "),
             STANDARD.encode(body_hash(body)),
         );
         let mut to_sign = String::new();

@@ -107,7 +107,7 @@ impl Signer {
             self.domain,
             self.selector,
             at.timestamp(),
-            names.join(":\r\n "),
+            names.chunks(5).map(|names| names.join(":")).collect::<Vec<_>>().join(":\r\n "),
             STANDARD.encode(body_hash(body)),
         );
         let mut to_sign = String::new();
@@ -196,8 +196,8 @@ fn signed_names(headers: &[(String, String)]) -> Vec<&'static str> {
 /// (RFC 6376 5.4.2).
 fn chosen<'a>(headers: &'a [(String, String)], names: &[&str]) -> Vec<&'a (String, String)> {
     let mut left: Vec<_> = headers.iter().collect();
-    let mut take = |name: &&str| left.iter().rposition(|(have, _)| have == name).map(|at| left.remove(at));
-    names.iter().filter_map(|name| take(name)).collect()
+    let take = |name: &&str| left.iter().rposition(|(have, _)| have == name).map(|at| left.remove(at));
+    names.iter().filter_map(take).collect()
 }
 
 /// RFC 6376 3.4.4: blanks within a line become one, those at its end go, as do empty lines at the end.

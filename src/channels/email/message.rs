@@ -85,9 +85,9 @@ fn alternative(mail: &Email) -> MultiPart {
 }
 
 fn part(content_type: ContentType, text: &str) -> SinglePart {
-    // A bare CR or LF that survived to the wire is how mail is smuggled past a relay; lettre makes the
-    // LFs into CRLF.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    // A bare CR or LF that survived to the wire is how mail is smuggled past a relay. lettre would see to
+    // the LFs, but moves all the rest of the text for each one.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
     SinglePart::builder().header(content_type).body(text)
 }
 

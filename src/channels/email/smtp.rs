@@ -86,7 +86,7 @@ impl Smtp {
                 Failure::Lost(format!("no answer within {:?}", self.0.deadline)).outcome(step)
             }
         };
-        tidied(outcome, &mail.to)
+        tidied(outcome, parcel.to.as_ref())
     }
 
     /// Connects and signs in on a connection of its own, and says how it went.

@@ -1,5 +1,9 @@
 //! Tests of the e-mail channel, and the mail they send.
 
+mod dialogue;
+mod mime;
+mod server;
+
 use chrono::DateTime;
 
 use super::Email;

@@ -1,7 +1,9 @@
 //! The composition root: builds the parts from the configuration, starts them, and stops them in order.
 
+mod pages;
+mod sink;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,13 +21,12 @@ use crate::config::Config;
 use crate::delivery::dispatch::Dispatcher;
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::reclaim;
-use crate::domain::event::Event;
-use crate::intake::{self, AcceptError, Accepted, DeadLetter, Sink};
+use crate::intake::{self, Sink};
 use crate::ops;
 use crate::process::Processor;
 use crate::publish::{self, PublishError};
 use crate::scheduler::Scheduler;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::supervise::Pulse;
 use crate::{entropy, telemetry};
 
@@ -40,9 +41,6 @@ const CLAIM: u32 = 200;
 
 /// Rounds of the dispatcher side by side: while one records, another hands over.
 const DISPATCHERS: usize = 2;
-
-/// A part whose last sign of life is older than this is not well, in seconds.
-const STALE_AFTER: i64 = 60;
 
 /// How often the gauges of waiting work are set.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
@@ -105,7 +103,7 @@ impl App {
             (None, None) => anyhow::bail!("there is no way to send"),
         };
         let amqp: Option<AmqpConfig> = config.section("amqp")?;
-        let sink = sink(&processor, &store);
+        let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
             shelf,
@@ -229,14 +227,18 @@ impl App {
         status: &intake::Status,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<String> {
+        let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
+        let broker = self.amqp.is_some().then(|| status.clone());
         let admin = ops::admin::router(ops::admin::Admin {
             metrics,
-            health: health(self.store.clone(), pulses.clone(), self.amqp.is_some().then(|| status.clone())),
-            mail: self.capture.clone().map(ops::mail::source),
+            health: pages::health(self.store.clone(), pulses.clone(), broker),
+            capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
+            bound: admin_at.ip(),
+            name: None,
         })
         .merge(intake::http::router(self.sink.clone(), self.clock.clone()));
-        let public = ops::public::router(self.public_pages());
-        let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
+        let (shelf, processor) = (self.shelf.clone(), self.processor.clone());
+        let public = ops::public::router(pages::public(&self.secret, shelf, processor, self.clock.clone()));
         for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
         {
             let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
@@ -256,20 +258,6 @@ impl App {
         Ok(format!("admin page on http://{admin_at}, public pages on http://{public_at}"))
     }
 
-    fn public_pages(&self) -> ops::public::Public {
-        let (shelf, processor, clock) = (self.shelf.clone(), self.processor.clone(), self.clock.clone());
-        ops::public::Public {
-            secret: self.secret.clone().into(),
-            shop_name: Arc::new(move || shelf.get().book.active.policy.sender.name.clone()),
-            withdraw: Arc::new(move |link, proof| {
-                let (processor, clock) = (processor.clone(), clock.clone());
-                Box::pin(async move {
-                    let event = ops::withdrawal(&link, proof, clock.now());
-                    processor.accept(&[event]).await.map(drop).map_err(|e| e.to_string())
-                })
-            }),
-        }
-    }
 }
 
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.
@@ -295,52 +283,6 @@ pub async fn secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
     Ok(store.put_setting_if_absent("secret", &entropy::token::<32>()?).await?.into_bytes())
 }
 
-fn sink(processor: &Processor, store: &Store) -> Sink {
-    let (processor, park, ready) = (processor.clone(), store.clone(), store.clone());
-    Sink {
-        accept: Arc::new(move |events: Vec<Event>| {
-            let processor = processor.clone();
-            Box::pin(async move {
-                let fresh = processor.accept(&events).await.map_err(accept_error)?;
-                let word = |new: bool| if new { Accepted::New } else { Accepted::Duplicate };
-                Ok(fresh.into_iter().map(word).collect())
-            })
-        }),
-        park: Arc::new(move |letters: Vec<DeadLetter>| {
-            let store = park.clone();
-            Box::pin(async move {
-                for letter in letters {
-                    let kept = crate::store::DeadLetter {
-                        id: letter.fingerprint(),
-                        received_at: letter.received_at,
-                        origin: letter.origin.to_owned(),
-                        reason: letter.reason,
-                        detail: letter.detail,
-                        headers: letter.headers,
-                        body: letter.body,
-                    };
-                    store.park(&kept).await.map_err(accept_error)?;
-                }
-                Ok(())
-            })
-        }),
-        ready: Arc::new(move || {
-            let store = ready.clone();
-            Box::pin(async move { store.check_schema().await.map_err(accept_error) })
-        }),
-    }
-}
-
-fn accept_error(error: StoreError) -> AcceptError {
-    // Only what is about this batch's own content may park events; a missing table would park the whole queue.
-    match error {
-        StoreError::Refused(_) | StoreError::Corrupt { .. } => AcceptError::Poison(error.to_string()),
-        StoreError::Unavailable(_) | StoreError::Schema { .. } | StoreError::Other(_) => {
-            AcceptError::Unavailable(error.to_string())
-        }
-    }
-}
-
 async fn named(name: &'static str, part: impl Future<Output = ()>) -> anyhow::Result<&'static str> {
     part.await;
     Ok(name)
@@ -357,32 +299,6 @@ impl Pulses {
     fn new(clock: &Clock) -> Self {
         Self { scheduler: Pulse::new(clock.clone()), dispatcher: Pulse::new(clock.clone()) }
     }
-}
-
-/// Readiness is real progress: the database answers, the loops go round, the broker is connected.
-fn health(store: Store, pulses: Pulses, broker: Option<intake::Status>) -> ops::admin::Health {
-    Arc::new(move || {
-        let (store, pulses, broker) = (store.clone(), pulses.clone(), broker.clone());
-        Box::pin(async move {
-            let database = store.check_schema().await;
-            let mut checks = vec![ops::admin::Check {
-                name: "database",
-                ok: database.is_ok(),
-                detail: database.map_or_else(|e| e.to_string(), |()| "answers".to_owned()),
-            }];
-            for (name, pulse) in [("scheduler", &pulses.scheduler), ("dispatcher", &pulses.dispatcher)] {
-                let age = pulse.age_seconds();
-                let detail = format!("last round {age} s ago");
-                checks.push(ops::admin::Check { name, ok: age < STALE_AFTER, detail });
-            }
-            if let Some(status) = broker {
-                let ok = status.connected();
-                let detail = if ok { "connected" } else { "not connected" }.to_owned();
-                checks.push(ops::admin::Check { name: "broker", ok, detail });
-            }
-            checks
-        })
-    })
 }
 
 async fn gauges(store: Store, clock: Clock, shutdown: CancellationToken) {

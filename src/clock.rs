@@ -11,15 +11,15 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 pub enum Clock {
     /// The machine's clock.
     Real,
-    /// Starts at `start` and runs `speed` times as fast as real time: the demo's clock.
-    Scaled { start: DateTime<Utc>, began: Instant, speed: f64 },
+    /// Starts at `start`, runs `speed` times as fast as real time, and stops at `end`: the demo's clock.
+    Scaled { start: DateTime<Utc>, began: Instant, speed: f64, end: DateTime<Utc> },
     /// Moves only when told to (microseconds since the epoch): tests.
     Manual(Arc<AtomicI64>),
 }
 
 impl Clock {
-    pub fn scaled(start: DateTime<Utc>, speed: f64) -> Self {
-        Self::Scaled { start, began: Instant::now(), speed }
+    pub fn scaled(start: DateTime<Utc>, speed: f64, end: Option<DateTime<Utc>>) -> Self {
+        Self::Scaled { start, began: Instant::now(), speed, end: end.unwrap_or(DateTime::<Utc>::MAX_UTC) }
     }
 
     pub fn manual(start: DateTime<Utc>) -> Self {
@@ -31,9 +31,9 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::Real => Utc::now().trunc_subsecs(6),
-            Self::Scaled { start, began, speed } => {
+            Self::Scaled { start, began, speed, end } => {
                 let micros = began.elapsed().as_micros() as f64 * speed;
-                *start + TimeDelta::microseconds(micros as i64)
+                start.checked_add_signed(TimeDelta::microseconds(micros as i64)).unwrap_or(*end).min(*end)
             }
             Self::Manual(micros) => {
                 DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
@@ -44,6 +44,11 @@ impl Clock {
     /// The machine's own time whatever this clock shows: for leases, which bound real work.
     pub fn wall(&self) -> DateTime<Utc> {
         Self::Real.now()
+    }
+
+    /// Whether this clock has stopped for good.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::Scaled { end, .. } if self.now() >= *end)
     }
 
     /// Moves a manual clock to `to`; the other clocks cannot be moved.

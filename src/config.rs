@@ -134,11 +134,14 @@ pub struct ClockSection {
     pub start: Option<DateTime<Utc>>,
     /// How many times as fast as real time it runs.
     pub speed: f64,
+    /// Where it stops; default: never.
+    #[serde(deserialize_with = "instant")]
+    pub end: Option<DateTime<Utc>>,
 }
 
 impl Default for ClockSection {
     fn default() -> Self {
-        Self { start: None, speed: 1.0 }
+        Self { start: None, speed: 1.0, end: None }
     }
 }
 
@@ -220,9 +223,9 @@ impl Config {
     /// The clock that rules run on.
     pub fn clock(&self) -> Clock {
         match self.clock.start {
-            Some(start) => Clock::scaled(start, self.clock.speed),
-            None if self.clock.speed == 1.0 => Clock::Real,
-            None => Clock::scaled(Clock::Real.now(), self.clock.speed),
+            Some(start) => Clock::scaled(start, self.clock.speed, self.clock.end),
+            None if self.clock.speed == 1.0 && self.clock.end.is_none() => Clock::Real,
+            None => Clock::scaled(Clock::Real.now(), self.clock.speed, self.clock.end),
         }
     }
 

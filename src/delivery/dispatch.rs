@@ -230,20 +230,15 @@ impl Dispatcher {
             .map(|(message, email)| async move {
                 // A worker that slept, or is asked to stop, does not begin: the message is certainly not sent.
                 let late = self.clock.wall() + self.send_deadline >= lease_until;
-                let answer = if shutdown.is_cancelled() || late {
-                    Answer::ProviderRefused { reply: String::new() }
-                } else {
-                    self.channel.send(&email).await
-                };
+                let begins = !(shutdown.is_cancelled() || late);
+                let answer = if begins { Some(self.channel.send(&email).await) } else { None };
                 (message, answer)
             })
             .buffer_unordered(self.connections.max(1))
             .ready_chunks(RECORDED_AT_ONCE);
         while let Some(group) = answers.next().await {
             for (_, answer) in &group {
-                if let Answer::ProviderRefused { reply } = answer
-                    && !reply.is_empty()
-                {
+                if let Some(Answer::ProviderRefused { reply }) = answer {
                     refused = Some(reply.clone());
                 }
             }
@@ -252,11 +247,15 @@ impl Dispatcher {
         Ok(refused.map_or(Round::Worked, Round::Refused))
     }
 
-    async fn record(&self, group: Vec<(Message, Answer)>, token: &str) -> Result<(), StoreError> {
+    async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {
         let active = self.shelf.get();
         let now = self.clock.now();
         let (mut updates, mut changes) = (Vec::new(), Changes::default());
         for (message, answer) in group {
+            let Some(answer) = answer else {
+                updates.push(record::not_begun(message));
+                continue;
+            };
             let basis = basis(&active.book.active.policy, &message.purpose);
             let (message, suppress) = record::after(message, answer, basis, now);
             telemetry::handed_over(&message);

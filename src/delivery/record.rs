@@ -39,10 +39,10 @@ pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<U
             message.reason = Some(Reason::InvalidAddress);
             detail
         }
-        // It is about us, so it costs the message no attempt and no delay beyond the pause.
+        // It is about us, so the message waits; with growing pauses, for a server may say so of one recipient only,
+        // and that message must not stand before all others.
         Answer::ProviderRefused { reply } => {
-            message.state = MessageState::Pending;
-            message.attempts = message.attempts.saturating_sub(1);
+            put_off(&mut message, now);
             reply
         }
         Answer::Uncertain { detail } => {
@@ -52,6 +52,13 @@ pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<U
     };
     message.reply = Some(reply.chars().take(MAX_REPLY).collect());
     (message, suppress)
+}
+
+/// A message whose hand-over was not begun after all: as if it had never been claimed.
+pub fn not_begun(mut message: Message) -> Message {
+    message.state = MessageState::Pending;
+    message.attempts = message.attempts.saturating_sub(1);
+    message
 }
 
 /// Nobody knows whether the provider accepted it. A contract's message goes again under its Message-ID, for two

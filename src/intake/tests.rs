@@ -452,7 +452,7 @@ mod from_files {
     async fn a_paced_file_keeps_to_the_clock() {
         let (sink, memory) = memory_sink();
         // A thousand times as fast: events 100 s apart arrive 100 ms apart.
-        let clock = Clock::scaled(now(), 1000.0);
+        let clock = Clock::scaled(now(), 1000.0, None);
         let stop = CancellationToken::new();
         let mut text = String::new();
         for (id, after) in [("a", 0), ("b", 100), ("late", -50), ("c", 200), ("in-two-days", 172_800)] {

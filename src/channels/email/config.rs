@@ -46,7 +46,7 @@ impl Default for SmtpConfig {
             username: None,
             password: None,
             connections: 4,
-            send_deadline_s: 30,
+            send_deadline_s: 20,
             connect_timeout_s: 10,
             idle_s: 30,
             mails_per_connection: 1000,

@@ -82,6 +82,7 @@ fn configuration(args: &Args, folder: &Path, begins: DateTime<Utc>) -> Config {
     config.admin.listen = args.listen;
     config.public.listen = SocketAddr::new(args.listen.ip(), args.listen.port().wrapping_add(1));
     config.clock.start = Some(begins);
+    config.clock.end = Some(begins + LASTS);
     config.clock.speed = LASTS.num_seconds() as f64 / f64::from(args.seconds);
     config
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::mail;
 use super::server::data;
-use crate::channels::Secret;
+use crate::secret::Secret;
 use crate::channels::email::dkim::Signer;
 use crate::channels::email::message::{Unbuildable, build};
 use crate::channels::email::{DkimAlgorithm, DkimConfig, Email};

@@ -1,0 +1,114 @@
+//! What the two listeners are given: closures over the parts, so that `ops` knows none of them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::Pulses;
+use crate::active::Shelf;
+use crate::channels::{Capture, Captured};
+use crate::clock::Clock;
+use crate::domain::event::Event;
+use crate::domain::rules::book::CONSENT_CHANGED;
+use crate::domain::token::Unsubscribe;
+use crate::intake;
+use crate::ops::health::{AskHealth, Check};
+use crate::ops::mail::{Mail, MailSource, MailSummary};
+use crate::ops::public::Public;
+use crate::process::Processor;
+use crate::store::Store;
+
+/// A part whose last sign of life is older than this is not well, in seconds.
+const STALE_AFTER: i64 = 60;
+
+/// The unsubscribe pages: a withdrawal is an event like any other, taken in by the same process.
+pub fn public(secret: &[u8], shelf: Shelf, processor: Processor, clock: Clock) -> Public {
+    Public {
+        secret: secret.into(),
+        shop_name: Arc::new(move || shelf.get().book.active.policy.sender.name.clone()),
+        withdraw: Arc::new(move |link, proof| {
+            let (processor, now) = (processor.clone(), clock.now());
+            Box::pin(async move {
+                let event = withdrawal(link, proof, now);
+                processor.accept(&[event]).await.map(drop).map_err(|e| e.to_string())
+            })
+        }),
+    }
+}
+
+/// The event that a used link makes. The instant is part of its id: the customer may agree again and withdraw again
+/// by the same link.
+fn withdrawal(link: Unsubscribe, mut data: Map<String, Value>, now: DateTime<Utc>) -> Event {
+    data.insert("channel".to_owned(), link.channel.as_str().into());
+    data.insert("purpose".to_owned(), link.purpose.into());
+    data.insert("status".to_owned(), "withdrawn".into());
+    data.insert("message_id".to_owned(), link.message_id.as_str().into());
+    Event {
+        id: format!("{}-{}", link.message_id, now.timestamp_micros()),
+        source: "/declic/unsubscribe".to_owned(),
+        kind: CONSENT_CHANGED.to_owned(),
+        subject: link.customer_id,
+        time: now,
+        data: Value::Object(data),
+    }
+}
+
+/// The captured mail.
+pub fn mail(capture: Capture, clock: Clock) -> MailSource {
+    let (list, get) = (capture.clone(), capture);
+    MailSource {
+        list: Arc::new(move || list.list().iter().map(summary).collect()),
+        get: Arc::new(move |seq| {
+            let captured = get.get(seq)?;
+            Some(Mail {
+                summary: summary(&captured),
+                html: captured.email.html.clone(),
+                text: captured.email.text.clone(),
+                raw: get.raw(seq)?,
+            })
+        }),
+        // A clock that has come to its end sends nothing more.
+        live: Arc::new(move || !clock.has_ended()),
+    }
+}
+
+fn summary(captured: &Captured) -> MailSummary {
+    let email = &captured.email;
+    MailSummary {
+        seq: captured.seq,
+        at: captured.at,
+        to: email.to.clone(),
+        from: email.from.clone(),
+        subject: email.subject.clone(),
+        rule: email.rule.clone(),
+        locale: email.locale.clone(),
+        customer_id: email.customer_id.clone(),
+    }
+}
+
+/// Readiness is real progress: the database answers, the loops go round, the broker is connected.
+pub fn health(store: Store, pulses: Pulses, broker: Option<intake::Status>) -> AskHealth {
+    Arc::new(move || {
+        let (store, pulses, broker) = (store.clone(), pulses.clone(), broker.clone());
+        Box::pin(async move {
+            let database = store.check_schema().await;
+            let mut checks = vec![Check::new(
+                "database",
+                database.is_ok(),
+                database.map_or_else(|e| e.to_string(), |()| "answers".to_owned()),
+            )];
+            for (name, pulse) in [("scheduler", &pulses.scheduler), ("dispatcher", &pulses.dispatcher)] {
+                let age = pulse.age_seconds();
+                checks.push(Check::new(name, age < STALE_AFTER, format!("last round {age} s ago")));
+            }
+            if let Some(status) = broker {
+                let age = status.since_progress().as_secs();
+                let ok = status.connected() && age < STALE_AFTER.unsigned_abs();
+                let words = if status.connected() { "connected" } else { "not connected" };
+                checks.push(Check::new("broker", ok, format!("{words}, last sign of life {age} s ago")));
+            }
+            checks
+        })
+    })
+}

@@ -1,0 +1,252 @@
+//! The pages of captured mail, as HTML. Called by the handlers beside it; asks nothing, only writes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+
+use super::{Mail, MailSummary, PER_PAGE};
+use crate::ops::page::{Lang, Page, escape};
+
+const CSS: &str = include_str!("../mail.css");
+const POLICY: &str = "frame-src 'self'; frame-ancestors 'none'; form-action 'none'";
+/// Seconds between two looks at the list while mails are coming.
+const REFRESH_SECONDS: u32 = 3;
+/// Colours in the style sheet, `.t0` and on.
+const TINTS: u32 = 6;
+/// The mark: a button and what it sets off.
+const MARK: &str = "<svg viewBox=\"0 0 26 26\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.4\" \
+    stroke-linecap=\"round\" aria-hidden=\"true\"><circle cx=\"13\" cy=\"15.5\" r=\"5.5\" \
+    fill=\"currentColor\" stroke=\"none\"/><path d=\"M13 6V2M5.9 9 3 6.1M20.1 9 23 6.1\"/></svg>";
+
+/// The list, newest first; `mails` is in that order already.
+pub(super) fn list(lang: Lang, mails: &[MailSummary], page: usize, live: bool) -> Response {
+    let title = lang.pick("Courrier capturé", "Captured mail");
+    let lead = match (lang, mails.len()) {
+        (Lang::Fr, 0 | 1) => format!("{} e-mail. Rien n’a quitté cette machine.", mails.len()),
+        (Lang::Fr, n) => format!("{n} e-mails. Rien n’a quitté cette machine."),
+        (Lang::En, 1) => "1 e-mail. Nothing has left this machine.".to_owned(),
+        (Lang::En, n) => format!("{n} e-mails. Nothing has left this machine."),
+    };
+    let mut body = top(lang, live);
+    let _ = write!(body, "<main>\n<h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n{}", sums(mails));
+    if mails.is_empty() {
+        body.push_str(&nothing_yet(lang));
+    }
+    let skipped = page.saturating_sub(1).saturating_mul(PER_PAGE);
+    let shown = mails.get(skipped..).unwrap_or_default();
+    let shown = &shown[..shown.len().min(PER_PAGE)];
+    for day in shown.chunk_by(|a, b| a.at.date_naive() == b.at.date_naive()) {
+        let _ = write!(
+            body,
+            "<h2 class=\"day\">{}</h2>\n<ul class=\"mails\">\n",
+            date(lang, day[0].at.date_naive())
+        );
+        day.iter().for_each(|mail| body.push_str(&line(mail)));
+        body.push_str("</ul>\n");
+    }
+    body.push_str(&pages(lang, page, mails.len()));
+    body.push_str("</main>\n</div>");
+    // A reader of older mails is not torn from them.
+    let refresh = (live && page == 1).then_some(REFRESH_SECONDS);
+    let title = if mails.is_empty() {
+        format!("{title} – Declic")
+    } else {
+        format!("({}) {title} – Declic", mails.len())
+    };
+    Page { lang, title, css: CSS, policy: POLICY, refresh, body }.respond(StatusCode::OK)
+}
+
+/// One mail, with the numbers of its neighbours where they are still kept.
+pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u64>) -> Response {
+    let MailSummary { seq, at, to, from, subject, rule, locale, customer_id } = &mail.summary;
+    let mut body = top(lang, false);
+    let subject_html = if subject.is_empty() {
+        lang.pick("(sans objet)", "(no subject)").to_owned()
+    } else {
+        escape(subject)
+    };
+    let _ = write!(body, "<main>\n<h1><bdi>{subject_html}</bdi></h1>\n<dl class=\"facts\">\n");
+    let facts = [
+        (lang.pick("De", "From"), format!("<bdi>{}</bdi>", escape(from))),
+        (lang.pick("À", "To"), format!("<bdi>{}</bdi>", escape(to))),
+        (lang.pick("Le", "On"), instant(lang, *at)),
+        (lang.pick("Règle", "Rule"), rule_tag(rule, "")),
+        (lang.pick("Langue", "Language"), escape(locale)),
+        (lang.pick("Client", "Customer"), escape(customer_id)),
+    ];
+    for (name, value) in facts {
+        let _ = writeln!(body, "<dt>{name}</dt><dd>{value}</dd>");
+    }
+    let _ = write!(
+        body,
+        "</dl>\n<nav class=\"actions\">{list}{newer}{older}<a href=\"/mail/{seq}/html\" target=\"_blank\">{alone}</a>\
+         <a href=\"/mail/{seq}/raw\">{raw}</a></nav>\n",
+        list = link("/", lang.pick("← Tout le courrier", "← All mail")),
+        newer = newer.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Suivant", "Newer"))),
+        older = older.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Précédent", "Older"))),
+        alone = lang.pick("Plein écran", "Full screen"),
+        raw = lang.pick("Source (.eml)", "Source (.eml)"),
+    );
+    let _ = write!(
+        body,
+        "<iframe class=\"sheet\" src=\"/mail/{seq}/html\" title=\"{frame}\" \
+         sandbox=\"allow-popups allow-popups-to-escape-sandbox\"></iframe>\n\
+         <details><summary>{text_part}</summary><pre>{text}</pre></details>\n</main>\n</div>",
+        frame = lang.pick("Le message", "The message"),
+        text_part = lang.pick("Version texte", "Text version"),
+        text = escape(&mail.text),
+    );
+    let title = format!("{} – Declic", if subject.is_empty() { to } else { subject });
+    Page { lang, title, css: CSS, policy: POLICY, refresh: None, body }.respond(StatusCode::OK)
+}
+
+/// The answer for a mail that never was or is no longer kept.
+pub(super) fn gone(lang: Lang) -> Response {
+    let title = lang.pick("Cet e-mail n’est plus là", "This mail is not here");
+    let text = lang.pick(
+        "Seuls les plus récents sont gardés, et rien ne reste après l’arrêt.",
+        "Only the newest are kept, and none outlives the process.",
+    );
+    let back = link("/", lang.pick("← Tout le courrier", "← All mail"));
+    let body = format!(
+        "{}<main>\n<h1>{title}</h1>\n<p class=\"lead\">{text}</p>\n<nav class=\"actions\">{back}</nav>\n</main>\n</div>",
+        top(lang, false)
+    );
+    Page { lang, title: title.to_owned(), css: CSS, policy: POLICY, refresh: None, body }
+        .respond(StatusCode::NOT_FOUND)
+}
+
+/// Opens `.wrap`, which the caller closes.
+fn top(lang: Lang, live: bool) -> String {
+    let note = if live {
+        format!("<span class=\"note live\">{}</span>", lang.pick("en direct", "live"))
+    } else {
+        String::new()
+    };
+    format!("<div class=\"wrap\">\n<header class=\"top\"><a href=\"/\">{MARK}Declic</a>{note}</header>\n")
+}
+
+/// How many mails each rule has sent, most first.
+fn sums(mails: &[MailSummary]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for mail in mails {
+        *counts.entry(&mail.rule).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let tags: String = counts
+        .iter()
+        .map(|(rule, n)| format!("<li>{}</li>", rule_tag(rule, &format!(" <b>{n}</b>"))))
+        .collect();
+    if tags.is_empty() { tags } else { format!("<ul class=\"sums\">{tags}</ul>\n") }
+}
+
+fn line(mail: &MailSummary) -> String {
+    let initial = mail.to.chars().find(|c| c.is_alphanumeric()).unwrap_or('?');
+    format!(
+        "<li><a href=\"/mail/{seq}\"><span class=\"face t{tint}\" aria-hidden=\"true\">{initial}</span>\
+         <bdi class=\"subject\">{subject}</bdi><time class=\"when\" datetime=\"{stamp}\">{time} UTC</time>\
+         <bdi class=\"to\">{to}</bdi><span class=\"meta\"><span class=\"locale\">{locale}</span>{rule}</span></a></li>\n",
+        seq = mail.seq,
+        tint = tint(&mail.customer_id),
+        initial = escape(&initial.to_string()),
+        subject = if mail.subject.is_empty() { "—".to_owned() } else { escape(&mail.subject) },
+        stamp = mail.at.to_rfc3339(),
+        time = mail.at.format("%H:%M"),
+        to = escape(&mail.to),
+        locale = escape(&mail.locale),
+        rule = rule_tag(&mail.rule, ""),
+    )
+}
+
+fn nothing_yet(lang: Lang) -> String {
+    let (first, second) = lang.pick(
+        ("Rien encore.", "Les e-mails paraîtront ici dès qu’une règle en enverra un."),
+        ("Nothing yet.", "Mails appear here as soon as a rule sends one."),
+    );
+    format!("<div class=\"empty\"><p><strong>{first}</strong></p><p>{second}</p></div>\n")
+}
+
+fn pages(lang: Lang, page: usize, mails: usize) -> String {
+    let last = mails.div_ceil(PER_PAGE).max(1);
+    if last == 1 && page == 1 {
+        return String::new();
+    }
+    let to = |page: usize, label: &str| link(&format!("/?page={page}"), label);
+    let newer = if page > 1 {
+        to((page - 1).min(last), lang.pick("← Plus récents", "← Newer"))
+    } else {
+        String::new()
+    };
+    let older =
+        if page < last { to(page + 1, lang.pick("Plus anciens →", "Older →")) } else { String::new() };
+    format!("<nav class=\"pages\"><span>{newer}</span><span>{older}</span></nav>\n")
+}
+
+/// `more` is HTML.
+fn rule_tag(rule: &str, more: &str) -> String {
+    format!("<span class=\"rule t{}\">{}{more}</span>", tint(rule), escape(rule))
+}
+
+fn link(to: &str, label: &str) -> String {
+    format!("<a href=\"{to}\">{label}</a>")
+}
+
+/// The same name always has the same colour.
+fn tint(name: &str) -> u32 {
+    name.bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte))) % TINTS
+}
+
+fn instant(lang: Lang, at: DateTime<Utc>) -> String {
+    format!(
+        "<time datetime=\"{}\">{}, {} UTC</time>",
+        at.to_rfc3339(),
+        date(lang, at.date_naive()),
+        at.format("%H:%M:%S")
+    )
+}
+
+/// « lundi 23 novembre 2026 », “Monday 23 November 2026”.
+fn date(lang: Lang, day: NaiveDate) -> String {
+    const DAYS: [[&str; 7]; 2] = [
+        ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"],
+        ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    ];
+    const MONTHS: [[&str; 12]; 2] = [
+        [
+            "janvier",
+            "février",
+            "mars",
+            "avril",
+            "mai",
+            "juin",
+            "juillet",
+            "août",
+            "septembre",
+            "octobre",
+            "novembre",
+            "décembre",
+        ],
+        [
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ],
+    ];
+    let language = lang.pick(0, 1);
+    let weekday = DAYS[language][day.weekday().num_days_from_monday() as usize];
+    let first = if day.day() == 1 { lang.pick("er", "") } else { "" };
+    format!("{weekday} {}{first} {} {}", day.day(), MONTHS[language][day.month0() as usize], day.year())
+}

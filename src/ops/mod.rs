@@ -1,0 +1,12 @@
+//! What the worker shows: the public page behind unsubscribe links, and the operator's listener with
+//! metrics, health and, in embedded mode, the captured mail.
+//!
+//! Two routers for two listeners, so that nothing meant for the operator can be reached from outside by a
+//! forgotten setting. Nothing here decides or stores: what a request needs is given as a closure by the
+//! composition root. Pages are rendered on the server, need no JavaScript and set no cookie.
+
+pub mod admin;
+pub mod health;
+pub mod mail;
+mod page;
+pub mod public;

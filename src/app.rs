@@ -94,6 +94,13 @@ impl App {
             lease.num_seconds(),
             send_deadline.num_seconds(),
         );
+        anyhow::ensure!(
+            TimeDelta::seconds(config.worker.shutdown_deadline_s as i64) > send_deadline,
+            "worker.shutdown_deadline_s ({}) must be more than smtp.send_deadline_s ({}): a hand-over cut short leaves \
+             its message uncertain",
+            config.worker.shutdown_deadline_s,
+            send_deadline.num_seconds(),
+        );
         let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
         let channel = match (smtp, &capture) {
             (Some(smtp), _) => {
@@ -229,14 +236,15 @@ impl App {
     ) -> anyhow::Result<String> {
         let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
         let broker = self.amqp.is_some().then(|| status.clone());
+        let events = intake::http::router(self.sink.clone(), self.clock.clone());
         let admin = ops::admin::router(ops::admin::Admin {
             metrics,
             health: pages::health(self.store.clone(), pulses.clone(), broker),
             capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
             bound: admin_at.ip(),
             name: None,
-        })
-        .merge(intake::http::router(self.sink.clone(), self.clock.clone()));
+            also: events,
+        });
         let (shelf, processor) = (self.shelf.clone(), self.processor.clone());
         let public = ops::public::router(pages::public(&self.secret, shelf, processor, self.clock.clone()));
         for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
@@ -257,7 +265,6 @@ impl App {
         }
         Ok(format!("admin page on http://{admin_at}, public pages on http://{public_at}"))
     }
-
 }
 
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.

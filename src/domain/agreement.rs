@@ -116,7 +116,10 @@ fn promo_code(place: &Place, rule: &Rule, template: &Template) -> Option<Diagnos
     let asks = template.variables().iter().any(|v| v == "promo_code");
     (reads && !asks && !makes).then(|| {
         place
-            .error("E0603", format!("template `{}` shows a promo code and this rule makes none", template.name))
+            .error(
+                "E0603",
+                format!("template `{}` shows a promo code and this rule makes none", template.name),
+            )
             .help("add a `promo_code` step before this send")
     })
 }

@@ -33,6 +33,8 @@ pub struct Admin {
     pub bound: IpAddr,
     /// A name, without port, under which a proxy on this machine may ask beside `localhost`.
     pub name: Option<String>,
+    /// Routes of other parts that belong on this listener and behind its checks: `POST /events`.
+    pub also: Router,
 }
 
 /// The routes of the operator's listener: `/metrics`, `/health` (200 or 503), `/health/live` (200 while the
@@ -45,6 +47,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/health/live", get("ok"))
         .with_state(admin.clone())
         .merge(mail)
+        .merge(admin.also.clone())
         .layer(middleware::from_fn_with_state(admin, known_host))
         .layer(middleware::map_response(page::harden))
 }

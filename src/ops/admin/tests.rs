@@ -22,6 +22,7 @@ fn admin(bound: &str, well: bool) -> Router {
         capture: None,
         bound: bound.parse().unwrap(),
         name: Some("declic.internal".to_owned()),
+        also: Router::new(),
     })
 }
 

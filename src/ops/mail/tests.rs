@@ -1,5 +1,6 @@
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use axum::http::StatusCode;
 use tower::ServiceExt as _;
 
 use super::*;

@@ -2,8 +2,8 @@
 
 use super::mail;
 use super::server::{Act, Script, Server, data};
-use crate::channels::email::{Email, Outcome, Smtp, SmtpConfig, Tls};
 use crate::channels::EmailChannel;
+use crate::channels::email::{Email, Outcome, Smtp, SmtpConfig, Tls};
 use crate::secret::Secret;
 
 fn config(server: &Server) -> SmtpConfig {

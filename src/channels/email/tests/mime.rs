@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::mail;
 use super::server::data;
-use crate::secret::Secret;
 use crate::channels::email::dkim::Signer;
 use crate::channels::email::message::{Unbuildable, build};
 use crate::channels::email::{DkimAlgorithm, DkimConfig, Email};
+use crate::secret::Secret;
 
 fn text(mail: &Email) -> String {
     String::from_utf8(build(mail).unwrap().bytes).unwrap()

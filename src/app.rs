@@ -144,7 +144,7 @@ impl App {
         let mut parts: JoinSet<anyhow::Result<&'static str>> = JoinSet::new();
         let pulses = Pulses::new(&self.clock);
         let status = intake::Status::default();
-        let pages = self.start_pages(&mut parts, metrics, &pulses, &status, &shutdown).await?;
+        let pages = self.start_pages(&mut parts, metrics.clone(), &pulses, &status, &shutdown).await?;
         if let Some(amqp) = &self.amqp {
             let intake = intake::amqp::run(
                 amqp.clone(),
@@ -159,6 +159,8 @@ impl App {
             });
         }
         self.start_inner_parts(&mut parts, &pulses, reload, &shutdown);
+        let gauges = gauges(self.store.clone(), self.clock.clone(), metrics, shutdown.clone());
+        parts.spawn(named("gauges", gauges));
         tracing::info!("{pages}; ready");
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -222,7 +224,6 @@ impl App {
         parts.spawn(named("reclaimer", reclaim));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());
         parts.spawn(named("rule watcher", follow));
-        parts.spawn(named("gauges", gauges(self.store.clone(), self.clock.clone(), shutdown.clone())));
     }
 
     /// Opens the two listeners; the words say where they are.
@@ -308,8 +309,10 @@ impl Pulses {
     }
 }
 
-async fn gauges(store: Store, clock: Clock, shutdown: CancellationToken) {
+/// Sets the gauges of waiting work, and lets the histograms drop what is old.
+async fn gauges(store: Store, clock: Clock, metrics: PrometheusHandle, shutdown: CancellationToken) {
     loop {
+        metrics.run_upkeep();
         let now = clock.now();
         if let Ok(counts) = store.counts(now).await {
             let age = |at: Option<chrono::DateTime<chrono::Utc>>| {

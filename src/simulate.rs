@@ -37,6 +37,9 @@ pub struct Line {
     pub text: Option<String>,
 }
 
+/// When a rule's next tick comes in a scope, and its local name.
+type NextTick = (DateTime<Utc>, String, Scope, String);
+
 /// A shop's customers and their timers at one instant of the simulation.
 pub struct Simulation<'a> {
     active: &'a Active,
@@ -46,7 +49,7 @@ pub struct Simulation<'a> {
     seen: HashSet<(String, String)>,
     /// Timers, soonest first. One that no longer holds finds nothing due.
     timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
-    ticks: BinaryHeap<Reverse<(DateTime<Utc>, String, Scope, String)>>,
+    ticks: BinaryHeap<Reverse<NextTick>>,
     zones: BTreeSet<String>,
     lines: Vec<Line>,
     skipped: BTreeMap<(String, Reason), u64>,

@@ -17,59 +17,62 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "active",
             "app",
+            "broker",
             "channels",
             "clock",
             "config",
-            "delivery",
             "domain",
             "files",
             "intake",
-            "ops",
-            "outcomes",
             "process",
-            "scheduler",
+            "secret",
             "simulate",
             "store",
-            "supervise",
             "telemetry",
         ],
     ),
     (
         "app",
         &[
+            "active",
+            "broker",
             "channels",
             "clock",
             "config",
             "delivery",
             "domain",
-            "files",
+            "entropy",
             "intake",
             "ops",
-            "outcomes",
             "process",
+            "publish",
             "scheduler",
             "store",
             "supervise",
             "telemetry",
         ],
     ),
-    ("intake", &["channels", "clock", "domain", "process", "store", "supervise", "telemetry"]),
-    ("scheduler", &["channels", "clock", "domain", "process", "store", "supervise", "telemetry"]),
-    ("delivery", &["channels", "clock", "domain", "outcomes", "process", "store", "supervise", "telemetry"]),
-    ("ops", &["channels", "clock", "domain", "process", "store", "supervise", "telemetry"]),
+    ("intake", &["broker", "clock", "domain"]),
+    ("scheduler", &["active", "clock", "domain", "process", "store", "supervise", "telemetry"]),
+    ("delivery", &["active", "channels", "clock", "domain", "entropy", "store", "supervise", "telemetry"]),
+    ("publish", &["active", "clock", "domain", "files", "store", "telemetry"]),
+    ("ops", &["domain"]),
+    ("process", &["active", "clock", "domain", "store", "telemetry"]),
+    ("store", &["clock", "domain"]),
     // Outcomes leave by the broker that events come in by.
-    ("outcomes", &["clock", "domain", "intake", "telemetry"]),
-    ("process", &["channels", "clock", "domain", "store", "telemetry"]),
-    ("store", &["clock", "domain", "telemetry"]),
-    ("channels", &["clock", "domain", "telemetry"]),
+    ("channels", &["broker", "clock", "domain", "secret"]),
+    ("broker", &[]),
     // The simulator is the core with a clock of its own, and nothing else: no second engine.
-    ("simulate", &["clock", "domain"]),
+    ("simulate", &["active", "domain"]),
+    ("active", &["domain"]),
     ("files", &["domain"]),
-    ("supervise", &["clock", "telemetry"]),
+    ("supervise", &["clock"]),
     ("telemetry", &["domain"]),
-    // Sections of the configuration are typed where they are used.
-    ("config", &["channels", "domain", "intake"]),
+    ("config", &["clock", "domain", "secret"]),
+    ("entropy", &[]),
+    ("secret", &[]),
     ("clock", &[]),
     ("domain", &[]),
 ];
@@ -92,6 +95,9 @@ const NOT_IN_DOMAIN: &[&str] = &[
     "tokio",
     "tracing",
 ];
+
+/// (file, path): the parser of conditions needs a deeper stack than a worker thread has, and gets one by a thread.
+const CORE_EXCEPTIONS: &[(&str, &str)] = &[("src/domain/rules/condition.rs", "std::thread")];
 
 /// A file longer than this, tests aside, does more than one thing.
 const LINES: usize = 500;
@@ -135,7 +141,9 @@ fn the_core_is_pure() {
     for source in sources().iter().filter(|source| source.module == "domain") {
         for (line, path) in paths(&source.code) {
             let banned = |banned: &&&str| path == **banned || path.starts_with(&format!("{banned}::"));
-            if let Some(banned) = NOT_IN_DOMAIN.iter().find(banned) {
+            if let Some(banned) = NOT_IN_DOMAIN.iter().find(banned)
+                && !CORE_EXCEPTIONS.iter().any(|(file, path)| source.path.ends_with(file) && path == banned)
+            {
                 findings.add(source, line, format!("`domain` uses `{banned}` ({path})"));
             }
         }

@@ -9,7 +9,7 @@ pub mod email;
 pub mod outcomes;
 
 pub use capture::{Capture, Captured};
-pub use email::{Email, Outcome, Smtp, SmtpConfig, masked, valid_address};
+pub use email::{Email, Outcome, Smtp, SmtpConfig};
 
 /// Where e-mail goes. Cheap to clone; clones share connections and captured mail.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use crate::active::Checked;
-use crate::domain::diagnostic::{Severity, render};
+use crate::domain::diagnostic::render;
 use crate::files;
 
 #[derive(Debug, clap::Args)]
@@ -19,15 +19,10 @@ pub fn check(args: &Args) -> Result<(), Failure> {
     let files = files::read(&args.folder).map_err(|e| Failure::Refused(e.to_string()))?;
     let checked = Checked::new(&files);
     eprint!("{}", render(&checked.diagnostics, &files, std::io::stderr().is_terminal()));
-    let count = |severity| checked.diagnostics.iter().filter(|d| d.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    if errors > 0 {
-        return Err(Failure::Refused(format!(
-            "{}, {}",
-            plural(errors, "error"),
-            plural(warnings, "warning")
-        )));
+    if checked.has_errors() {
+        return Err(Failure::Refused("the rules cannot be used".to_owned()));
     }
+    let warnings = checked.diagnostics.len();
     println!(
         "{} and {} checked: no errors, {}",
         plural(checked.rules.rules.len(), "rule"),

@@ -188,8 +188,8 @@ fn errors_say_where_and_what() {
         ("[admin]\ncolour = 1", &[], "declic.toml:2:1: unknown key `colour` in [admin]; known are listen"),
         (
             "",
-            &[("DECLIC_WORKER__LEASE", "3")],
-            "environment variable DECLIC_WORKER__LEASE: unknown key `lease` in [worker]; did you mean `lease_s`?",
+            &[("DECLIC_WORKER__LEASES_S", "3")],
+            "environment variable DECLIC_WORKER__LEASES_S: unknown key `leases_s` in [worker]; did you mean `lease_s`?",
         ),
         (
             "",

@@ -17,7 +17,7 @@ pub enum Admission {
     /// It may go now, in these words.
     Go(Box<(Message, Email)>),
     /// It has come to its end, with the reason in it.
-    Stop(Message),
+    Stop(Box<Message>),
 }
 
 /// Judges one claimed message by what is known at this moment. `pinned` is the template version that an earlier
@@ -86,5 +86,5 @@ fn stop(mut message: Message, state: MessageState, reason: Reason, detail: Optio
     message.state = state;
     message.reason = Some(reason);
     message.detail = detail;
-    Admission::Stop(message)
+    Admission::Stop(Box::new(message))
 }

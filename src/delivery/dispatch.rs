@@ -182,7 +182,7 @@ impl Dispatcher {
                 Admission::Stop(message) => {
                     changes.outcomes.extend(Outcome::of_message(&message, now));
                     telemetry::handed_over(&message);
-                    stopped.push(message);
+                    stopped.push(*message);
                 }
             }
         }

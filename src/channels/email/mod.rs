@@ -19,7 +19,6 @@ mod wire;
 
 use chrono::{DateTime, Utc};
 
-pub use address::{masked, valid_address};
 pub use config::{DkimAlgorithm, DkimConfig, SmtpConfig, Tls};
 pub use outcome::Outcome;
 pub use smtp::Smtp;

@@ -67,11 +67,11 @@ pub fn compile(files: &[SourceFile]) -> Compiled {
         if let Some(parsed) = syntax::rule(&mut reader, &tree) {
             check(&mut reader, &parsed, stem, &policy, events.as_ref());
             let right = reader.diagnostics.iter().all(|d| d.severity != Severity::Error);
-            if rules.contains_key(&parsed.rule.name) {
-                let message = format!("another file has a rule `{}` too", parsed.rule.name);
-                reader.error("E0201", parsed.name.clone(), message);
-            } else if right {
-                let rule = versioned(parsed.rule);
+            let twin = parsed.name.as_ref().filter(|(name, _)| rules.contains_key(name));
+            if let Some((name, place)) = twin {
+                reader.error("E0201", place.clone(), format!("another file has a rule `{name}` too"));
+            } else if let Some(rule) = parsed.rule.filter(|_| right) {
+                let rule = versioned(rule);
                 rules.insert(rule.name.clone(), Arc::new(rule));
             }
         }
@@ -90,11 +90,9 @@ pub fn compile(files: &[SourceFile]) -> Compiled {
 pub fn compile_rule(source: &str, path: &str) -> Result<Rule, Vec<Diagnostic>> {
     let tree = tree::parse(path, source)?;
     let mut reader = Reader::new(path, source);
-    let parsed = syntax::rule(&mut reader, &tree);
-    match parsed {
-        Some(parsed) if reader.diagnostics.iter().all(|d| d.severity != Severity::Error) => {
-            Ok(versioned(parsed.rule))
-        }
+    let rule = syntax::rule(&mut reader, &tree).and_then(|parsed| parsed.rule);
+    match rule {
+        Some(rule) if reader.diagnostics.iter().all(|d| d.severity != Severity::Error) => Ok(versioned(rule)),
         _ => Err(reader.diagnostics),
     }
 }
@@ -137,19 +135,18 @@ fn rule_stem<'a>(file: &'a SourceFile, diagnostics: &mut Vec<Diagnostic>) -> Opt
 
 /// What a rule says of its file's name, the policy and the catalogue.
 fn check(reader: &mut Reader<'_>, parsed: &Parsed, stem: &str, policy: &Policy, events: Option<&Catalogue>) {
-    let rule = &parsed.rule;
-    if rule.name != stem {
-        let message = format!("the rule is named `{}`, its file `{stem}.yaml`", rule.name);
-        let diagnostic = Diagnostic::error("E0201", reader.path, parsed.name.clone(), message);
-        reader.report(
-            diagnostic.help(format!("write `rule: {stem}`, or rename the file to `{}.yaml`", rule.name)),
-        );
+    if let Some((name, place)) = parsed.name.as_ref().filter(|(name, _)| name != stem) {
+        let message = format!("the rule is named `{name}`, its file `{stem}.yaml`");
+        let diagnostic = Diagnostic::error("E0201", reader.path, place.clone(), message);
+        reader.report(diagnostic.help(format!("write `rule: {stem}`, or rename the file to `{name}.yaml`")));
     }
-    if !policy.purposes.contains_key(&rule.purpose) {
-        let message = format!("the policy has no purpose `{}`", rule.purpose);
-        let diagnostic = Diagnostic::error("E0402", reader.path, parsed.purpose.clone(), message);
+    if let Some((purpose, place)) =
+        parsed.purpose.as_ref().filter(|(name, _)| !policy.purposes.contains_key(name))
+    {
+        let message = format!("the policy has no purpose `{purpose}`");
+        let diagnostic = Diagnostic::error("E0402", reader.path, place.clone(), message);
         let names: Vec<&str> = policy.purposes.keys().map(String::as_str).collect();
-        reader.report(match did_you_mean(&rule.purpose, names.iter().copied()) {
+        reader.report(match did_you_mean(purpose, names.iter().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic.help(format!("it has {}", super::reader::listed(&names))),
         });
@@ -172,7 +169,8 @@ fn check(reader: &mut Reader<'_>, parsed: &Parsed, stem: &str, policy: &Policy, 
 
 /// Whether conditions and keys read fields that the catalogue declares, where it declares any.
 fn check_fields(reader: &mut Reader<'_>, parsed: &Parsed, events: &Catalogue) {
-    let (Trigger::Event { kind, .. } | Trigger::Absent { kind, .. }) = &parsed.rule.trigger else { return };
+    let trigger = parsed.rule.as_ref().map(|rule| &rule.trigger);
+    let Some(Trigger::Event { kind, .. } | Trigger::Absent { kind, .. }) = trigger else { return };
     let Some(Some(declared)) = events.get(kind) else { return };
     for (path, place) in &parsed.reads {
         let Some(field) = path.strip_prefix("data.").and_then(|rest| rest.split('.').next()) else {

@@ -2,8 +2,6 @@
 //!
 //! Knows the grammar of rules and nothing of other files. The trigger is read by `triggers`, the steps by `steps`.
 
-use std::ops::Range;
-
 use super::condition::Condition;
 use super::reader::{Fields, Placed, Reader, as_name, is_name};
 use super::timing::parse_duration;
@@ -14,9 +12,10 @@ use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 
 /// A rule and the places of what it says about other files.
 pub(super) struct Parsed {
-    pub rule: Rule,
-    pub name: Range<usize>,
-    pub purpose: Range<usize>,
+    /// None when something in it is wrong; what it says about other files is checked all the same.
+    pub rule: Option<Rule>,
+    pub name: Option<Placed<String>>,
+    pub purpose: Option<Placed<String>>,
     /// Every event type it names.
     pub events: Vec<Placed<String>>,
     /// The paths that conditions and the key read, each with the place of the whole expression.
@@ -26,8 +25,8 @@ pub(super) struct Parsed {
 const FIELDS: [&str; 9] =
     ["rule", "description", "enabled", "purpose", "trigger", "re_entry", "exit_on", "on_change", "steps"];
 
-/// Reads a rule. `None` means that the reader has at least one error to report; errors may also be reported
-/// beside a rule, which then must not be used.
+/// Reads a rule. `None` means that there is nothing to check further; errors may also be reported beside a rule, which
+/// then must not be used.
 pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed> {
     if tree.kind == Kind::Empty {
         reader.error("E0101", 0..0, "the file is empty");
@@ -73,22 +72,23 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
     if let Some(trigger) = &trigger {
         super::triggers::without_event(reader, trigger, &reads);
     }
-    let (name, name_place) = name?;
-    let (purpose, purpose_place) = purpose?;
-    let rule = Rule {
-        name,
-        description,
-        version: String::new(),
-        source: reader.text.to_owned(),
-        enabled: enabled?,
-        purpose,
-        trigger: trigger?,
-        re_entry: re_entry?,
-        exit_on: exit_on?,
-        on_change: on_change?,
-        program: program?,
+    let source = reader.text.to_owned();
+    let rule = || {
+        Some(Rule {
+            name: name.clone()?.0,
+            description,
+            version: String::new(),
+            source,
+            enabled: enabled?,
+            purpose: purpose.clone()?.0,
+            trigger: trigger?,
+            re_entry: re_entry?,
+            exit_on: exit_on?,
+            on_change: on_change?,
+            program: program?,
+        })
     };
-    Some(Parsed { rule, name: name_place, purpose: purpose_place, events, reads })
+    Some(Parsed { rule: rule(), name, purpose, events, reads })
 }
 
 fn switch<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<bool> {

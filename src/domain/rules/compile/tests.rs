@@ -196,7 +196,7 @@ fn other_triggers_are_checked_too() {
 }
 
 #[test]
-fn five_mistakes_in_one_file_are_all_reported() {
+fn six_mistakes_in_one_file_are_all_reported() {
     let rule = "rule: r
 purpose: marketng
 trigger:
@@ -211,7 +211,7 @@ steps:
     let (compiled, files) = compile_with(rule);
     let codes: Vec<_> = compiled.diagnostics.iter().map(|d| d.code).collect();
     let shown = render(&compiled.diagnostics, &files, false);
-    assert_eq!(codes, ["E0301", "E0204", "E0104", "E0301", "E0204"], "{shown}");
+    assert_eq!(codes, ["E0402", "E0301", "E0204", "E0104", "E0301", "E0204"], "{shown}");
 }
 
 #[test]

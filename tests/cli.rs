@@ -1,0 +1,209 @@
+//! The command line as a newcomer meets it: help, exit codes, and what goes to which stream.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn declic(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_declic"));
+    command.current_dir(folder).args(arguments).env_clear().env("RUST_LOG", "error");
+    command.output().expect("declic starts")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("it exits by itself")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// An empty folder, gone with the test.
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("declic-cli-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(path.join("rules")).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, file: &str, text: &str) -> &Self {
+        std::fs::write(self.0.join(file), text).unwrap();
+        self
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
+
+#[test]
+fn help_of_every_command() {
+    let commands: [&[&str]; 12] = [
+        &[],
+        &["demo"],
+        &["run"],
+        &["check"],
+        &["simulate"],
+        &["customers"],
+        &["customers", "import"],
+        &["customers", "show"],
+        &["messages", "list"],
+        &["dead-letters", "list"],
+        &["migrate"],
+        &["doctor"],
+    ];
+    let mut all = String::new();
+    for command in commands {
+        let output = declic(Path::new(SHOP), &[command, &["--help"]].concat());
+        assert_eq!(code(&output), 0, "{command:?}");
+        all += &format!("$ declic {} --help\n{}\n", command.join(" "), text(&output.stdout));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn usage_errors_exit_with_2() {
+    for arguments in
+        [&["bogus"][..], &["run", "--exit"], &["simulate"], &["messages", "list", "--state", "lost"]]
+    {
+        let output = declic(Path::new(SHOP), arguments);
+        assert_eq!(code(&output), 2, "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn the_shipped_rules_pass_their_check() {
+    let output = declic(Path::new(SHOP), &["check"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "3 rules and 4 templates checked: no errors, 0 warnings\n");
+}
+
+#[test]
+fn five_mistakes_in_one_rule_are_all_reported() {
+    let folder = Folder::new("mistakes");
+    let policy = std::fs::read_to_string(Path::new(SHOP).join("rules/policy.yaml")).unwrap();
+    folder.write("rules/policy.yaml", &policy).write(
+        "rules/wrong.yaml",
+        "rule: wrong\n\
+         purpose: marketting\n\
+         trigger: { event: cart.updated, if: data.total >= , key: data.cart_id }\n\
+         re_entry: sometimes\n\
+         steps:\n\
+         \x20 - wait: an hour\n\
+         \x20 - send: { emial: welcome }\n",
+    );
+    let output = declic(&folder.0, &["check"]);
+    let report = text(&output.stderr);
+    assert_eq!(code(&output), 1);
+    assert!(output.stdout.is_empty());
+    for place in ["wrong.yaml:2:", "wrong.yaml:3:", "wrong.yaml:4:", "wrong.yaml:6:", "wrong.yaml:7:"] {
+        assert!(report.contains(place), "{place} is missing in\n{report}");
+    }
+    assert!(report.contains("did you mean `marketing`"), "{report}");
+}
+
+#[test]
+fn a_template_that_nobody_wrote_and_a_variable_that_nobody_sends_are_found() {
+    let folder = Folder::new("agreement");
+    for file in ["policy.yaml", "events.yaml"] {
+        let text = std::fs::read_to_string(Path::new(SHOP).join("rules").join(file)).unwrap();
+        folder.write(&format!("rules/{file}"), &text);
+    }
+    std::fs::create_dir_all(folder.0.join("templates/thanks")).unwrap();
+    folder
+        .write(
+            "rules/thanks.yaml",
+            "rule: thanks\npurpose: service\ntrigger: { event: order.delivered }\nsteps:\n\
+             \x20 - send: { email: thanks }\n  - send: { email: thank }\n",
+        )
+        .write(
+            "templates/thanks/email.fr.mjml",
+            "---\nsubject: Merci\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>{{data.order_ref}}</mj-text>\
+             </mj-column></mj-section></mj-body></mjml>\n",
+        );
+    let output = declic(&folder.0, &["check"]);
+    let report = text(&output.stderr);
+    assert_eq!(code(&output), 1);
+    for words in [
+        "there is no template `thank`",
+        "did you mean `thanks`",
+        "reads `data.order_ref`",
+        "no unsubscribe link",
+    ] {
+        assert!(report.contains(words), "`{words}` is missing in\n{report}");
+    }
+}
+
+#[test]
+fn a_folder_without_rules_and_an_unknown_key_are_refused() {
+    let folder = Folder::new("refused");
+    std::fs::remove_dir(folder.0.join("rules")).unwrap();
+    let output = declic(&folder.0, &["check"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("no folder with rules"), "{}", text(&output.stderr));
+    folder.write("declic.toml", "[smtp]\nhots = \"mail\"\n[databse]\nurl = \"x\"\n");
+    let output = declic(&folder.0, &["messages", "list"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("did you mean `database`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn customers_are_imported_whole_or_not_at_all() {
+    let folder = Folder::new("import");
+    folder.write("good.ndjson", "{\"id\":\"c-1\",\"email\":\"a@example.com\",\"tags\":[\"vip\"]}\n");
+    folder.write("bad.ndjson", "{\"id\":\"c-2\"}\n{\"email\":\"b@example.com\"}\nnot json\n");
+    let output = declic(&folder.0, &["customers", "import", "bad.ndjson"]);
+    assert_eq!(code(&output), 1);
+    let report = text(&output.stderr);
+    assert!(report.contains("bad.ndjson:2: `id` is missing") && report.contains("bad.ndjson:3:"), "{report}");
+    assert_eq!(code(&declic(&folder.0, &["customers", "show", "c-2"])), 1);
+    let output = declic(&folder.0, &["customers", "import", "good.ndjson"]);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let output = declic(&folder.0, &["customers", "show", "c-1", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown[0]["profile"]["tags"][0], "vip");
+}
+
+#[test]
+fn simulate_prints_the_stable_interface() {
+    let folder = Folder::new("simulate");
+    folder.write(
+        "events.ndjson",
+        "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/shop\",\"type\":\"customer.signed_up\",\"subject\":\"c-1\",\
+         \"time\":\"2026-11-22T10:00:00+01:00\",\"data\":{\"email\":\"a@example.com\",\"locale\":\"fr-CA\"}}\n",
+    );
+    let events = folder.0.join("events.ndjson");
+    let arguments = ["simulate", "--events", events.to_str().unwrap(), "--format", "ndjson"];
+    let output = declic(Path::new(SHOP), &arguments);
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut expected = vec![
+        "at",
+        "customer",
+        "rule",
+        "step",
+        "channel",
+        "template",
+        "locale",
+        "to",
+        "status",
+        "reason",
+        "promo_code",
+        "subject",
+        "text",
+    ];
+    expected.sort_unstable();
+    let mut sorted = keys;
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected);
+    assert_eq!((line["at"].as_str(), line["status"].as_str()), (Some("2026-11-22T09:00:00Z"), Some("sent")));
+    assert_eq!(line["locale"], "fr");
+}

@@ -1,8 +1,6 @@
 //! The intake and the outcome publisher against a real RabbitMQ.
-//!
-//! `DECLIC_TEST_AMQP_URL` names a broker that the tests may fill with exchanges and queues of their own; without it
-//! they pass without doing anything, unless `DECLIC_TEST_SERVERS=1` promises one. With
-//! `DECLIC_TEST_AMQP_RESTART`, a shell command, the broker is restarted in the middle of a test as well.
+
+mod support;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use declic::broker::{AmqpConfig, AmqpError, AmqpUrl, topology};
+use declic::channels::outcomes::OutcomePublisher;
 use declic::clock::Clock;
 use declic::domain::event::{Event, UnusableReason};
-use declic::intake::broker::{AmqpConfig, AmqpError, AmqpUrl};
-use declic::intake::{AcceptError, Accepted, DeadLetter, Sink, Status, amqp, topology};
-use declic::outcomes::{OutcomePublisher, OutcomeRow};
+use declic::domain::outcome::Outcome;
+use declic::intake::{AcceptError, Accepted, DeadLetter, Sink, Status, amqp};
 use futures_util::FutureExt;
 use lapin::options::*;
 use lapin::types::{AMQPValue, FieldTable};
@@ -24,19 +23,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use support::rabbit::Rabbit;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn broker_url() -> Option<String> {
-    let url = std::env::var("DECLIC_TEST_AMQP_URL").ok();
-    let promised = std::env::var("DECLIC_TEST_SERVERS").is_ok_and(|v| v == "1");
-    assert!(
-        url.is_some() || !promised,
-        "DECLIC_TEST_SERVERS=1 promises a broker, but DECLIC_TEST_AMQP_URL is not set"
-    );
-    if url.is_none() {
-        eprintln!("skipped: DECLIC_TEST_AMQP_URL is not set");
-    }
-    url
+/// A virtual host of the test's own.
+fn broker_url() -> String {
+    tokio::task::block_in_place(|| Rabbit::shared().vhost())
 }
 
 fn now() -> DateTime<Utc> {
@@ -54,7 +47,7 @@ fn event_json(id: &str) -> Value {
 fn config(url: &str, test: &str) -> AmqpConfig {
     let name = |what: &str| format!("test.{test}.{}.{what}", std::process::id());
     AmqpConfig {
-        url: AmqpUrl::parse(url).expect("DECLIC_TEST_AMQP_URL is an AMQP URL"),
+        url: AmqpUrl::parse(url).expect("an AMQP URL"),
         exchange: name("events"),
         queue: name("events"),
         dead_letter_exchange: name("dead-letters"),
@@ -268,7 +261,7 @@ impl Relay {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_events_are_drained_in_batches() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = config(&url, "drain");
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
@@ -291,7 +284,7 @@ async fn ten_thousand_events_are_drained_in_batches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_reaches_the_dead_letter_queue_and_stops_nothing() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = config(&url, "unusable");
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
@@ -350,7 +343,7 @@ async fn what_cannot_be_used_reaches_the_dead_letter_queue_and_stops_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_connection_loses_nothing() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let relay = Relay::start(&url).await;
     let direct = config(&url, "cut");
     let config = AmqpConfig { batch_size: 50, url: config(&relay.url, "cut").url, ..direct };
@@ -377,7 +370,7 @@ async fn a_cut_connection_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_database_deliveries_go_back_and_come_again() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = config(&url, "away");
     let producer = Producer::connect(&url).await;
     let seen = Arc::new(Seen::default());
@@ -398,7 +391,7 @@ async fn without_a_database_deliveries_go_back_and_come_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_leaves_the_rest_in_the_queue() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = AmqpConfig { batch_size: 10, prefetch: 100, ..config(&url, "stop") };
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
@@ -416,7 +409,7 @@ async fn a_stop_in_the_middle_leaves_the_rest_in_the_queue() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_say_what_to_mend() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = config(&url, "refusals");
     let producer = Producer::connect(&url).await;
 
@@ -459,7 +452,7 @@ async fn refusals_say_what_to_mend() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topology_that_is_taken_away_is_noticed_and_made_again() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let config = config(&url, "taken");
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
@@ -485,11 +478,11 @@ async fn a_topology_that_is_taken_away_is_noticed_and_made_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outcomes_are_published_and_the_publisher_comes_back() {
-    let Some(url) = broker_url() else { return };
+    let url = broker_url();
     let relay = Relay::start(&url).await;
     let config = AmqpConfig { url: config(&relay.url, "outcomes").url, ..config(&url, "outcomes") };
     let producer = Producer::connect(&url).await;
-    let outcome = |n: usize| OutcomeRow {
+    let outcome = |n: usize| Outcome {
         id: format!("o-{n}"),
         kind: "message.sent".into(),
         customer_id: "c-1".into(),
@@ -511,7 +504,7 @@ async fn outcomes_are_published_and_the_publisher_comes_back() {
     );
     bound.await.expect("bound");
 
-    let batch: Vec<OutcomeRow> = (1..501).map(outcome).collect();
+    let batch: Vec<Outcome> = (1..501).map(outcome).collect();
     publisher.publish(&batch).await.expect("published");
     relay.cut();
     let began = Instant::now();
@@ -530,16 +523,20 @@ async fn outcomes_are_published_and_the_publisher_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_the_broker_loses_nothing() {
-    let Some(url) = broker_url() else { return };
-    let Ok(command) = std::env::var("DECLIC_TEST_AMQP_RESTART") else { return };
+    let mut rabbit = tokio::task::block_in_place(Rabbit::start);
+    let url = rabbit.vhost();
     let config = AmqpConfig { batch_size: 20, prefetch: 100, ..config(&url, "restart") };
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
     worker.ready().await;
+    // A quorum queue that was declared just before a crash is not there after it (see `Rabbit::crash`).
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     producer.publish_events(&config.exchange, ids(0..8000)).await;
     assert!(worker.seen.len() < 8000, "too fast for this test");
-    let restart = || std::process::Command::new("sh").arg("-c").arg(&command).status();
-    assert!(tokio::task::block_in_place(restart).expect("a shell").success());
+    tokio::task::block_in_place(|| {
+        rabbit.crash();
+        rabbit.start_again();
+    });
     until("all are committed", || worker.seen.len() == 8000).await;
     assert!(worker.status.disconnects() >= 1);
     worker.stop().await.expect("a clean stop");

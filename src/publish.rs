@@ -46,6 +46,12 @@ pub struct Source {
 impl Source {
     /// The set to start with: the folder's, else the last good one of the store.
     pub async fn first(&self) -> Result<Active, PublishError> {
+        let active = self.find_first().await?;
+        in_force(&active);
+        Ok(active)
+    }
+
+    async fn find_first(&self) -> Result<Active, PublishError> {
         if let Some(folder) = &self.folder {
             let files = files::read(folder)?;
             match self.publish(&files).await? {
@@ -79,9 +85,7 @@ impl Source {
             self.store.save_template_versions(&template_versions(&checked.templates)?).await?;
             self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
         }
-        let active = checked.activate(files, self.secret.clone());
-        telemetry::rules_in_force(active.book.active.rules.len(), &active.hash);
-        Ok(Ok(active))
+        Ok(Ok(checked.activate(files, self.secret.clone())))
     }
 
     /// The set in force according to the store, if there is one that compiles.
@@ -93,9 +97,7 @@ impl Source {
             telemetry::rules_refused(checked.diagnostics.len(), &report);
             return Ok(None);
         }
-        let active = checked.activate(&set.files, self.secret.clone());
-        telemetry::rules_in_force(active.book.active.rules.len(), &active.hash);
-        Ok(Some(active))
+        Ok(Some(checked.activate(&set.files, self.secret.clone())))
     }
 
     /// Keeps the shelf up to date until told to stop. A message on `reload` (SIGHUP) looks at once.
@@ -129,7 +131,10 @@ impl Source {
             match files::read(folder) {
                 Err(error) => telemetry::rules_refused(1, &error.to_string()),
                 Ok(files) => match self.publish(&files).await? {
-                    Ok(active) => shelf.swap(active),
+                    Ok(active) => {
+                        in_force(&active);
+                        shelf.swap(active);
+                    }
                     Err((errors, report)) => telemetry::rules_refused(errors, &report),
                 },
             }
@@ -139,6 +144,7 @@ impl Source {
         let generation = self.store.active_generation().await?;
         if generation != *seen {
             if let Some(active) = self.published().await?.filter(|active| active.hash != shelf.get().hash) {
+                in_force(&active);
                 shelf.swap(active);
             }
             *seen = generation;
@@ -151,6 +157,10 @@ impl Source {
 fn template_versions(templates: &Templates) -> Result<Vec<(String, Value)>, StoreError> {
     let versions = templates.all().map(|t| Ok((t.hash.clone(), serde_json::to_value(t.source())?)));
     versions.collect::<Result<_, serde_json::Error>>().map_err(|e| StoreError::Other(e.to_string()))
+}
+
+fn in_force(active: &Active) {
+    telemetry::rules_in_force(active.book.active.rules.len(), &active.hash);
 }
 
 fn fingerprint(folder: &Path) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Failure, environment};
 use crate::active::Checked;
 use crate::app;
-use crate::broker::topology;
+use crate::broker::{AmqpConfig, AmqpError, topology};
 use crate::channels::{EmailChannel, Smtp};
 use crate::config::Config;
 use crate::domain::diagnostic::Severity;
@@ -20,7 +20,7 @@ struct Finding {
 pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
     let config = environment::config(config)?;
     let findings = [
-        Finding { name: "rules", outcome: rules() },
+        Finding { name: "rules", outcome: rules(&config) },
         Finding { name: "database", outcome: database(&config).await },
         Finding { name: "secret", outcome: secret(&config).await },
         Finding { name: "broker", outcome: broker(&config).await },
@@ -39,8 +39,8 @@ pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
     Err(Failure::Environment(format!("{wrong} of {} checks failed", findings.len())))
 }
 
-fn rules() -> Result<String, String> {
-    let files = files::read(Path::new(".")).map_err(|e| e.to_string())?;
+fn rules(config: &Config) -> Result<String, String> {
+    let files = files::read(&config.worker.rules_dir).map_err(|e| e.to_string())?;
     let checked = Checked::new(&files);
     let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
     if errors > 0 {
@@ -68,10 +68,16 @@ async fn secret(config: &Config) -> Result<String, String> {
 }
 
 async fn broker(config: &Config) -> Result<String, String> {
-    let Some(amqp) = config.section("amqp").map_err(|e| e.to_string())? else {
+    let Some(amqp) = config.section::<AmqpConfig>("amqp").map_err(|e| e.to_string())? else {
         return Ok("none configured: events come by POST /events or --events".to_owned());
     };
-    let depth = topology::probe(&amqp).await.map_err(|e| e.to_string())?;
+    let depth = match topology::probe(&amqp).await {
+        Ok(depth) => depth,
+        Err(AmqpError::NotFound { .. }) if amqp.declare => {
+            return Ok("RabbitMQ answers; `declic run` will declare its exchanges and queues".to_owned());
+        }
+        Err(error) => return Err(error.to_string()),
+    };
     Ok(format!(
         "RabbitMQ answers: {} events waiting, {} consumers, {} dead letters",
         depth.waiting, depth.consumers, depth.dead_letters

@@ -12,7 +12,7 @@ use super::message::Message;
 use super::rules::Discount;
 use super::verdict::Reason;
 
-/// One customer as the core sees them. The shell loads exactly what [`super::needs`] asks for.
+/// One customer as the core sees them. The shell loads exactly what [`super::rules::book::Book::needs`] asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     pub customer_id: String,

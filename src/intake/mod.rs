@@ -1,4 +1,4 @@
-//! How events come in: from RabbitMQ ([`amqp`]), over HTTP ([`http`]) and from files ([`file`]).
+//! How events come in: from RabbitMQ ([`amqp`]), over HTTP ([`http`]) and from files ([`mod@file`]).
 //!
 //! All three decode what they are given ([`decode`]), hand whole batches to one [`Sink`] and answer for them
 //! (an acknowledgement, a response, a count) only after the sink has committed. What cannot be used is

@@ -1,6 +1,6 @@
 //! State that lasts: one set of statements over PostgreSQL (production) and SQLite (embedded).
 //!
-//! Owns the tables, their locks and their migrations; the dialects differ only in [`session`]. Never decides
+//! Owns the tables, their locks and their migrations; the dialects differ only in `session`. Never decides
 //! anything about customers: it loads what a decision may see and writes what was decided. Called by `process`,
 //! the scheduler, delivery, intake (dead letters) and the command line.
 //!

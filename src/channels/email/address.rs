@@ -73,7 +73,7 @@ mod tests {
             &long,
         ];
         for address in bad {
-            assert!(!parse(address).is_some(), "{address}");
+            assert!(parse(address).is_none(), "{address}");
         }
     }
 

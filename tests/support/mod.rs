@@ -12,6 +12,7 @@
 pub mod kept;
 pub mod postgres;
 pub mod rabbit;
+pub mod shop;
 pub mod smtp;
 
 use std::net::TcpListener;

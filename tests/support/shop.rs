@@ -1,0 +1,166 @@
+//! A shop's surroundings for one test: a database, a broker, a mail sink, and `declic` run against them as a process.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::postgres::Postgres;
+use super::rabbit::Rabbit;
+use super::smtp::Sink;
+use super::{Folder, free_port, python, run, wait_until};
+
+/// One secret for all, so that promo codes can be compared.
+pub const SECRET: &str = "a secret that is long enough for tests";
+
+pub struct Shop {
+    pub folder: Folder,
+    pub sink: Sink,
+    pub broker: String,
+    pub admin: u16,
+}
+
+impl Shop {
+    /// Fresh everything, the shipped rules and templates, and a configuration whose clock section is `clock`.
+    pub fn open(clock: &str) -> Self {
+        let (folder, sink) = (Folder::new("shop"), Sink::start());
+        let (database, broker) = (Postgres::shared().database(), Rabbit::shared().vhost());
+        let (admin, public) = (free_port(), free_port());
+        for part in ["rules", "templates"] {
+            let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(part);
+            run(Command::new("cp").arg("-r").arg(from).arg(folder.path()));
+        }
+        let text = format!(
+            "[database]\nurl = '{database}'\n[amqp]\nurl = '{broker}'\n\
+             [smtp]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n\
+             [public]\nlisten = '127.0.0.1:{public}'\nbase_url = 'https://news.example.com'\n\
+             [admin]\nlisten = '127.0.0.1:{admin}'\n{clock}\n",
+            sink.port
+        );
+        std::fs::write(folder.join("declic.toml"), text).expect("the configuration is written");
+        let shop = Self { folder, sink, broker, admin };
+        run(shop.declic().arg("migrate"));
+        shop
+    }
+
+    /// Replaces words in one of the shop's files.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.join(file);
+        let text = std::fs::read_to_string(&path).expect("the file is there");
+        assert!(text.contains(from), "`{from}` is not in {file}");
+        std::fs::write(&path, text.replace(from, to)).expect("the file is written");
+    }
+
+    /// The command, in the shop's folder, with nothing of this process's environment but the secret.
+    pub fn declic(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_declic"));
+        command.current_dir(self.folder.path()).env_clear().env("DECLIC_SECRET", SECRET);
+        command
+    }
+
+    /// Starts the worker and waits until it is ready.
+    pub fn start(&self) -> Worker {
+        let mut worker = Worker::spawn(self.declic().arg("run"), self.folder.join("log"));
+        let ready = wait_until(Duration::from_secs(30), || {
+            let health = format!("GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n");
+            ask(self.admin, &health).is_some_and(|answer| answer.contains(" 200 "))
+        });
+        assert!(ready && worker.is_running(), "the worker is not ready:\n{}", worker.log());
+        worker
+    }
+
+    /// Publishes lines, in all the modes there are.
+    pub fn publish(&self, lines: &[String]) {
+        let file = self.folder.join("published.ndjson");
+        std::fs::write(&file, lines.join("\n") + "\n").expect("the events are written");
+        let mut publish = python("publish.py");
+        publish.args(["--url", &self.broker, "--exchange", "declic.events", "--mode", "mixed"]);
+        run(publish.arg(file));
+    }
+
+    /// All messages, as `declic messages list` prints them.
+    pub fn messages(&self) -> Vec<Value> {
+        lines(&run(self.declic().args(["messages", "list", "--limit", "1000000", "--format", "ndjson"])))
+    }
+
+    /// Waits until `done` says yes of all messages.
+    pub fn wait_for(&self, limit: Duration, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let mut messages = Vec::new();
+        let came = wait_until(limit, || {
+            std::thread::sleep(Duration::from_millis(250));
+            messages = self.messages();
+            done(&messages)
+        });
+        let shown: Vec<String> = messages.iter().take(50).map(Value::to_string).collect();
+        assert!(came, "not within {limit:?}; {} messages:\n{}", messages.len(), shown.join("\n"));
+        messages
+    }
+}
+
+/// NDJSON as values.
+pub fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// An event as the shop would send it.
+pub fn event(id: &str, kind: &str, customer: &str, time: &str, data: Value) -> String {
+    serde_json::json!({
+        "specversion": "1.0", "id": id, "source": "/shop", "type": kind, "subject": customer, "time": time, "data": data,
+    })
+    .to_string()
+}
+
+fn ask(port: u16, request: &str) -> Option<String> {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// A running `declic run`; killed when dropped.
+pub struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    /// Starts the command with its standard error added to the file `log`.
+    pub fn spawn(command: &mut Command, log: PathBuf) -> Self {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("declic starts");
+        Self { child, log }
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_none()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn signal(&self, name: &str) {
+        run(Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()));
+    }
+
+    /// Asks the worker to stop and waits for its end.
+    pub fn terminate(mut self, limit: Duration) -> ExitStatus {
+        self.signal("TERM");
+        let ended = wait_until(limit, || !self.is_running());
+        assert!(ended, "still running {limit:?} after SIGTERM:\n{}", self.log());
+        self.child.wait().expect("its status")
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

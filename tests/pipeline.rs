@@ -31,7 +31,7 @@ type Fate = (String, String, String, String);
 fn customer(i: usize, events: &mut Vec<String>, fates: &mut BTreeSet<Fate>) {
     let id = format!("c-{i}");
     let mut consents = Vec::new();
-    let (denied, invalid, agreed) = (i % 10 == 1, i % 10 == 2, i % 4 == 0);
+    let (denied, invalid, agreed) = (i % 10 == 1, i % 10 == 2, i.is_multiple_of(4));
     if denied {
         consents
             .push(json!({"channel": "email", "purpose": "service", "status": "denied", "source": "form"}));
@@ -41,7 +41,7 @@ fn customer(i: usize, events: &mut Vec<String>, fates: &mut BTreeSet<Fate>) {
             .push(json!({"channel": "email", "purpose": "marketing", "status": "granted", "source": "form"}));
     }
     let email = if invalid { format!("c{i}@nowhere") } else { format!("c{i}@example.com") };
-    let locale = if i % 2 == 0 { "fr-FR" } else { "en-GB" };
+    let locale = if i.is_multiple_of(2) { "fr-FR" } else { "en-GB" };
     let profile =
         json!({"email": email, "first_name": format!("Zoé {i}"), "locale": locale, "consents": consents});
     events.push(event(&format!("{i}-signup"), "customer.signed_up", &id, BEGIN, profile));
@@ -49,7 +49,7 @@ fn customer(i: usize, events: &mut Vec<String>, fates: &mut BTreeSet<Fate>) {
     let cart = json!({"cart_id": format!("k-{i}"), "currency": "EUR", "total": total,
         "items": [{"name": "Lampe", "quantity": 1, "price": total}]});
     events.push(event(&format!("{i}-cart"), "cart.updated", &id, &after(60), cart));
-    let (orders, withdraws) = (i % 3 == 0, i % 8 == 4);
+    let (orders, withdraws) = (i.is_multiple_of(3), i % 8 == 4);
     let order = json!({"order_id": format!("o-{i}"), "cart_id": format!("k-{i}"), "total": total});
     // Whoever does not order tells us something that no rule asks for.
     let kind = if orders { "order.placed" } else { "order.delivered" };

@@ -64,8 +64,8 @@ impl Shop {
     pub fn start(&self) -> Worker {
         let mut worker = Worker::spawn(self.declic().arg("run"), self.folder.join("log"));
         let ready = wait_until(Duration::from_secs(30), || {
-            let health = format!("GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n");
-            ask(self.admin, &health).is_some_and(|answer| answer.contains(" 200 "))
+            let health = "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n";
+            ask(self.admin, health).is_some_and(|answer| answer.contains(" 200 "))
         });
         assert!(ready && worker.is_running(), "the worker is not ready:\n{}", worker.log());
         worker

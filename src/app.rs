@@ -163,6 +163,8 @@ impl App {
         parts.spawn(named("gauges", gauges));
         tracing::info!("{pages}; ready");
         let ended = tokio::select! {
+            // Asked first: a part that has ended because it was told to has not ended by itself.
+            biased;
             () = shutdown.cancelled() => None,
             ended = parts.join_next() => Some(ended),
         };

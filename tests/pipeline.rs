@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use support::shop::{Shop, event, lines};
+use support::shop::{Shop, ask, event, lines};
 use support::{python, run};
 
 const CUSTOMERS: usize = 2_500;
@@ -175,6 +175,45 @@ fn dead_letters_are_exactly_the_unusable(shop: &Shop) {
     assert_eq!(listed.len(), 5);
     let doctor = run(shop.declic().arg("doctor"));
     assert!(doctor.contains("0 events waiting") && doctor.contains("5 dead letters"), "{doctor}");
+}
+
+#[test]
+fn one_click_on_the_link_of_a_mail_withdraws_consent() {
+    let shop = Shop::open("[clock]\nstart = 2026-11-23T09:45:00Z\nspeed = 60.0");
+    let worker = shop.start();
+    let profile = json!({"email": "alice@example.com", "first_name": "Alice"});
+    shop.publish(&[event("1", "customer.signed_up", "alice", "2026-11-23T09:45:00Z", profile)]);
+    shop.sink.wait_for(1, Duration::from_secs(30));
+    let mails = lines(&run(python("check_mail.py").arg(shop.sink.folder())));
+    let link = text(&mails[0]["list_unsubscribe"]);
+    let path = link
+        .trim_matches(['<', '>'])
+        .strip_prefix("https://news.example.com")
+        .expect("our own link")
+        .to_owned();
+
+    // What link scanners and mailbox previews do changes nothing.
+    for method in ["GET", "HEAD"] {
+        let answer = ask(shop.public, &format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"));
+        assert!(answer.expect("an answer").contains(" 200 "));
+    }
+    let consents = || {
+        let shown = run(shop.declic().args(["customers", "show", "alice", "--format", "json"]));
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        shown[0]["consents"].as_array().expect("a list").clone()
+    };
+    assert!(consents().is_empty());
+    let body = "List-Unsubscribe=One-Click";
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: news.example.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(ask(shop.public, &request).expect("an answer").contains(" 200 "));
+    let word = &consents()[0];
+    assert_eq!((&word["purpose"], &word["status"]), (&json!("service"), &json!("withdrawn")));
+    assert_eq!(word["event_source"], "/declic/unsubscribe");
+    assert!(worker.terminate(Duration::from_secs(25)).success());
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub struct Shop {
     pub sink: Sink,
     pub broker: String,
     pub admin: u16,
+    pub public: u16,
 }
 
 impl Shop {
@@ -40,7 +41,7 @@ impl Shop {
             sink.port
         );
         std::fs::write(folder.join("declic.toml"), text).expect("the configuration is written");
-        let shop = Self { folder, sink, broker, admin };
+        let shop = Self { folder, sink, broker, admin, public };
         run(shop.declic().arg("migrate"));
         shop
     }
@@ -112,7 +113,8 @@ pub fn event(id: &str, kind: &str, customer: &str, time: &str, data: Value) -> S
     .to_string()
 }
 
-fn ask(port: u16, request: &str) -> Option<String> {
+/// Sends a request as it is and returns the whole answer.
+pub fn ask(port: u16, request: &str) -> Option<String> {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

@@ -21,3 +21,8 @@ pub async fn store(config: &Config) -> Result<Store, Failure> {
 pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Environment(format!("{:#}", error.into()))
 }
+
+/// A worker that cannot start: what it was given is refused, or its surroundings failed.
+pub fn start_failed(error: anyhow::Error) -> Failure {
+    if app::is_refusal(&error) { Failure::Refused(format!("{error:#}")) } else { failed(error) }
+}

@@ -12,7 +12,10 @@ use support::shop::{Shop, Worker, event, lines};
 use support::{Folder, free_port, run};
 
 const UNTIL: &str = "2026-11-25T14:00:00Z";
-const SPEED: &str = "end = 2026-11-25T14:00:00Z\nspeed = 3600.0";
+
+/// The clock stands still after the last event until all are in, in any order, and runs then.
+const STILL: &str = "start = 2026-11-23T10:00:00Z\nend = 2026-11-23T10:00:00Z";
+const RUNNING: &str = "start = 2026-11-23T10:00:00Z\nend = 2026-11-25T14:00:00Z\nspeed = 2400.0";
 
 /// Two hours of a shop, with birthdays on the two days that follow, in five zones.
 fn history() -> Vec<String> {
@@ -78,8 +81,7 @@ fn assert_same(way: &str, came: &BTreeSet<Row>, expected: &BTreeSet<Row>) {
 #[test]
 fn simulated_embedded_and_in_production_the_messages_are_the_same() {
     let events = history();
-    // In production all events come at once, a little after the last of them.
-    let shop = Shop::open(&format!("[clock]\nstart = 2026-11-23T10:00:00Z\n{SPEED}"));
+    let shop = Shop::open(STILL);
     let file = shop.folder.join("history.ndjson");
     std::fs::write(&file, events.join("\n")).unwrap();
 
@@ -91,22 +93,28 @@ fn simulated_embedded_and_in_production_the_messages_are_the_same() {
         expected.iter().any(|r| r[6] == "no_consent") && expected.iter().any(|r| r[3].ends_with("offer"))
     );
 
-    // Embedded: the file is read at the pace of the clock.
     let embedded = Folder::new("embedded");
     let (admin, public) = (free_port(), free_port());
-    let config = format!(
-        "[public]\nlisten = '127.0.0.1:{public}'\n[admin]\nlisten = '127.0.0.1:{admin}'\n\
-         [worker]\nrules_dir = '{}'\n[clock]\nstart = 2026-11-23T07:59:00Z\n{SPEED}\n",
-        shop.folder.path().display()
-    );
-    std::fs::write(embedded.join("declic.toml"), config).unwrap();
-    let mut command = shop.declic();
-    command.current_dir(embedded.path()).args(["run", "--events"]).arg(&file);
-    let lite = Worker::spawn(&mut command, embedded.join("log"));
+    let lite = |clock: &str| {
+        let config = format!(
+            "[public]\nlisten = '127.0.0.1:{public}'\n[admin]\nlisten = '127.0.0.1:{admin}'\n\
+             [worker]\nrules_dir = '{}'\n[clock]\n{clock}\n",
+            shop.folder.path().display()
+        );
+        std::fs::write(embedded.join("declic.toml"), config).unwrap();
+        let mut command = shop.declic();
+        command.current_dir(embedded.path()).arg("run");
+        command
+    };
+    run(lite(STILL).args(["--exit", "--events"]).arg(&file));
+    let lite = Worker::spawn(&mut lite(RUNNING), embedded.join("log"));
 
     let worker = shop.start();
     shop.publish(&events);
-    let messages = shop.wait_for(Duration::from_secs(150), |all| settled(all, expected.len()));
+    shop.take_in_everything(worker);
+    shop.set_clock(RUNNING);
+    let worker = shop.start();
+    let messages = shop.wait_for(Duration::from_secs(180), |all| settled(all, expected.len()));
     assert_same("RabbitMQ, PostgreSQL, SMTP", &rows(&messages, "planned_at", "state"), &expected);
     assert!(worker.terminate(Duration::from_secs(25)).success());
 

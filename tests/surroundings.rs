@@ -12,7 +12,7 @@ use support::shop::{Shop, event};
 use support::wait_until;
 
 fn shop() -> Shop {
-    Shop::open("[clock]\nstart = 2026-11-23T10:00:00Z\nspeed = 60.0")
+    Shop::open("start = 2026-11-23T10:00:00Z\nspeed = 60.0")
 }
 
 fn outcome(output: &Output) -> (i32, String) {

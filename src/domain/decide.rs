@@ -83,6 +83,8 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
             if snapshot.entries.iter().any(|e| e.rule == rule.name && e.occurrence == occurrence) => {}
         Ok(occurrence) => {
             let mut entry = begin(rule, &snapshot.customer_id, occurrence, tick.planned);
+            // A sweep may come late, and what ends the entry before it.
+            entry.exit = fold::first_exit(rule, snapshot, tick.planned);
             if now - tick.planned > book.active.policy.catch_up {
                 entry.status = EntryStatus::Ended;
                 entry.due_at = None;

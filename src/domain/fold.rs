@@ -78,7 +78,7 @@ fn event_trigger(rule: &Rule) -> Option<EventTrigger<'_>> {
 pub fn fold(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
     match event_trigger(rule) {
         Some(trigger) => fold_events(book, rule, &trigger, snapshot),
-        None => fold_exits_only(rule, snapshot),
+        None => fold_exits_only(book, rule, snapshot),
     }
 }
 
@@ -281,17 +281,7 @@ fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, snapshot: &Snapsho
             entry.exit = candidate.exit;
             folded.entries.push(entry);
         }
-        (true, Some(entry)) if entry.is_active() => {
-            let sooner = match (&candidate.exit, &entry.exit) {
-                (Some(new), Some(old)) => new.at < old.at,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if sooner {
-                folded.entries.push(Entry { exit: candidate.exit, ..entry.clone() });
-            }
-        }
-        (true, Some(_)) => {}
+        (true, Some(entry)) => folded.entries.extend(relaid(rule, entry, candidate.exit)),
         (false, existing) => {
             let occurrence = occurrence_of(candidate.event);
             if existing.is_some() {
@@ -303,22 +293,57 @@ fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, snapshot: &Snapsho
     }
 }
 
+/// The entry as the facts now lay it, when they end it at another time than it says; none when it stays.
+fn relaid(rule: &Rule, entry: &Entry, exit: Option<Exit>) -> Option<Entry> {
+    let sooner = match (&exit, &entry.exit) {
+        (Some(new), Some(old)) => new.at < old.at,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    // What began in its place may turn out void, and then its own run was never cut short. An exit by `exit_on` is
+    // a fact and holds though that fact may no longer be at hand.
+    let restarted = entry.exit.as_ref().is_some_and(|e| e.reason == Reason::Restarted);
+    let undone = restarted && exit != entry.exit && rule.re_entry == ReEntry::Restart && !entry.committed;
+    if !sooner && !undone {
+        return None;
+    }
+    if entry.is_active() {
+        return Some(Entry { exit, ..entry.clone() });
+    }
+    let by_exit = matches!(entry.reason, Some(Reason::Exited | Reason::Restarted));
+    // An exit ends an entry when it becomes known, so it may have ended before the time came to say anything.
+    (by_exit && !entry.committed).then(|| Entry {
+        status: EntryStatus::Active,
+        position: 0,
+        planned: entry.started_at,
+        due_at: Some(entry.started_at),
+        exit,
+        promo_step: None,
+        reason: None,
+        detail: None,
+        ..entry.clone()
+    })
+}
+
 /// Anniversaries and schedules are begun by sweeps; events only end them.
-fn fold_exits_only(rule: &Rule, snapshot: &Snapshot) -> Folded {
+fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
     let mut folded = Folded::default();
     for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name && e.is_active()) {
-        let exit = snapshot
-            .history
-            .iter()
-            .map(|f| &f.event)
-            .filter(|e| e.time >= entry.started_at && rule.exit_on.contains(&e.kind))
-            .min_by_key(|e| e.stamp());
-        if let Some(event) = exit.filter(|e| entry.exit.as_ref().is_none_or(|x| e.time < x.at)) {
-            let exit = Exit { at: event.time, reason: Reason::Exited, by: event.kind.clone() };
+        let pinned = book.version(&entry.rule, &entry.version).map_or(rule, AsRef::as_ref);
+        let exit = first_exit(pinned, snapshot, entry.started_at);
+        if let Some(exit) = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.at < known.at)) {
             folded.entries.push(Entry { exit: Some(exit), ..entry.clone() });
         }
     }
     folded
+}
+
+/// The first event of `exit_on` at or after `start`, for an entry that no event began.
+pub fn first_exit(rule: &Rule, snapshot: &Snapshot, start: DateTime<Utc>) -> Option<Exit> {
+    let events = snapshot.history.iter().map(|f| &f.event);
+    let exits = events.filter(|e| e.time >= start && rule.exit_on.contains(&e.kind));
+    let first = exits.min_by_key(|e| e.stamp())?;
+    Some(Exit { at: first.time, reason: Reason::Exited, by: first.kind.clone() })
 }
 
 /// A fresh entry at the rule's first step.

@@ -61,7 +61,12 @@ fn settle_version(book: &Book, entry: &mut Entry) -> Option<std::sync::Arc<Rule>
         }
         (OnChange::Keep, Some(pinned)) => Some(pinned),
         (OnChange::Migrate, Some(pinned)) => {
-            let place = match pinned.program.get(entry.position) {
+            // An entry that waited at the end of a branch stands at the jump out of it, which has no id.
+            let mut position = entry.position;
+            while let Some(Op::Jump(to)) = pinned.program.get(position) {
+                position = *to;
+            }
+            let place = match pinned.program.get(position) {
                 None => Some(active.program.len()),
                 Some(op) => active.program.iter().position(|new| new.id().is_some() && new.id() == op.id()),
             };

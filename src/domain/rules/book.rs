@@ -44,8 +44,9 @@ impl Book {
                 touched_by.entry(kind).or_default().insert(rule.name.clone());
             }
         }
-        let pinned = pinned.into_iter().map(|r| ((r.name.clone(), r.version.clone()), r)).collect();
-        Self { active, secret, pinned, touched_by }
+        let mut book = Self { active, secret, pinned: BTreeMap::new(), touched_by };
+        pinned.into_iter().for_each(|rule| book.pin(rule));
+        book
     }
 
     /// The rule in exactly this version, active or not.
@@ -66,14 +67,15 @@ impl Book {
     pub fn needs<'a>(&self, kinds: impl IntoIterator<Item = &'a str>, now: DateTime<Utc>) -> Needs {
         let mut needs = Needs::default();
         for name in self.touched(kinds) {
-            let rule = &self.active.rules[name];
-            needs.rules.insert(rule.name.clone());
-            if let Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } = &rule.trigger {
-                needs.kinds.insert(kind.clone());
+            needs.rules.insert(name.to_owned());
+            for rule in self.versions(name) {
+                if let Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } = &rule.trigger {
+                    needs.kinds.insert(kind.clone());
+                }
+                needs.kinds.extend(rule.exit_on.iter().cloned());
+                let since = now - look_back(rule, self.active.policy.max_age);
+                needs.since = Some(needs.since.map_or(since, |s| s.min(since)));
             }
-            needs.kinds.extend(rule.exit_on.iter().cloned());
-            let since = now - look_back(rule, self.active.policy.max_age);
-            needs.since = Some(needs.since.map_or(since, |s| s.min(since)));
         }
         needs
     }
@@ -90,8 +92,21 @@ impl Book {
             .collect()
     }
 
-    /// Adds a version that an entry is pinned to.
+    /// All versions of a rule that are at hand, the active one first.
+    fn versions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Rule> {
+        let pinned = self.pinned.range((name.to_owned(), String::new())..);
+        let pinned = pinned.take_while(move |((of, _), _)| of == name).map(|(_, rule)| rule);
+        self.active.rules.get(name).into_iter().chain(pinned).map(AsRef::as_ref)
+    }
+
+    /// Adds a version that an entry is pinned to. What ends an entry of that version touches the rule from now on.
     pub fn pin(&mut self, rule: Arc<Rule>) {
+        // A rule that is no longer active is not folded: its entries end.
+        if self.active.rules.contains_key(&rule.name) {
+            for kind in &rule.exit_on {
+                self.touched_by.entry(kind.clone()).or_default().insert(rule.name.clone());
+            }
+        }
         self.pinned.insert((rule.name.clone(), rule.version.clone()), rule);
     }
 

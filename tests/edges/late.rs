@@ -1,0 +1,167 @@
+//! Facts that come late, early or never.
+
+use crate::bench::{Customer, at, book, event};
+
+const NOTHING: [&str; 0] = [];
+
+const CART: &str = "purpose: transactional\ntrigger: { event: cart, if: customer.vip }\nre_entry: restart\n\
+    exit_on: [order]\nsteps: [{ wait: 3h }, { send: { email: a } }]\n";
+
+#[test]
+fn an_exit_that_arrives_before_its_entry_still_ends_it() {
+    let book = book(&[(
+        "r",
+        "purpose: transactional\ntrigger: { event: cart }\nexit_on: [order]\nsteps: [{ wait: 1h }, { send: { email: a } }]\n",
+    )]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:20", "order", "{}");
+    customer.hears_at(&book, "2026-11-23T10:30", "2026-11-23T10:00", "cart", "{}");
+    assert_eq!(customer.lives(&book, "2026-12-01T00:00").said(), NOTHING);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T09:50", "order", "{}");
+    customer.hears_at(&book, "2026-11-23T10:30", "2026-11-23T10:00", "cart", "{}");
+    assert_eq!(
+        customer.lives(&book, "2026-12-01T00:00").said(),
+        ["2026-11-23T11:00 a"],
+        "an earlier order does not"
+    );
+}
+
+#[test]
+fn a_restart_that_turns_out_void_gives_the_wait_back() {
+    let book = book(&[("r", CART)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T09:00", "customer.updated", r#"{"vip":true}"#);
+    customer.hears(&book, "2026-11-23T10:00", "cart", "{}");
+    customer.hears(&book, "2026-11-23T10:30", "cart", "{}");
+    // Since 10:20 the second cart met the condition no more; nobody knew yet.
+    customer.hears_at(&book, "2026-11-23T10:40", "2026-11-23T10:20", "customer.updated", r#"{"vip":false}"#);
+    assert_eq!(customer.lives(&book, "2026-12-01T00:00").said(), ["2026-11-23T13:00 a"]);
+}
+
+#[test]
+fn the_reason_of_an_end_is_that_of_the_earliest_exit_whatever_came_first() {
+    let book = book(&[("r", CART)]);
+    let ended = |first: &str, second: &str| {
+        let mut customer = Customer::known(&book);
+        customer.hears(&book, "2026-11-23T09:00", "customer.updated", r#"{"vip":true}"#);
+        customer.hears(&book, "2026-11-23T10:00", "cart", "{}");
+        for (id, time) in [(first, first), (second, second)] {
+            customer.takes(&book, at("2026-11-23T11:30"), event(id, time, "order", "{}"));
+        }
+        customer.lives(&book, "2026-12-01T00:00").snapshot.entries.clone()
+    };
+    let (early, late) = ("2026-11-23T10:20", "2026-11-23T11:00");
+    assert_eq!(ended(early, late), ended(late, early));
+}
+
+#[test]
+fn what_is_committed_stands() {
+    let rule =
+        "purpose: transactional\ntrigger: { event: cart }\nsteps: [{ wait: 1h }, { send: { email: a } }]\n";
+    let book = book(&[("r", rule)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "cart", "{}").lives(&book, "2026-11-23T12:00");
+    // An earlier cart, had it been known, would have been the one; the mail has gone.
+    customer.hears_at(&book, "2026-11-23T12:30", "2026-11-23T09:00", "cart", "{}");
+    assert_eq!(customer.lives(&book, "2026-12-01T00:00").said(), ["2026-11-23T11:00 a"]);
+    assert_eq!(customer.refused(), ["r already_entered"]);
+}
+
+#[test]
+fn an_old_event_begins_nothing_and_a_long_absence_still_does() {
+    let rules = [
+        (
+            "go",
+            "purpose: transactional\ntrigger: { event: order }\nre_entry: always\nsteps: [{ send: { email: a } }]\n",
+        ),
+        (
+            "gone",
+            "purpose: transactional\ntrigger: { absent: order, for: 90d }\nsteps: [{ send: { email: b } }]\n",
+        ),
+    ];
+    let book = book(&rules);
+    let mut customer = Customer::known(&book);
+    customer.hears_at(&book, "2026-11-23T10:00", "2026-11-22T09:59", "order", "{}");
+    assert_eq!(customer.refused(), ["go too_old",]);
+    assert_eq!(customer.lives(&book, "2027-06-01T00:00").said(), ["2027-02-20T09:59 b"]);
+    let mut customer = Customer::known(&book);
+    customer.hears_at(&book, "2026-11-23T10:00", "2026-11-22T10:00", "order", "{}");
+    assert_eq!(customer.refused(), NOTHING, "exactly max_age is not too old");
+    assert_eq!(customer.said(), ["2026-11-22T10:00 a"]);
+}
+
+#[test]
+fn a_late_worker_says_what_one_in_time_would_have_said_or_that_it_is_too_late() {
+    let rule = "purpose: transactional\ntrigger: { event: go }\nexit_on: [stop]\n\
+        steps: [{ wait: 1h }, { send: { email: a, expire_after: 2h } }, { wait: 1h }, { send: { email: b } }]\n";
+    let book = book(&[("r", rule)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "go", "{}");
+    customer.hears(&book, "2026-11-23T11:30", "stop", "{}");
+    assert_eq!(customer.said(), ["2026-11-23T11:00 a"], "the stop came after the first mail was planned");
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "go", "{}").wakes(&book, "2026-11-23T13:00");
+    assert_eq!(customer.said(), ["2026-11-23T11:00 a", "2026-11-23T12:00 b"], "at the very end of its time");
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "go", "{}").wakes(&book, "2026-11-23T13:01");
+    assert_eq!(customer.said(), ["2026-11-23T11:00 a expired", "2026-11-23T12:00 b"]);
+}
+
+#[test]
+fn an_event_that_comes_again_after_the_mail_says_nothing_new() {
+    let rule = "purpose: transactional\ntrigger: { event: go }\nre_entry: always\nsteps: [{ send: { email: a } }, { wait: 1h }, { send: { email: b } }]\n";
+    let book = book(&[("r", rule)]);
+    let mut customer = Customer::known(&book);
+    let go = event("once", "2026-11-23T10:00", "go", "{}");
+    customer.takes(&book, at("2026-11-23T10:00"), go.clone());
+    for now in ["2026-11-23T10:30", "2026-11-23T12:00"] {
+        let verdicts = declic::domain::decide::on_events(&book, &customer.snapshot, &[go.clone()], at(now));
+        assert!(verdicts.messages.is_empty() && verdicts.entries.is_empty(), "{verdicts:?}");
+        customer.lives(&book, now);
+    }
+    assert_eq!(customer.said(), ["2026-11-23T10:00 a", "2026-11-23T11:00 b"]);
+}
+
+#[test]
+fn after_an_erasure_nothing_is_left_and_nothing_begins() {
+    let rule = "purpose: transactional\ntrigger: { event: go }\nre_entry: always\nsteps: [{ wait: 1h }, { send: { email: a } }]\n";
+    let book = book(&[("r", rule)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "go", "{}");
+    customer.hears(&book, "2026-11-23T10:30", "customer.deleted", "{}");
+    assert!(customer.snapshot.erased && customer.snapshot.entries.is_empty());
+    assert!(customer.snapshot.profile.attributes.is_empty() && customer.snapshot.history.is_empty());
+    customer.hears(&book, "2026-11-23T10:40", "customer.updated", r#"{"email":"c@x.fr"}"#);
+    customer.hears(&book, "2026-11-23T10:50", "go", "{}");
+    assert_eq!(customer.lives(&book, "2026-12-01T00:00").said(), NOTHING);
+    assert!(customer.snapshot.profile.attributes.is_empty());
+}
+
+#[test]
+fn a_field_that_is_missing_is_named() {
+    let rules = [
+        (
+            "cond",
+            "purpose: transactional\ntrigger: { event: go, if: data.total > 3 }\nsteps: [{ send: { email: a } }]\n",
+        ),
+        (
+            "key",
+            "purpose: transactional\ntrigger: { event: go, key: data.k }\nsteps: [{ send: { email: a } }]\n",
+        ),
+        (
+            "step",
+            "purpose: transactional\ntrigger: { event: go }\nsteps:\n  - if: customer.vip\n    then: [{ send: { email: a } }]\n    else: [{ send: { email: b } }]\n  - send: { email: c }\n",
+        ),
+    ];
+    let book = book(&rules);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-11-23T10:00", "go", "{}");
+    assert_eq!(customer.said(), ["2026-11-23T10:00 c"], "neither branch, and on it goes");
+    let mut refused = customer.refused();
+    refused.sort();
+    let starts = ["cond missing_field", "key missing_field data.k", "step missing_field"];
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert!(refused.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{refused:?}");
+    assert!(refused[0].contains("total") && refused[2].contains("vip"), "{refused:?}");
+}

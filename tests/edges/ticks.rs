@@ -1,0 +1,103 @@
+//! Sweeps that come late, and what becomes of a birthday that is corrected or moves.
+
+use crate::bench::{Customer, book};
+
+const NOTHING: [&str; 0] = [];
+
+const BIRTHDAY: &str = "purpose: transactional\ntrigger: { anniversary: customer.birthday, at: \"09:00\" }\nexit_on: [order]\n\
+    steps: [{ send: { email: a } }, { wait: 1h }, { send: { email: b } }]\n";
+
+#[test]
+fn a_late_sweep_is_caught_up_or_recorded_as_expired_and_the_next_year_comes() {
+    let book = book(&[("r", BIRTHDAY)]);
+    let born = r#"{"birthday":"1990-11-24"}"#;
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-02-01T00:00", "customer.updated", born);
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T20:00");
+    assert_eq!(
+        customer.said(),
+        ["2026-11-24T08:00 a", "2026-11-24T09:00 b"],
+        "twelve hours late, at its own time"
+    );
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-02-01T00:00", "customer.updated", born);
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T20:01");
+    assert_eq!(customer.said(), NOTHING);
+    assert_eq!(customer.ends(), [("birthday 2026", "expired")].into());
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T08:00");
+    assert_eq!(customer.said(), NOTHING, "what was recorded stands");
+    customer.ticks(&book, "r", "2027-11-24", "2027-11-24T08:00", "2027-11-24T08:00");
+    assert_eq!(customer.said(), ["2027-11-24T08:00 a"]);
+}
+
+#[test]
+fn a_sweep_that_runs_twice_or_with_a_corrected_date_wishes_once() {
+    let book = book(&[("r", BIRTHDAY)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-02-01T00:00", "customer.updated", r#"{"birthday":"1990-11-24"}"#);
+    for planned in ["2026-11-23T20:00", "2026-11-24T08:00", "2026-11-24T12:30"] {
+        customer.ticks(&book, "r", "2026-11-24", planned, planned);
+    }
+    customer.hears(&book, "2026-11-24T13:00", "customer.updated", r#"{"birthday":"1990-11-25"}"#);
+    customer.ticks(&book, "r", "2026-11-25", "2026-11-25T08:00", "2026-11-25T08:00");
+    assert_eq!(
+        customer.lives(&book, "2026-12-31T00:00").said(),
+        ["2026-11-23T20:00 a", "2026-11-23T21:00 b"]
+    );
+}
+
+#[test]
+fn a_birthday_counts_as_it_was_known_at_the_hour() {
+    let book = book(&[("r", BIRTHDAY)]);
+    let mut customer = Customer::known(&book);
+    // The sweep is late, and the date was learnt between its hour and now.
+    customer.hears(&book, "2026-11-24T08:30", "customer.updated", r#"{"birthday":"1990-11-24"}"#);
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T09:00");
+    assert_eq!(customer.said(), NOTHING);
+    customer.ticks(&book, "r", "2027-11-24", "2027-11-24T08:00", "2027-11-24T08:00");
+    assert_eq!(customer.said(), ["2027-11-24T08:00 a"]);
+}
+
+#[test]
+fn an_exit_after_the_hour_counts_though_the_sweep_is_late() {
+    let book = book(&[("r", BIRTHDAY)]);
+    let mut customer = Customer::known(&book);
+    customer.hears(&book, "2026-02-01T00:00", "customer.updated", r#"{"birthday":"1990-11-24"}"#);
+    customer.hears(&book, "2026-11-24T08:30", "order", "{}");
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T10:00");
+    customer.lives(&book, "2026-12-31T00:00");
+    assert_eq!(customer.said(), ["2026-11-24T08:00 a"], "the order came before the second mail");
+    customer.hears(&book, "2027-11-24T08:30", "noise", "{}");
+    customer.ticks(&book, "r", "2027-11-24", "2027-11-24T08:00", "2027-11-24T08:00");
+    customer.lives(&book, "2027-12-31T00:00");
+    assert_eq!(
+        customer.said()[1..],
+        ["2027-11-24T08:00 a", "2027-11-24T09:00 b"],
+        "last year's order is over"
+    );
+}
+
+#[test]
+fn an_audience_that_cannot_be_told_is_left_out_with_the_fields_name() {
+    let rule = "purpose: transactional\ntrigger: { schedule: \"0 9 * * Mon\", audience: customer.country == \"FR\" }\nsteps: [{ send: { email: a } }]\n";
+    let book = book(&[("r", rule)]);
+    let mut customer = Customer::known(&book);
+    customer.ticks(&book, "r", "2026-11-23T09:00:00", "2026-11-23T08:00", "2026-11-23T08:00");
+    assert_eq!(customer.said(), NOTHING);
+    let refused = customer.refused().concat();
+    assert!(refused.starts_with("r missing_field") && refused.contains("country"), "{refused}");
+}
+
+#[test]
+fn a_disabled_rule_and_an_erased_customer_are_passed_over() {
+    let off = format!("enabled: false\n{BIRTHDAY}");
+    let book_off = book(&[("r", &off)]);
+    let mut customer = Customer::known(&book_off);
+    customer.hears(&book_off, "2026-02-01T00:00", "customer.updated", r#"{"birthday":"1990-11-24"}"#);
+    customer.ticks(&book_off, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T08:00");
+    assert!(customer.snapshot.entries.is_empty());
+    let book = book(&[("r", BIRTHDAY)]);
+    customer.hears(&book, "2026-11-24T07:00", "customer.deleted", "{}");
+    customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T08:00");
+    assert!(customer.snapshot.entries.is_empty() && customer.messages.is_empty());
+}

@@ -209,8 +209,8 @@ fn every_key_is_explained() {
                 .filter(|line| !line.starts_with(['/', '#']))
                 .filter_map(|line| Some(line.trim_start_matches("pub ").split_once(':')?.0));
             for field in fields {
-                let named =
-                    explained.contains(&format!("`{field}`")) || explained.contains(&format!("\n{field} ="));
+                let forms = [format!("`{field}`"), format!("\n{field} ="), format!(".{field}]]")];
+                let named = forms.iter().any(|form| explained.contains(form));
                 assert!(named, "docs/configuration.md says nothing of `{field}` ({name})");
             }
         }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use support::shop::{Shop, ask, event, lines};
-use support::{python, run};
+use support::{python, run, wait_until};
 
 const CUSTOMERS: usize = 2_500;
 
@@ -179,6 +179,12 @@ fn dead_letters_are_exactly_the_unusable(shop: &Shop) {
     assert!(doctor.contains("0 events waiting") && doctor.contains("5 dead letters"), "{doctor}");
 }
 
+fn consents_of(shop: &Shop, customer: &str) -> Vec<Value> {
+    let shown = run(shop.declic().args(["customers", "show", customer, "--format", "json"]));
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    shown[0]["consents"].as_array().expect("a list").clone()
+}
+
 #[test]
 fn one_click_on_the_link_of_a_mail_withdraws_consent() {
     let shop = Shop::open("start = 2026-11-23T09:45:00Z\nspeed = 60.0");
@@ -199,12 +205,7 @@ fn one_click_on_the_link_of_a_mail_withdraws_consent() {
         let answer = ask(shop.public, &format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"));
         assert!(answer.expect("an answer").contains(" 200 "));
     }
-    let consents = || {
-        let shown = run(shop.declic().args(["customers", "show", "alice", "--format", "json"]));
-        let shown: Value = serde_json::from_str(&shown).expect("JSON");
-        shown[0]["consents"].as_array().expect("a list").clone()
-    };
-    assert!(consents().is_empty());
+    assert!(consents_of(&shop, "alice").is_empty());
     let body = "List-Unsubscribe=One-Click";
     let request = format!(
         "POST {path} HTTP/1.0\r\nHost: news.example.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -212,7 +213,7 @@ fn one_click_on_the_link_of_a_mail_withdraws_consent() {
         body.len()
     );
     assert!(ask(shop.public, &request).expect("an answer").contains(" 200 "));
-    let word = &consents()[0];
+    let word = &consents_of(&shop, "alice")[0];
     assert_eq!((&word["purpose"], &word["status"]), (&json!("service"), &json!("withdrawn")));
     assert_eq!(word["event_source"], "/declic/unsubscribe");
     assert!(worker.terminate(Duration::from_secs(25)).success());
@@ -230,7 +231,8 @@ fn consent_withdrawn_between_the_decision_and_the_send_stops_the_message() {
     shop.wait_for(Duration::from_secs(30), decided);
     let word = json!({"channel": "email", "purpose": "service", "status": "withdrawn", "source": "page"});
     shop.publish(&[event("2", "consent.changed", "alice", "2026-11-23T09:46:00Z", word)]);
-    std::thread::sleep(Duration::from_millis(500));
+    let heard = || consents_of(&shop, "alice").iter().any(|c| c["status"] == "withdrawn");
+    assert!(wait_until(Duration::from_secs(60), heard), "{}", worker.log());
     shop.sink.behave(&[]);
     let messages = shop.wait_for(Duration::from_secs(60), |all| all.iter().all(|m| m["state"] != "pending"));
     let (state, reason) = (text(&messages[0]["state"]), text(&messages[0]["reason"]));

@@ -9,7 +9,8 @@ use crate::store::Store;
 
 /// The configuration; what is wrong with it is the user's to mend.
 pub fn config(path: Option<&Path>) -> Result<Config, Failure> {
-    config::load(path, config::environment()).map_err(|e| Failure::Refused(format!("{:#}", anyhow::Error::from(e))))
+    config::load(path, config::environment())
+        .map_err(|e| Failure::Refused(format!("{:#}", anyhow::Error::from(e))))
 }
 
 /// The database of the configuration, its schema checked.

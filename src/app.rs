@@ -17,7 +17,7 @@ use crate::active::Shelf;
 use crate::broker::AmqpConfig;
 use crate::channels::{Capture, EmailChannel, Smtp, SmtpConfig};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::delivery::dispatch::Dispatcher;
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::reclaim;
@@ -72,6 +72,11 @@ pub struct Options {
 impl App {
     /// Connects to the database, brings its tables up to date in embedded mode, reads the rules.
     pub async fn build(config: Config, options: Options) -> anyhow::Result<Self> {
+        // Mistakes in the configuration first, before anything is touched.
+        let smtp: Option<SmtpConfig> = config.section("smtp")?;
+        let amqp: Option<AmqpConfig> = config.section("amqp")?;
+        let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
+        check_deadlines(&config, send_deadline)?;
         let clock = config.clock();
         let store = open_store(&config, clock.clone()).await?;
         let secret = secret(&config, &store).await?;
@@ -83,33 +88,15 @@ impl App {
         };
         let shelf = Shelf::new(source.first().await?);
         let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-        let smtp: Option<SmtpConfig> = config.section("smtp")?;
         let connections = smtp.as_ref().map_or(CAPTURES_AT_ONCE, |s| s.connections);
-        let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
-        let lease = TimeDelta::seconds(config.worker.lease_s as i64);
-        anyhow::ensure!(
-            lease > send_deadline * 3,
-            "worker.lease_s ({}) must be more than three times smtp.send_deadline_s ({}): a lease that ends during a \
-             hand-over would let another worker send the same message",
-            lease.num_seconds(),
-            send_deadline.num_seconds(),
-        );
-        anyhow::ensure!(
-            TimeDelta::seconds(config.worker.shutdown_deadline_s as i64) > send_deadline,
-            "worker.shutdown_deadline_s ({}) must be more than smtp.send_deadline_s ({}): a hand-over cut short leaves \
-             its message uncertain",
-            config.worker.shutdown_deadline_s,
-            send_deadline.num_seconds(),
-        );
         let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
         let channel = match (smtp, &capture) {
             (Some(smtp), _) => {
-                EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| anyhow::anyhow!("[smtp] {e}"))?)
+                EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| config.invalid("smtp", e.to_string()))?)
             }
             (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
             (None, None) => anyhow::bail!("there is no way to send"),
         };
-        let amqp: Option<AmqpConfig> = config.section("amqp")?;
         let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
@@ -163,6 +150,8 @@ impl App {
         parts.spawn(named("gauges", gauges));
         tracing::info!("{pages}; ready");
         let ended = tokio::select! {
+            // Asked first: a part that has ended because it was told to has not ended by itself.
+            biased;
             () = shutdown.cancelled() => None,
             ended = parts.join_next() => Some(ended),
         };
@@ -268,6 +257,27 @@ impl App {
     }
 }
 
+/// Refuses times that do not fit together.
+fn check_deadlines(config: &Config, send_deadline: TimeDelta) -> Result<(), ConfigError> {
+    let (lease, shutdown) = (config.worker.lease_s as i64, config.worker.shutdown_deadline_s as i64);
+    let send = send_deadline.num_seconds();
+    if lease <= send * 3 {
+        let message = format!(
+            "worker.lease_s ({lease}) must be more than three times smtp.send_deadline_s ({send}): a lease that ends \
+             during a hand-over would let another worker send the same message"
+        );
+        return Err(config.invalid("worker.lease_s", message));
+    }
+    if shutdown <= send {
+        let message = format!(
+            "worker.shutdown_deadline_s ({shutdown}) must be more than smtp.send_deadline_s ({send}): a hand-over cut \
+             short leaves its message uncertain"
+        );
+        return Err(config.invalid("worker.shutdown_deadline_s", message));
+    }
+    Ok(())
+}
+
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.
 pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
     let store = Store::open(config.database_url(), config.database.max_connections).await?.with_clock(clock);
@@ -328,12 +338,13 @@ async fn gauges(store: Store, clock: Clock, metrics: PrometheusHandle, shutdown:
     }
 }
 
-/// Whether a failure to start is about what was given (rules) rather than about the surroundings.
+/// Whether a failure to start is about what was given (configuration, rules) rather than about the surroundings.
 pub fn is_refusal(error: &anyhow::Error) -> bool {
-    matches!(
+    let rules = matches!(
         error.downcast_ref::<PublishError>(),
         Some(PublishError::Refused { .. } | PublishError::Files(_) | PublishError::NothingPublished)
-    )
+    );
+    rules || error.is::<ConfigError>()
 }
 
 /// Waits until everything that is due has been done, or until `shutdown`.

@@ -117,6 +117,8 @@ impl Source {
             files_seen = now;
             if let Err(error) = self.look(&shelf, changed, &mut generation_seen).await {
                 telemetry::waiting_for("database", &error.to_string());
+                // What could not be published is looked at again.
+                files_seen = if changed { None } else { files_seen };
             }
         }
     }

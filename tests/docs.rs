@@ -1,12 +1,17 @@
-//! What the pages print works as printed: rules compile, configurations load, links lead somewhere.
+//! What the pages print works as printed: rules and templates compile, conditions can be told, helpers write what the
+//! table says, configurations load, links lead somewhere, and no key or metric is left out.
 
 use std::path::{Path, PathBuf};
 
 use declic::broker::AmqpConfig;
-use declic::channels::SmtpConfig;
+use declic::channels::{Smtp, SmtpConfig};
 use declic::config;
 use declic::domain::diagnostic::{SourceFile, render};
+use declic::domain::event::Event;
 use declic::domain::rules::compile::compile;
+use declic::domain::rules::condition::{Condition, Scope, Truth};
+use declic::domain::templates;
+use serde_json::{Value, json};
 
 const PAGES: [&str; 5] =
     ["README.md", "docs/ARCHITECTURE.md", "docs/configuration.md", "docs/rules.md", "docs/templates.md"];
@@ -19,6 +24,10 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
+fn file(path: impl Into<String>, text: impl Into<String>) -> SourceFile {
+    SourceFile { path: path.into(), text: text.into() }
+}
+
 /// The fenced blocks of one language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
@@ -29,53 +38,211 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
+/// The file that a block stands for: a whole one, or a part of a rule, which is completed.
+fn yaml_file(block: &str) -> SourceFile {
+    match block.split_whitespace().collect::<Vec<_>>()[..] {
+        ["rule:", rule, ..] => return file(format!("rules/{rule}.yaml"), block),
+        ["default_locale:", ..] => return file("rules/policy.yaml", block),
+        ["events:", ..] => return file("rules/events.yaml", block),
+        _ => {}
+    }
+    let mut text = "rule: part\npurpose: service\n".to_owned();
+    for line in ["trigger: { event: cart.updated }", "steps: [{ send: { email: a } }]"] {
+        let (field, _) = line.split_once(' ').unwrap();
+        if !block.lines().any(|l| l.starts_with(field)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    file("rules/part.yaml", text + block)
+}
+
 #[test]
 fn rules_compile_as_printed() {
-    let shipped =
-        |name: &str| SourceFile { path: format!("rules/{name}"), text: page(&format!("rules/{name}")) };
     let mut seen = 0;
     for name in ["README.md", "docs/rules.md"] {
         for block in blocks(&page(name), "yaml") {
-            let (path, text) = match block.split_whitespace().collect::<Vec<_>>()[..] {
-                ["rule:", rule, ..] => (format!("rules/{rule}.yaml"), block.clone()),
-                ["trigger:", ..] => {
-                    let steps = "steps: [{ send: { email: a } }]\n";
-                    (
-                        "rules/snippet.yaml".to_owned(),
-                        format!("rule: snippet\npurpose: service\n{block}{steps}"),
-                    )
-                }
-                ["default_locale:", ..] => ("rules/policy.yaml".to_owned(), block.clone()),
-                ["events:", ..] => ("rules/events.yaml".to_owned(), block.clone()),
-                _ => panic!("{name}: a block of unknown kind\n{block}"),
-            };
-            let mut files = vec![shipped("policy.yaml"), SourceFile { path: path.clone(), text }];
-            if path == "rules/policy.yaml" {
-                files.remove(0);
+            let mut files = vec![yaml_file(&block)];
+            if files[0].path != "rules/policy.yaml" {
+                files.push(file("rules/policy.yaml", page("rules/policy.yaml")));
             }
             let findings = compile(&files).diagnostics;
             assert!(findings.is_empty(), "{name}:\n{}", render(&findings, &files, false));
             seen += 1;
         }
     }
-    assert!(seen >= 8, "only {seen} blocks found");
+    assert!(seen >= 12, "only {seen} blocks found");
+}
+
+#[test]
+fn conditions_can_be_told_as_printed() {
+    let event: Event = serde_json::from_value(json!({
+        "id": "1", "source": "/shop", "type": "cart.updated", "subject": "c-42", "time": "2026-11-22T10:00:00Z",
+        "data": {"total": 120.5, "items": [{"price": 120.5}], "registered_at": "2026-11-01T00:00:00Z"},
+    }))
+    .unwrap();
+    let customer = json!({"id": "c-42", "country": "FR", "phone": "+33612345678", "tags": ["new"]});
+    let scope = Scope::new(Some(&event), customer.as_object().unwrap(), &json!({}), event.time);
+    let printed = blocks(&page("docs/rules.md"), "cel").concat();
+    for line in printed.lines() {
+        let condition = Condition::parse(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let truth = condition.eval(&scope);
+        assert!(!matches!(truth, Truth::Unknown(_)), "{line}: {truth:?}");
+    }
+    assert!(printed.lines().count() >= 5);
+}
+
+/// The shipped partials, which templates on the page include.
+fn partials() -> Vec<SourceFile> {
+    let folder = root().join("templates/_partials");
+    let names = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.map(|name| format!("templates/_partials/{name}")).map(|path| file(&path, page(&path))).collect()
+}
+
+fn within_a_page(subject: &str, body: &str) -> String {
+    format!(
+        "---\nsubject: '{subject}'\n---\n<mjml><mj-body><mj-section><mj-column>\n{body}</mj-column></mj-section></mj-body></mjml>\n"
+    )
+}
+
+#[test]
+fn templates_compile_as_printed() {
+    let printed = page("docs/templates.md");
+    let mut files = partials();
+    for (i, block) in blocks(&printed, "mjml").into_iter().enumerate() {
+        let text = if block.starts_with("---") { block } else { within_a_page("s", &block) };
+        files.push(file(format!("templates/t{i}/email.fr.mjml"), text));
+    }
+    for block in blocks(&printed, "text") {
+        files.push(file("templates/t0/email.fr.txt", block));
+    }
+    let (compiled, findings) = templates::compile(&files, "fr");
+    assert!(findings.is_empty(), "{}", render(&findings, &files, false));
+    assert_eq!(compiled.names().count(), 3);
+}
+
+fn sample(locale: &str) -> Value {
+    json!({
+        "customer": {"id": "c-42"}, "locale": locale, "timezone": "Europe/Paris",
+        "event": {"time": "2026-02-28T08:05:00Z"}, "promo_code": {"discount": {"percent": 1500}},
+        "data": {
+            "total": 1234.5, "currency": "EUR", "points": 1200, "day": "2026-02-28", "count": 2, "items": ["x"],
+            "city": "Le Mans", "cart_url": "https://shop.example/k-7",
+        },
+    })
+}
+
+#[test]
+fn helpers_write_what_the_table_says() {
+    let printed = page("docs/templates.md");
+    let mut seen = 0;
+    for row in printed.lines().filter(|line| line.starts_with("| `{{")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [expression, in_french, in_english] = cells[..] else { panic!("{row}") };
+        let subject = within_a_page(expression.trim_matches('`'), "<mj-text>x</mj-text>");
+        for (locale, expected) in [("fr", in_french), ("en", in_english)] {
+            let files = [file(format!("templates/t/email.{locale}.mjml"), subject.clone())];
+            let (compiled, findings) = templates::compile(&files, locale);
+            assert!(findings.is_empty(), "{}", render(&findings, &files, false));
+            let mail = compiled.resolve("t", locale).unwrap().render(&sample(locale)).unwrap();
+            // Numbers hold spaces at which no line breaks.
+            let shown = mail.subject.replace(['\u{a0}', '\u{202f}'], " ");
+            assert_eq!(shown, expected, "{expression} in {locale}");
+        }
+        seen += 1;
+    }
+    assert!(seen >= 12, "only {seen} helpers found");
+}
+
+/// The block with files that exist in the place of those it names.
+fn with_files(block: &str, folder: &Path) -> String {
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "an example of a secret\n").unwrap();
+    let key = root().join("tests/data/smtp/dkim-rsa.pem");
+    let mut text = block.replace("/run/secrets/dkim.pem", key.to_str().unwrap());
+    for name in ["declic", "smtp"] {
+        text = text.replace(&format!("/run/secrets/{name}"), secret.to_str().unwrap());
+    }
+    text
 }
 
 #[test]
 fn configurations_load_as_printed() {
+    let folder = std::env::temp_dir().join(format!("declic-docs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("declic.toml");
+    let mut seen = 0;
     for name in ["README.md", "docs/configuration.md"] {
-        for (i, block) in blocks(&page(name), "toml").into_iter().enumerate() {
-            let file = std::env::temp_dir().join(format!("declic-docs-{}-{i}.toml", std::process::id()));
-            std::fs::write(&file, block).unwrap();
-            let loaded = config::load(Some(&file), std::iter::empty());
-            let _ = std::fs::remove_file(&file);
-            let config = loaded.unwrap_or_else(|e| panic!("{name}: {e}"));
+        for block in blocks(&page(name), "toml") {
+            std::fs::write(&path, with_files(&block, &folder)).unwrap();
+            let config = config::load(Some(&path), std::iter::empty());
+            let config = config.unwrap_or_else(|e| panic!("{name}: {e}\n{block}"));
             let amqp = config.section::<AmqpConfig>("amqp").unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert!(amqp.is_some_and(|a| a.problems().is_empty()), "{name}");
+            assert!(amqp.is_none_or(|a| a.problems().is_empty()), "{name}\n{block}");
             let smtp = config.section::<SmtpConfig>("smtp").unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert!(smtp.is_some(), "{name}");
+            if let Some(smtp) = smtp {
+                Smtp::new(&smtp).unwrap_or_else(|e| panic!("{name}: {e}\n{block}"));
+                assert!(config.worker.lease_s > smtp.send_deadline_s * 3, "{name}\n{block}");
+                assert!(config.worker.shutdown_deadline_s > smtp.send_deadline_s, "{name}\n{block}");
+            }
+            seen += 1;
         }
     }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(seen >= 4, "only {seen} blocks found");
+}
+
+#[test]
+fn every_key_is_explained() {
+    let explained = page("docs/configuration.md");
+    let sources = [
+        ("src/config.rs", ["Database", "Public", "Admin", "Worker", "ClockSection"].as_slice()),
+        ("src/broker/mod.rs", ["AmqpConfig"].as_slice()),
+        ("src/channels/email/config.rs", ["SmtpConfig", "DkimConfig"].as_slice()),
+    ];
+    for (source, structs) in sources {
+        let source = page(source);
+        for name in structs {
+            let (_, rest) = source.split_once(&format!("pub struct {name} {{\n")).unwrap();
+            let fields = rest.split_once("\n}").unwrap().0.lines().map(str::trim);
+            let fields = fields
+                .filter(|line| !line.starts_with(['/', '#']))
+                .filter_map(|line| Some(line.trim_start_matches("pub ").split_once(':')?.0));
+            for field in fields {
+                let forms = [format!("`{field}`"), format!("\n{field} ="), format!(".{field}]]")];
+                let named = forms.iter().any(|form| explained.contains(form));
+                assert!(named, "docs/configuration.md says nothing of `{field}` ({name})");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_explained() {
+    let explained = page("docs/configuration.md");
+    let mut folders = vec![root().join("src")];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            let stem = entry.file_stem().unwrap_or_default().to_owned();
+            if stem == "tests" {
+                continue;
+            }
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let Ok(source) = std::fs::read_to_string(&entry) else { continue };
+            let calls = ["counter!(\"", "gauge!(\"", "histogram!(\""].into_iter();
+            for name in calls.flat_map(|call| source.split(call).skip(1)).filter_map(|r| r.split('"').next())
+            {
+                let named = ["`", "{"].iter().any(|end| explained.contains(&format!("`{name}{end}")));
+                assert!(named, "docs/configuration.md says nothing of {name} ({})", entry.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 15, "only {seen} metrics found");
 }
 
 #[test]
@@ -83,11 +250,20 @@ fn links_lead_to_files() {
     for name in PAGES {
         let folder = Path::new(name).parent().unwrap();
         for link in page(name).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if link.starts_with("http") {
+            let path = link.split('#').next().unwrap();
+            if link.starts_with("http") || path.is_empty() {
                 continue;
             }
-            let target = root().join(folder).join(link.split('#').next().unwrap());
+            let target = root().join(folder).join(path);
             assert!(target.exists(), "{name} links to {link}, which is not there");
         }
+    }
+}
+
+#[test]
+fn pages_stay_short() {
+    for name in PAGES {
+        let lines = page(name).lines().count();
+        assert!(lines <= 250, "{name} has {lines} lines: nobody reads more than 250");
     }
 }

@@ -9,15 +9,16 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use support::shop::{Shop, event, lines};
+use support::shop::{Shop, ask, event, lines};
 use support::{python, run};
 
 const CUSTOMERS: usize = 2_500;
 
-/// The first event's time. The worker's clock starts after the last one and runs so that all events are in, in any
-/// order, before the first reminder is due: thirteen hours after the first event, half a minute after the start.
+/// The first event's time. The worker's clock stands still after the last one until all are in, in whatever order, and
+/// runs then.
 const BEGIN: &str = "2026-11-23T08:00:00Z";
-const CLOCK: &str = "[clock]\nstart = 2026-11-23T09:45:00Z\nend = 2026-11-24T22:00:00Z\nspeed = 1200.0";
+const STILL: &str = "start = 2026-11-23T09:45:00Z\nend = 2026-11-23T09:45:00Z";
+const RUNNING: &str = "start = 2026-11-23T09:45:00Z\nend = 2026-11-24T12:00:00Z\nspeed = 1800.0";
 
 fn after(minutes: i64) -> String {
     let begin: DateTime<Utc> = BEGIN.parse().unwrap();
@@ -112,8 +113,7 @@ fn fate_of(message: &Value) -> Fate {
 
 #[test]
 fn ten_thousand_events_give_exactly_the_messages_that_the_rules_ask_for() {
-    let shop = Shop::open(CLOCK);
-    shop.edit("rules/abandoned-cart.yaml", "wait: 1h", "wait: 12h");
+    let shop = Shop::open(STILL);
     let (mut events, mut fates) = (Vec::new(), BTreeSet::new());
     (0..CUSTOMERS).for_each(|i| customer(i, &mut events, &mut fates));
     let duplicates: Vec<String> = events.iter().step_by(10).cloned().collect();
@@ -128,6 +128,8 @@ fn ten_thousand_events_give_exactly_the_messages_that_the_rules_ask_for() {
     shop.sink.wait_for(sent / 8, Duration::from_secs(60));
     let status = worker.terminate(Duration::from_secs(25));
     assert!(status.success(), "{status}");
+    shop.take_in_everything(shop.start());
+    shop.set_clock(RUNNING);
     let worker = shop.start();
 
     let messages = shop.wait_for(Duration::from_secs(240), |all| {
@@ -178,8 +180,47 @@ fn dead_letters_are_exactly_the_unusable(shop: &Shop) {
 }
 
 #[test]
+fn one_click_on_the_link_of_a_mail_withdraws_consent() {
+    let shop = Shop::open("start = 2026-11-23T09:45:00Z\nspeed = 60.0");
+    let worker = shop.start();
+    let profile = json!({"email": "alice@example.com", "first_name": "Alice"});
+    shop.publish(&[event("1", "customer.signed_up", "alice", "2026-11-23T09:45:00Z", profile)]);
+    shop.sink.wait_for(1, Duration::from_secs(30));
+    let mails = lines(&run(python("check_mail.py").arg(shop.sink.folder())));
+    let link = text(&mails[0]["list_unsubscribe"]);
+    let path = link
+        .trim_matches(['<', '>'])
+        .strip_prefix("https://news.example.com")
+        .expect("our own link")
+        .to_owned();
+
+    // What link scanners and mailbox previews do changes nothing.
+    for method in ["GET", "HEAD"] {
+        let answer = ask(shop.public, &format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"));
+        assert!(answer.expect("an answer").contains(" 200 "));
+    }
+    let consents = || {
+        let shown = run(shop.declic().args(["customers", "show", "alice", "--format", "json"]));
+        let shown: Value = serde_json::from_str(&shown).expect("JSON");
+        shown[0]["consents"].as_array().expect("a list").clone()
+    };
+    assert!(consents().is_empty());
+    let body = "List-Unsubscribe=One-Click";
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: news.example.com\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(ask(shop.public, &request).expect("an answer").contains(" 200 "));
+    let word = &consents()[0];
+    assert_eq!((&word["purpose"], &word["status"]), (&json!("service"), &json!("withdrawn")));
+    assert_eq!(word["event_source"], "/declic/unsubscribe");
+    assert!(worker.terminate(Duration::from_secs(25)).success());
+}
+
+#[test]
 fn consent_withdrawn_between_the_decision_and_the_send_stops_the_message() {
-    let shop = Shop::open("[clock]\nstart = 2026-11-23T09:45:00Z\nspeed = 60.0");
+    let shop = Shop::open("start = 2026-11-23T09:45:00Z\nspeed = 60.0");
     shop.sink.behave(&[("mail", "451 4.3.2 come back later")]);
     let worker = shop.start();
     let profile = json!({"email": "alice@example.com", "first_name": "Alice"});

@@ -233,7 +233,7 @@ impl AmqpError {
                 _ => Self::Lost(format!("{what}: {error}")),
             };
         };
-        let detail = format!("{what}: {}", protocol.get_message());
+        let detail = format!("{what}: {}", protocol.get_message().as_str().trim_end_matches('.'));
         match protocol.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::AccessRefused { broker, detail },
             AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => Self::NotFound { broker, detail },

@@ -9,7 +9,7 @@ use crate::store::Store;
 
 /// The configuration; what is wrong with it is the user's to mend.
 pub fn config(path: Option<&Path>) -> Result<Config, Failure> {
-    config::load(path, config::environment()).map_err(|e| Failure::Refused(e.to_string()))
+    config::load(path, config::environment()).map_err(|e| Failure::Refused(format!("{:#}", anyhow::Error::from(e))))
 }
 
 /// The database of the configuration, its schema checked.
@@ -20,4 +20,9 @@ pub async fn store(config: &Config) -> Result<Store, Failure> {
 /// An error of the surroundings, with its causes on one line.
 pub fn failed(error: impl Into<anyhow::Error>) -> Failure {
     Failure::Environment(format!("{:#}", error.into()))
+}
+
+/// A worker that cannot start: what it was given is refused, or its surroundings failed.
+pub fn start_failed(error: anyhow::Error) -> Failure {
+    if app::is_refusal(&error) { Failure::Refused(format!("{error:#}")) } else { failed(error) }
 }

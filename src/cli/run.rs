@@ -31,7 +31,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
     let config = environment::config(config)?;
     let folder = args.rules.unwrap_or_else(|| config.worker.rules_dir.clone());
     let options = Options { rules: (!args.no_publish).then_some(folder) };
-    let app = App::build(config, options).await.map_err(start_failed)?;
+    let app = App::build(config, options).await.map_err(environment::start_failed)?;
     let metrics = telemetry::start_metrics().map_err(environment::failed)?;
     let shutdown = CancellationToken::new();
     let reload = listen(&shutdown).map_err(environment::failed)?;
@@ -60,10 +60,6 @@ pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
         fed.map_err(|e| Failure::Refused(format!("{e:#}")))?;
     }
     worked
-}
-
-fn start_failed(error: anyhow::Error) -> Failure {
-    if app::is_refusal(&error) { Failure::Refused(format!("{error:#}")) } else { environment::failed(error) }
 }
 
 /// The first SIGTERM or SIGINT stops softly, the second at once. SIGHUP reads the rules again.

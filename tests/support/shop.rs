@@ -20,6 +20,8 @@ pub struct Shop {
     pub sink: Sink,
     pub broker: String,
     pub admin: u16,
+    pub public: u16,
+    configuration: String,
 }
 
 impl Shop {
@@ -32,17 +34,33 @@ impl Shop {
             let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(part);
             run(Command::new("cp").arg("-r").arg(from).arg(folder.path()));
         }
-        let text = format!(
+        let configuration = format!(
             "[database]\nurl = '{database}'\n[amqp]\nurl = '{broker}'\n\
              [smtp]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n\
              [public]\nlisten = '127.0.0.1:{public}'\nbase_url = 'https://news.example.com'\n\
-             [admin]\nlisten = '127.0.0.1:{admin}'\n{clock}\n",
+             [admin]\nlisten = '127.0.0.1:{admin}'\n",
             sink.port
         );
-        std::fs::write(folder.join("declic.toml"), text).expect("the configuration is written");
-        let shop = Self { folder, sink, broker, admin };
+        let shop = Self { folder, sink, broker, admin, public, configuration };
+        shop.set_clock(clock);
         run(shop.declic().arg("migrate"));
         shop
+    }
+
+    /// Gives the next worker another clock section. One whose `end` is its `start` stands still: all events can then be
+    /// taken in before any timer is due, however slow the machine.
+    pub fn set_clock(&self, clock: &str) {
+        let text = format!("{}[clock]\n{clock}\n", self.configuration);
+        std::fs::write(self.folder.join("declic.toml"), text).expect("the configuration is written");
+    }
+
+    /// Waits until the worker has taken in all events, and stops it.
+    pub fn take_in_everything(&self, worker: Worker) {
+        let empty = || run(self.declic().arg("doctor")).contains(": 0 events waiting");
+        assert!(wait_until(Duration::from_secs(180), empty), "events are left:\n{}", worker.log());
+        assert!(worker.terminate(Duration::from_secs(25)).success());
+        // What it held and had not committed would be back in the queue.
+        assert!(empty(), "the worker gave events back");
     }
 
     /// Replaces words in one of the shop's files.
@@ -63,12 +81,23 @@ impl Shop {
     /// Starts the worker and waits until it is ready.
     pub fn start(&self) -> Worker {
         let mut worker = Worker::spawn(self.declic().arg("run"), self.folder.join("log"));
-        let ready = wait_until(Duration::from_secs(30), || {
-            let health = "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n";
-            ask(self.admin, health).is_some_and(|answer| answer.contains(" 200 "))
-        });
+        let ready = wait_until(Duration::from_secs(30), || self.is_healthy() || !worker.is_running());
         assert!(ready && worker.is_running(), "the worker is not ready:\n{}", worker.log());
         worker
+    }
+
+    /// Whether the worker that runs here says that it is well.
+    pub fn is_healthy(&self) -> bool {
+        ask(self.admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .is_some_and(|answer| answer.contains(" 200 "))
+    }
+
+    /// Hands lines to the worker by `POST /events`.
+    pub fn post(&self, lines: &[String]) {
+        let body = lines.join("\n");
+        let head = "POST /events HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n";
+        let answer = ask(self.admin, &format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()));
+        assert!(answer.as_ref().is_some_and(|a| a.contains(" 200 ")), "{answer:?}");
     }
 
     /// Publishes lines, in all the modes there are.
@@ -112,7 +141,8 @@ pub fn event(id: &str, kind: &str, customer: &str, time: &str, data: Value) -> S
     .to_string()
 }
 
-fn ask(port: u16, request: &str) -> Option<String> {
+/// Sends a request as it is and returns the whole answer.
+pub fn ask(port: u16, request: &str) -> Option<String> {
     use std::io::Write;
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;

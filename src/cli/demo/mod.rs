@@ -42,7 +42,7 @@ pub async fn demo(args: Args) -> Result<(), Failure> {
     let begins: DateTime<Utc> = BEGINS.parse().map_err(environment::failed)?;
     let config = configuration(&args, &folder.0, begins);
     let rules = if Path::new("rules").is_dir() { PathBuf::from(".") } else { folder.0.clone() };
-    let app = App::build(config, Options { rules: Some(rules) }).await.map_err(start_failed)?;
+    let app = App::build(config, Options { rules: Some(rules) }).await.map_err(environment::start_failed)?;
     let metrics = telemetry::start_metrics().map_err(environment::failed)?;
     let shutdown = CancellationToken::new();
     stop_on_ctrl_c(&shutdown);
@@ -85,10 +85,6 @@ fn configuration(args: &Args, folder: &Path, begins: DateTime<Utc>) -> Config {
     config.clock.end = Some(begins + LASTS);
     config.clock.speed = LASTS.num_seconds() as f64 / f64::from(args.seconds);
     config
-}
-
-fn start_failed(error: anyhow::Error) -> Failure {
-    if app::is_refusal(&error) { Failure::Refused(format!("{error:#}")) } else { environment::failed(error) }
 }
 
 fn stop_on_ctrl_c(shutdown: &CancellationToken) {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 
-use super::ROOTS;
 use super::expressions::{SIGNATURES, Signature, signature};
+use super::{FIELDS, ROOTS};
 use crate::domain::diagnostic::{Severity, did_you_mean};
 
 /// Deeper nesting than any letter needs; bounds the recursion of the parser and of rendering.
@@ -316,11 +316,26 @@ impl<'a> Walk<'a> {
     fn root(&mut self, path: &str, first: &str) {
         if ROOTS.contains(&first) {
             self.reads.entry(path.to_owned()).or_insert(self.offset);
+            self.field(path, first);
             return;
         }
         let near = did_you_mean(first, ROOTS.iter().copied()).map(|n| format!("did you mean `{n}`?"));
         let help = near.unwrap_or_else(|| format!("a template can read {}", ROOTS.join(", ")));
         self.error("E0513", format!("there is no `{first}` in a message's context"), Some(help));
+    }
+
+    /// A misspelt field of these would make every mail of the template fail.
+    fn field(&mut self, path: &str, first: &str) {
+        let Some((_, known)) = FIELDS.iter().find(|(root, _)| *root == first) else { return };
+        let Some(field) = path.split('.').nth(1).map(|f| f.trim_matches(['[', ']', '"', '\''])) else {
+            return;
+        };
+        if known.contains(&field) {
+            return;
+        }
+        let near = did_you_mean(field, known.iter().copied()).map(|n| format!("did you mean `{first}.{n}`?"));
+        let help = near.unwrap_or_else(|| format!("`{first}` has {}", known.join(", ")));
+        self.error("E0513", format!("`{first}` has no field `{field}`"), Some(help));
     }
 }
 

@@ -39,6 +39,13 @@ pub const ROOTS: &[&str] = &[
     "message_id",
 ];
 
+/// The fields of those roots that are the same in every message.
+pub const FIELDS: &[(&str, &[&str])] = &[
+    ("event", &["id", "source", "type", "subject", "time", "data"]),
+    ("promo_code", &["code", "discount", "valid_from", "valid_until"]),
+    ("sender", &["name", "email", "reply_to", "website", "postal_address"]),
+];
+
 /// All compiled templates.
 #[derive(Debug, Clone, Default)]
 pub struct Templates {

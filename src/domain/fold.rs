@@ -43,7 +43,7 @@ impl Candidate<'_> {
     }
 
     fn end_by(&mut self, exit: Exit) {
-        if self.exit.as_ref().is_none_or(|e| exit.at < e.at) {
+        if self.exit.as_ref().is_none_or(|known| exit.precedes(known)) {
             self.exit = Some(exit);
         }
     }
@@ -296,7 +296,7 @@ fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, snapshot: &Snapsho
 /// The entry as the facts now lay it, when they end it at another time than it says; none when it stays.
 fn relaid(rule: &Rule, entry: &Entry, exit: Option<Exit>) -> Option<Entry> {
     let sooner = match (&exit, &entry.exit) {
-        (Some(new), Some(old)) => new.at < old.at,
+        (Some(new), Some(old)) => new.precedes(old),
         (Some(_), None) => true,
         (None, _) => false,
     };
@@ -331,7 +331,7 @@ fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
     for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name && e.is_active()) {
         let pinned = book.version(&entry.rule, &entry.version).map_or(rule, AsRef::as_ref);
         let exit = first_exit(pinned, snapshot, entry.started_at);
-        if let Some(exit) = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.at < known.at)) {
+        if let Some(exit) = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.precedes(known))) {
             folded.entries.push(Entry { exit: Some(exit), ..entry.clone() });
         }
     }
@@ -342,7 +342,7 @@ fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
 pub fn first_exit(rule: &Rule, snapshot: &Snapshot, start: DateTime<Utc>) -> Option<Exit> {
     let events = snapshot.history.iter().map(|f| &f.event);
     let exits = events.filter(|e| e.time >= start && rule.exit_on.contains(&e.kind));
-    let first = exits.min_by_key(|e| e.stamp())?;
+    let first = exits.min_by_key(|e| (e.time, e.kind.as_str()))?;
     Some(Exit { at: first.time, reason: Reason::Exited, by: first.kind.clone() })
 }
 

@@ -82,3 +82,11 @@ pub struct Exit {
     /// The type of the event that ended it.
     pub by: String,
 }
+
+impl Exit {
+    /// Whether this one ends the entry when both would: the sooner, and of two at one instant always the same,
+    /// whichever arrived first.
+    pub fn precedes(&self, other: &Self) -> bool {
+        (self.at, self.reason, &self.by) < (other.at, other.reason, &other.by)
+    }
+}

@@ -116,7 +116,8 @@ fn an_event_that_comes_again_after_the_mail_says_nothing_new() {
     let go = event("once", "2026-11-23T10:00", "go", "{}");
     customer.takes(&book, at("2026-11-23T10:00"), go.clone());
     for now in ["2026-11-23T10:30", "2026-11-23T12:00"] {
-        let verdicts = declic::domain::decide::on_events(&book, &customer.snapshot, &[go.clone()], at(now));
+        let verdicts =
+            declic::domain::decide::on_events(&book, &customer.snapshot, std::slice::from_ref(&go), at(now));
         assert!(verdicts.messages.is_empty() && verdicts.entries.is_empty(), "{verdicts:?}");
         customer.lives(&book, now);
     }
@@ -164,4 +165,20 @@ fn a_field_that_is_missing_is_named() {
     assert_eq!(refused.len(), 3, "{refused:?}");
     assert!(refused.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{refused:?}");
     assert!(refused[0].contains("total") && refused[2].contains("vip"), "{refused:?}");
+}
+
+#[test]
+fn of_two_ends_at_one_instant_the_same_one_is_recorded() {
+    let book = book(&[("r", CART)]);
+    let ended = |kinds: [(&str, &str); 2]| {
+        let mut customer = Customer::known(&book);
+        customer.hears(&book, "2026-11-23T09:00", "customer.updated", r#"{"vip":true}"#);
+        customer.takes(&book, at("2026-11-23T12:00"), event("first", "2026-11-23T10:00", "cart", "{}"));
+        for (id, kind) in kinds {
+            customer.takes(&book, at("2026-11-23T12:00"), event(id, "2026-11-23T11:00", kind, "{}"));
+        }
+        customer.lives(&book, "2026-12-01T00:00").ends()["/t#first"].to_owned()
+    };
+    assert_eq!(ended([("x", "cart"), ("y", "order")]), "exited");
+    assert_eq!(ended([("y", "order"), ("x", "cart")]), "exited");
 }

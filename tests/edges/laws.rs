@@ -153,7 +153,7 @@ fn live<'a>(events: impl Iterator<Item = &'a Event>) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
 
     #[test]
     fn arrivals_in_any_order_end_in_the_same_entries_and_messages(

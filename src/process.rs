@@ -78,9 +78,16 @@ impl Processor {
     /// Decides, within the sweep's own transaction, what a tick means for these customers.
     pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;
-        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
         let active = self.shelf.get();
+        let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;
+        // A sweep may come late: what has ended the entry since its planned instant counts.
+        let exit_on = active.book.active.rules.get(&tick.rule).map_or(&[][..], |rule| &rule.exit_on);
+        let mut history = histories(tx, customers, exit_on, tick.planned).await?;
+        let with_history = |state: CustomerState| {
+            let history = history.remove(&state.customer_id).unwrap_or_default();
+            snapshot_of(state, history)
+        };
+        let snapshots: Vec<Snapshot> = states.into_values().map(with_history).collect();
         let verdicts = snapshots.iter().map(|s| decide::on_tick(&active.book, s, tick, now)).collect();
         write(tx, &active, verdicts, &snapshots, now).await
     }
@@ -134,14 +141,9 @@ async fn load(
     let needs = active.book.needs(kinds.iter().copied(), now);
     let rules: Vec<String> = needs.rules.into_iter().collect();
     let states = tx.lock_customers(&customers, &rules).await?;
-    let mut history: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
-    if let Some(since) = needs.since {
-        let kinds: Vec<String> = needs.kinds.into_iter().collect();
-        for stored in tx.history(&customers, &kinds, since).await? {
-            let fact = Fact { event: stored.event, received_at: stored.received_at };
-            history.entry(fact.event.subject.clone()).or_default().push(fact);
-        }
-    }
+    let kinds: Vec<String> = needs.kinds.into_iter().collect();
+    let since = needs.since.unwrap_or(now);
+    let mut history = histories(tx, &customers, &kinds, since).await?;
     Ok(states
         .into_values()
         .map(|state| {
@@ -149,6 +151,24 @@ async fn load(
             snapshot_of(state, history)
         })
         .collect())
+}
+
+/// The past events of these types, by customer.
+async fn histories(
+    tx: &mut Tx,
+    customers: &[String],
+    kinds: &[String],
+    since: DateTime<Utc>,
+) -> Result<BTreeMap<String, Vec<Fact>>, StoreError> {
+    let mut histories: BTreeMap<String, Vec<Fact>> = BTreeMap::new();
+    if kinds.is_empty() {
+        return Ok(histories);
+    }
+    for stored in tx.history(customers, kinds, since).await? {
+        let fact = Fact { event: stored.event, received_at: stored.received_at };
+        histories.entry(fact.event.subject.clone()).or_default().push(fact);
+    }
+    Ok(histories)
 }
 
 fn snapshot_of(state: CustomerState, history: Vec<Fact>) -> Snapshot {

@@ -31,8 +31,9 @@ use crate::telemetry;
 /// Results recorded in one transaction: one fsync for as many, and no more lost to "uncertain" by a crash.
 const RECORDED_AT_ONCE: usize = 32;
 
-/// Messages marked `sending` together, for each connection.
-const GROUPED_PER_CONNECTION: usize = 4;
+/// Messages marked `sending` together, for each connection: what a crash leaves uncertain at most, so as few as keep the
+/// connections busy.
+const GROUPED_PER_CONNECTION: usize = 2;
 
 /// How long to look away when the outbox is empty, in real time.
 const IDLE: Duration = Duration::from_millis(100);

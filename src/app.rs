@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::active::Shelf;
 use crate::broker::AmqpConfig;
-use crate::channels::{Capture, EmailChannel, Smtp, SmtpConfig};
+use crate::channels::{Capture, EmailChannel, Outlet, Smtp, SmtpConfig};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::delivery::dispatch::Dispatcher;
@@ -198,7 +198,7 @@ impl App {
                 store: self.store.clone(),
                 shelf: self.shelf.clone(),
                 clock: self.clock.clone(),
-                channel: self.channel.clone(),
+                outlet: Outlet::Email(self.channel.clone()),
                 outcomes: outcomes.clone(),
                 public_url: self.config.public.base_url().into(),
                 connections: self.connections,

@@ -9,6 +9,8 @@ use chrono::{DateTime, Utc};
 
 use crate::active::{Active, Shelf};
 use crate::clock::Clock;
+use crate::domain::admit::address_of;
+use crate::domain::consent::Channel;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
 use crate::domain::memory::Entry;
@@ -198,7 +200,11 @@ async fn write(
         let customer = &snapshot.customer_id;
         changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
         changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
-        changes.profiles.extend(verdict.profile.map(|profile| (customer.clone(), profile)));
+        if let Some(profile) = verdict.profile {
+            let phone = address_of(Channel::Sms, &profile, &active.book.active.policy).ok();
+            changes.phones.push((customer.clone(), phone));
+            changes.profiles.push((customer.clone(), profile));
+        }
         changes.consents.extend(verdict.consents.into_iter().map(|fact| (customer.clone(), fact)));
         changes.entries.extend(verdict.entries);
         changes.dropped_entries.extend(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Pulses;
 use crate::active::Shelf;
-use crate::channels::{Capture, Captured};
+use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::rules::book::CONSENT_CHANGED;
@@ -61,12 +61,11 @@ pub fn mail(capture: Capture, clock: Clock) -> MailSource {
         list: Arc::new(move || list.list().iter().map(summary).collect()),
         get: Arc::new(move |seq| {
             let captured = get.get(seq)?;
-            Some(Mail {
-                summary: summary(&captured),
-                html: captured.email.html.clone(),
-                text: captured.email.text.clone(),
-                raw: get.raw(seq)?,
-            })
+            let (html, text) = match captured.parcel.as_ref() {
+                Parcel::Email(email) => (email.html.clone(), email.text.clone()),
+                Parcel::Sms(sms) => (String::new(), sms.text.clone()),
+            };
+            Some(Mail { summary: summary(&captured), html, text, raw: get.raw(seq).unwrap_or_default() })
         }),
         // A clock that has come to its end sends nothing more.
         live: Arc::new(move || !clock.has_ended()),
@@ -74,16 +73,28 @@ pub fn mail(capture: Capture, clock: Clock) -> MailSource {
 }
 
 fn summary(captured: &Captured) -> MailSummary {
-    let email = &captured.email;
-    MailSummary {
-        seq: captured.seq,
-        at: captured.at,
-        to: email.to.clone(),
-        from: email.from.clone(),
-        subject: email.subject.clone(),
-        rule: email.rule.clone(),
-        locale: email.locale.clone(),
-        customer_id: email.customer_id.clone(),
+    let (seq, at) = (captured.seq, captured.at);
+    match captured.parcel.as_ref() {
+        Parcel::Email(email) => MailSummary {
+            seq,
+            at,
+            to: email.to.clone(),
+            from: email.from.clone(),
+            subject: email.subject.clone(),
+            rule: email.rule.clone(),
+            locale: email.locale.clone(),
+            customer_id: email.customer_id.clone(),
+        },
+        Parcel::Sms(sms) => MailSummary {
+            seq,
+            at,
+            to: sms.to.clone(),
+            from: sms.from.clone().unwrap_or_default(),
+            subject: sms.text.clone(),
+            rule: sms.rule.clone(),
+            locale: sms.locale.clone(),
+            customer_id: sms.customer_id.clone(),
+        },
     }
 }
 

@@ -1,4 +1,4 @@
-//! Mail that goes nowhere: kept in memory for the local page of embedded mode, the demo and tests.
+//! Messages that go nowhere: kept in memory for the local page of embedded mode, the demo and tests.
 //!
 //! A mail is built exactly as for SMTP, so what cannot be sent cannot be captured either. Only the newest
 //! mails are kept. Nothing is written to disk.
@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::email::{Email, Outcome, message};
+use super::email::message;
+use super::{Answer, Parcel};
 use crate::clock::Clock;
 
 /// How many mails [`Capture::new`] keeps when nobody says otherwise: about 250 MB of 20 KB mails.
@@ -22,7 +23,7 @@ pub struct Captured {
     pub seq: u64,
     /// When it was handed over, on the channel's clock.
     pub at: DateTime<Utc>,
-    pub email: Arc<Email>,
+    pub parcel: Arc<Parcel>,
 }
 
 /// The captured mails. Clones share them.
@@ -44,22 +45,24 @@ impl Capture {
         Self(Arc::new(Inner { keep: keep.max(1), clock, kept: Mutex::default(), newest }))
     }
 
-    /// Captures `mail`; refuses what could not be built for SMTP.
-    pub fn send(&self, mail: &Email) -> Outcome {
-        if let Err(error) = message::build(mail) {
-            return Outcome::Invalid { detail: error.to_string() };
+    /// Captures a message; refuses what could not be built for SMTP.
+    pub fn send(&self, parcel: &Parcel) -> Answer {
+        if let Parcel::Email(mail) = parcel
+            && let Err(error) = message::build(mail)
+        {
+            return Answer::Invalid { detail: error.to_string() };
         }
-        let email = Arc::new(mail.clone());
+        let parcel = Arc::new(parcel.clone());
         let at = self.0.clock.now();
         let mut kept = self.kept();
         let seq = *self.0.newest.borrow() + 1;
         if kept.len() == self.0.keep {
             kept.pop_front();
         }
-        kept.push_back(Captured { seq, at, email });
+        kept.push_back(Captured { seq, at, parcel });
         // Under the lock, so that numbers are given once and announced in order.
         self.0.newest.send_replace(seq);
-        Outcome::Accepted { reply: format!("captured as {seq}") }
+        Answer::Accepted { reply: format!("captured as {seq}"), ids: Vec::new() }
     }
 
     /// All kept mails, oldest first.
@@ -74,10 +77,13 @@ impl Capture {
         kept.get(usize::try_from(seq.checked_sub(oldest)?).ok()?).cloned()
     }
 
-    /// The bytes that SMTP would have carried for mail `seq`, without DKIM signatures.
+    /// The bytes that SMTP would have carried for mail `seq`, without DKIM signatures; none for an SMS.
     pub fn raw(&self, seq: u64) -> Option<Vec<u8>> {
         let captured = self.get(seq)?;
-        message::build(&captured.email).ok().map(|built| built.bytes)
+        match captured.parcel.as_ref() {
+            Parcel::Email(email) => message::build(email).ok().map(|built| built.bytes),
+            Parcel::Sms(_) => None,
+        }
     }
 
     /// Shows the number of the newest mail (0: none yet) and wakes at each new one.
@@ -93,19 +99,27 @@ impl Capture {
 
 #[cfg(test)]
 mod tests {
+    use super::super::email::Email;
     use super::super::email::tests::mail;
     use super::*;
+
+    fn subject(captured: Option<Captured>) -> String {
+        match captured.as_ref().map(|c| c.parcel.as_ref()) {
+            Some(Parcel::Email(email)) => email.subject.clone(),
+            _ => String::new(),
+        }
+    }
 
     #[test]
     fn keeps_the_newest_and_numbers_them() {
         let capture = Capture::new(2, Clock::manual(DateTime::UNIX_EPOCH));
         let watcher = capture.subscribe();
         for n in 1..=3 {
-            let sent = Email { subject: format!("mail {n}"), ..mail() };
-            assert!(matches!(capture.send(&sent), Outcome::Accepted { .. }));
+            let sent = Parcel::Email(Email { subject: format!("mail {n}"), ..mail() });
+            assert!(matches!(capture.send(&sent), Answer::Accepted { .. }));
         }
         assert_eq!(capture.list().iter().map(|c| c.seq).collect::<Vec<_>>(), [2, 3]);
-        assert_eq!(capture.get(3).map(|c| c.email.subject.clone()), Some("mail 3".to_owned()));
+        assert_eq!(subject(capture.get(3)), "mail 3");
         assert!(capture.get(0).is_none() && capture.get(1).is_none() && capture.get(4).is_none());
         assert!(capture.raw(2).is_some_and(|raw| raw.starts_with(b"From: ")));
         assert_eq!(*watcher.borrow(), 3);
@@ -114,8 +128,8 @@ mod tests {
     #[test]
     fn refuses_what_smtp_could_not_send() {
         let capture = Capture::new(2, Clock::manual(DateTime::UNIX_EPOCH));
-        let sent = Email { to: "nobody".to_owned(), ..mail() };
-        assert!(matches!(capture.send(&sent), Outcome::Invalid { .. }));
+        let sent = Parcel::Email(Email { to: "nobody".to_owned(), ..mail() });
+        assert!(matches!(capture.send(&sent), Answer::Invalid { .. }));
         assert!(capture.list().is_empty());
     }
 }

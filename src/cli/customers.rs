@@ -148,8 +148,8 @@ async fn show(config: Option<&Path>, id: &str, format: Format) -> Result<(), Fai
         println!();
         Ok(())
     };
-    if customer.suppressed {
-        println!("the e-mail address is on the suppression list\n");
+    for channel in &customer.suppressed {
+        println!("the address for {} is on the suppression list\n", channel.as_str());
     }
     print(&profile, &["attribute", "value"])?;
     print(&consents, &["at", "channel", "purpose", "status", "event_source"])?;

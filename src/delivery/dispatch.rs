@@ -12,11 +12,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{self, Admission};
+use super::admission::{Admission, Judge};
 use super::outcomes::Outcomes;
 use super::record;
 use crate::active::{Active, Shelf};
-use crate::channels::{Email, EmailChannel, Outcome as Answer};
+use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::Clock;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
@@ -52,7 +52,7 @@ pub struct Dispatcher {
     pub store: Store,
     pub shelf: Shelf,
     pub clock: Clock,
-    pub channel: EmailChannel,
+    pub outlet: Outlet,
     pub outcomes: Outcomes,
     pub public_url: Arc<str>,
     /// Messages handed over at the same time.
@@ -160,7 +160,7 @@ impl Dispatcher {
         claimed: Vec<Message>,
         token: &str,
         lease_until: DateTime<Utc>,
-    ) -> Result<Vec<(Message, Email)>, StoreError> {
+    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -171,11 +171,12 @@ impl Dispatcher {
         let states = tx.lock_customers(&customers, &[]).await?;
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
+        let judge = Judge { active: &active, public_url: &self.public_url, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template =
                 message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
-            match admission::decide(&active, &self.public_url, message, customer, template, now) {
+            match judge.decide(message, customer, &[], template) {
                 Admission::Go(ready) => {
                     sending.push(ready.0.clone());
                     go.push(*ready);
@@ -221,18 +222,18 @@ impl Dispatcher {
 
     async fn hand_over(
         &self,
-        ready: Vec<(Message, Email)>,
+        ready: Vec<(Message, Parcel)>,
         token: &str,
         lease_until: DateTime<Utc>,
         shutdown: &CancellationToken,
     ) -> Result<Round, StoreError> {
         let mut refused = None;
         let mut answers = stream::iter(ready)
-            .map(|(message, email)| async move {
+            .map(|(message, parcel)| async move {
                 // A worker that slept, or is asked to stop, does not begin: the message is certainly not sent.
                 let late = self.clock.wall() + self.send_deadline >= lease_until;
                 let begins = !(shutdown.is_cancelled() || late);
-                let answer = if begins { Some(self.channel.send(&email).await) } else { None };
+                let answer = if begins { Some(self.outlet.send(&parcel).await) } else { None };
                 (message, answer)
             })
             .buffer_unordered(self.connections.max(1))

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::channels::Outcome as Answer;
+use crate::channels::Answer;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::retry::next_attempt;
 use crate::domain::rules::Basis;
@@ -18,25 +18,27 @@ const MAX_REPLY: usize = 500;
 pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<Utc>) -> (Message, bool) {
     let mut suppress = false;
     let reply = match answer {
-        Answer::Accepted { reply } => {
+        Answer::Accepted { reply, .. } => {
             message.state = MessageState::Sent;
             message.reason = None;
             message.sent_at = Some(now);
             reply
         }
-        Answer::Retry { reply } => {
+        Answer::Retry { reply } | Answer::Busy { reply } => {
             put_off(&mut message, now);
             reply
         }
         Answer::Refused { reply, bad_address } => {
             message.state = MessageState::Failed;
             message.reason = Some(Reason::Refused);
+            message.slot_at = None;
             suppress = bad_address;
             reply
         }
         Answer::Invalid { detail } => {
             message.state = MessageState::Failed;
             message.reason = Some(Reason::InvalidAddress);
+            message.slot_at = None;
             detail
         }
         // It is about us, so the message waits; with growing pauses, for a server may say so of one recipient only,
@@ -57,6 +59,7 @@ pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<U
 /// A message whose hand-over was not begun after all: as if it had never been claimed.
 pub fn not_begun(mut message: Message) -> Message {
     message.state = MessageState::Pending;
+    message.slot_at = None;
     message.attempts = message.attempts.saturating_sub(1);
     message
 }
@@ -73,6 +76,7 @@ pub fn unknown(message: &mut Message, basis: Basis, now: DateTime<Utc>) {
 }
 
 fn put_off(message: &mut Message, now: DateTime<Utc>) {
+    message.slot_at = None;
     let next = next_attempt(&message.id, message.attempts, now);
     if message.attempts >= MOST_ATTEMPTS {
         message.state = MessageState::Failed;

@@ -2,54 +2,158 @@
 
 use chrono::{DateTime, Utc};
 
+use super::caps::{self, Slot, WhenFull};
 use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
 use super::customer::Profile;
-use super::rules::Basis;
+use super::hours::Reader;
+use super::phone;
+use super::rules::{Basis, Policy};
+use super::steps::{basis, zone_of};
 use super::verdict::Reason;
 
 /// What the gate looks at.
 pub struct Question<'a> {
+    pub policy: &'a Policy,
+    pub message_id: &'a str,
     pub channel: Channel,
     pub purpose: &'a str,
-    pub basis: Basis,
     pub profile: &'a Profile,
     pub consents: &'a Ledger,
-    /// The address is on the suppression list.
+    /// The address on this channel is on the suppression list.
     pub suppressed: bool,
     pub erased: bool,
     /// The message is worthless after this.
     pub expires_at: DateTime<Utc>,
+    /// What counts for frequency caps: messages of this customer that may have reached them, and those that go before
+    /// this one. Empty for a decision: caps hold in the order of hand-overs.
+    pub slots: &'a [Slot],
+}
+
+/// The gate's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// It may go now, to this address.
+    Open {
+        address: String,
+    },
+    /// Not now, but in time for it.
+    Later {
+        address: String,
+        until: DateTime<Utc>,
+        reason: Reason,
+    },
+    /// It would have been let through in time.
+    TooLate(Reason),
+    Shut(Reason),
+}
+
+impl Gate {
+    /// Whether the message may go, now or later.
+    pub fn is_possible(&self) -> bool {
+        matches!(self, Self::Open { .. } | Self::Later { .. })
+    }
 }
 
 /// Whether the message may go, judged by the consent that held at `consent_at` and by the time `now`.
 ///
 /// A decision asks with its planned instant, so that it does not depend on when it is taken; the hand-over asks
-/// with everything known, so that a withdrawal stops what was decided before it. Returns the address to write to.
-pub fn admit(
+/// with everything known, so that a withdrawal stops what was decided before it.
+pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<Utc>) -> Gate {
+    let address = match reachable(question, consent_at) {
+        Ok(address) => address,
+        Err(reason) => return Gate::Shut(reason),
+    };
+    if now > question.expires_at {
+        return Gate::TooLate(Reason::Expired);
+    }
+    let country = country_of(question.profile, question.policy);
+    let reader = Reader {
+        channel: question.channel,
+        purpose: question.purpose,
+        basis: basis(question.policy, question.purpose),
+        country: country.as_deref(),
+        zone: zone_of(&question.profile.current(), question.policy),
+    };
+    match first_instant(question, &reader, now) {
+        Ok((at, _)) if at <= now => Gate::Open { address },
+        Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
+        Ok((_, reason)) => Gate::TooLate(reason),
+        Err(gate) => gate,
+    }
+}
+
+/// The first instant from `now` on that suits both the hours and the caps, and which of them put it off.
+fn first_instant(
     question: &Question<'_>,
-    consent_at: DateTime<Utc>,
+    reader: &Reader<'_>,
     now: DateTime<Utc>,
-) -> Result<String, Reason> {
+) -> Result<(DateTime<Utc>, Reason), Gate> {
+    let (mut at, mut reason) = (now, Reason::QuietHours);
+    // Each round moves on by a whole night or a whole period at most; past its end a message is not looked after.
+    while at <= question.expires_at {
+        let hours = question.policy.quiet_hours.next_allowed(reader, question.message_id, at);
+        let within = hours.ok_or(Gate::TooLate(Reason::QuietHours))?;
+        if within > at {
+            (at, reason) = (within, Reason::QuietHours);
+            continue;
+        }
+        let full = caps::full(question.policy, question.channel, question.purpose, question.slots, at);
+        match full {
+            Some(full) if full.when_full == WhenFull::Defer => {
+                (at, reason) = (full.until, Reason::FrequencyCap);
+            }
+            Some(_) if at == now => return Err(Gate::Shut(Reason::FrequencyCap)),
+            // What will be full then is judged then.
+            Some(_) | None => break,
+        }
+    }
+    Ok((at, reason))
+}
+
+/// The address to write to, if consent and the suppression list let us.
+fn reachable(question: &Question<'_>, consent_at: DateTime<Utc>) -> Result<String, Reason> {
     if question.erased {
         return Err(Reason::CustomerDeleted);
     }
     let word = question.consents.at(question.channel, question.purpose, consent_at);
-    consent(question.basis, word)?;
-    let address = match question.channel {
-        Channel::Email => question.profile.text("email"),
-        Channel::Sms => question.profile.text("phone"),
-    };
-    let address = address.map(str::trim).filter(|a| !a.is_empty()).ok_or(Reason::NoAddress)?;
-    if question.channel == Channel::Email && !is_email_address(address) {
-        return Err(Reason::InvalidAddress);
-    }
+    consent(basis(question.policy, question.purpose), word)?;
+    let address = address_of(question.channel, question.profile, question.policy)?;
     if question.suppressed {
         return Err(Reason::SuppressedAddress);
     }
-    if now > question.expires_at {
-        return Err(Reason::Expired);
+    Ok(address)
+}
+
+/// The customer's address on a channel: a plain mailbox, or a number in E.164.
+pub fn address_of(channel: Channel, profile: &Profile, policy: &Policy) -> Result<String, Reason> {
+    let field = match channel {
+        Channel::Email => "email",
+        Channel::Sms => "phone",
+    };
+    let text = profile.text(field).map(str::trim).filter(|a| !a.is_empty()).ok_or(Reason::NoAddress)?;
+    match channel {
+        Channel::Email if is_email_address(text) => Ok(text.to_owned()),
+        Channel::Email => Err(Reason::InvalidAddress),
+        Channel::Sms => {
+            let country = stated_country(profile).or_else(|| policy.default_country.clone());
+            phone::parse(text, country.as_deref()).map(|p| p.e164).ok_or(Reason::InvalidAddress)
+        }
     }
-    Ok(address.to_owned())
+}
+
+/// Where the customer lives, as far as laws care (ISO 3166-1 alpha-2): as they say, else as their number says, else
+/// as the policy supposes.
+pub fn country_of(profile: &Profile, policy: &Policy) -> Option<String> {
+    let default = policy.default_country.as_deref();
+    stated_country(profile)
+        .or_else(|| phone::parse(profile.text("phone")?, default)?.country)
+        .or_else(|| policy.default_country.clone())
+}
+
+fn stated_country(profile: &Profile) -> Option<String> {
+    let country = profile.text("country")?.trim();
+    let shaped = country.len() == 2 && country.bytes().all(|b| b.is_ascii_alphabetic());
+    shaped.then(|| country.to_ascii_uppercase())
 }
 
 /// Whether `basis` lets us write, given the customer's word.

@@ -20,14 +20,14 @@ pub fn check(
     let mut findings = Vec::new();
     for rule in rules.rules.values() {
         for op in &rule.program {
-            let Op::Send(send) = op else { continue };
-            let place = Place::of(rule, send, files);
-            if !templates.contains(&send.email) {
-                findings.push(missing(&place, send, templates));
+            let Op::Send(Send { email: Some(email), .. }) = op else { continue };
+            let place = Place::of(rule, email, files);
+            if !templates.contains(email) {
+                findings.push(missing(&place, email, templates));
                 continue;
             }
             let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
-            for template in templates.locales(&send.email).filter_map(|l| templates.resolve(&send.email, l)) {
+            for template in templates.locales(email).filter_map(|l| templates.resolve(email, l)) {
                 findings.extend(unprovided(&place, rule, &template, catalogue));
                 findings.extend(promo_code(&place, rule, &template));
                 if !contract && !template.variables().iter().any(|v| v == "unsubscribe_url") {
@@ -46,21 +46,21 @@ struct Place {
 }
 
 impl Place {
-    fn of(rule: &Rule, send: &Send, files: &[SourceFile]) -> Self {
+    fn of(rule: &Rule, template: &str, files: &[SourceFile]) -> Self {
         let path = format!("rules/{}.yaml", rule.name);
         let source = files.iter().find(|f| f.path == path).map_or("", |f| f.text.as_str());
         let start = source
             .match_indices("email:")
             .filter_map(|(at, key)| {
                 let value = source[at + key.len()..].trim_start_matches([' ', '"', '\'']);
-                let rest = value.strip_prefix(send.email.as_str())?;
+                let rest = value.strip_prefix(template)?;
                 // `abandoned-cart` is not where `abandoned-cart-offer` stands.
                 let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_');
                 ends.then_some(source.len() - value.len())
             })
             .next()
             .unwrap_or(0);
-        Self { path, span: start..(start + send.email.len()).min(source.len()) }
+        Self { path, span: start..(start + template.len()).min(source.len()) }
     }
 
     fn error(&self, code: &'static str, message: String) -> Diagnostic {
@@ -68,11 +68,11 @@ impl Place {
     }
 }
 
-fn missing(place: &Place, send: &Send, templates: &Templates) -> Diagnostic {
-    let finding = place.error("E0601", format!("there is no template `{}`", send.email));
-    match did_you_mean(&send.email, templates.names()) {
+fn missing(place: &Place, template: &str, templates: &Templates) -> Diagnostic {
+    let finding = place.error("E0601", format!("there is no template `{template}`"));
+    match did_you_mean(template, templates.names()) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding.help(format!("write templates/{}/email.LOCALE.mjml", send.email)),
+        None => finding.help(format!("write templates/{template}/email.LOCALE.mjml")),
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::consent::Channel;
 use super::verdict::Reason;
@@ -42,6 +43,43 @@ pub struct Message {
     /// What the provider answered last.
     pub reply: Option<String>,
     pub sent_at: Option<DateTime<Utc>>,
+    /// How urgent it is beside others.
+    #[serde(default)]
+    pub lane: Lane,
+    /// The rule's: who goes first where a frequency cap leaves room for one. Higher is more important.
+    #[serde(default)]
+    pub priority: i32,
+    /// The template of the other channel, to be used when this one turns out not to be possible.
+    #[serde(default)]
+    pub fallback: Option<String>,
+    /// The instant that counts for frequency caps: when it was admitted to its hand-over, as long as it may have
+    /// reached its reader.
+    #[serde(default)]
+    pub slot_at: Option<DateTime<Utc>>,
+}
+
+/// Who goes first when there is more to send than can be sent: nobody waits for their welcome behind a newsletter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Part of a contract: a receipt, a password.
+    Transactional,
+    /// Caused by what the customer did or did not do.
+    #[default]
+    Event,
+    /// Anniversaries and schedules, which come for many at once.
+    Bulk,
+}
+
+impl Lane {
+    /// As stored: the lower, the sooner.
+    pub fn rank(self) -> i64 {
+        match self {
+            Self::Transactional => 0,
+            Self::Event => 1,
+            Self::Bulk => 2,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,11 +87,15 @@ pub struct Message {
 pub enum MessageState {
     /// Committed and waiting for its instant or for a sender.
     Pending,
+    /// Not now: outside the hours of its channel, or a frequency cap is full. `reason` says which.
+    Deferred,
     /// Leased by a sender that has not begun the hand-over: safe to reclaim.
     Claimed,
     /// The hand-over may have begun: never taken back blindly.
     Sending,
     Sent,
+    /// The provider says that it reached the telephone.
+    Delivered,
     Suppressed,
     Failed,
     Expired,
@@ -64,9 +106,11 @@ pub enum MessageState {
 impl MessageState {
     pub const ALL: &[Self] = &[
         Self::Pending,
+        Self::Deferred,
         Self::Claimed,
         Self::Sending,
         Self::Sent,
+        Self::Delivered,
         Self::Suppressed,
         Self::Failed,
         Self::Expired,
@@ -76,9 +120,11 @@ impl MessageState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Deferred => "deferred",
             Self::Claimed => "claimed",
             Self::Sending => "sending",
             Self::Sent => "sent",
+            Self::Delivered => "delivered",
             Self::Suppressed => "suppressed",
             Self::Failed => "failed",
             Self::Expired => "expired",
@@ -92,6 +138,50 @@ impl MessageState {
 
     /// Whether nothing more will happen to the message by itself.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Claimed | Self::Sending)
+        !matches!(self, Self::Pending | Self::Deferred | Self::Claimed | Self::Sending)
     }
+}
+
+impl Message {
+    /// The message on the other channel that takes this one's place, where its step wants one and this one is certain
+    /// not to reach its reader. Under an identity of its own, so that falling back twice is falling back once.
+    pub fn fall_back(&self, now: DateTime<Utc>) -> Option<Self> {
+        let certain = matches!(self.state, MessageState::Suppressed | MessageState::Failed)
+            || (self.state == MessageState::Expired && self.reason == Some(Reason::QuietHours));
+        if !certain || self.reason == Some(Reason::CustomerDeleted) || now > self.expires_at {
+            return None;
+        }
+        let channel = match self.channel {
+            Channel::Email => Channel::Sms,
+            Channel::Sms => Channel::Email,
+        };
+        Some(Self {
+            id: message_id(&self.rule, &self.customer_id, &self.occurrence, &self.step, channel),
+            channel,
+            template: self.fallback.clone()?,
+            state: MessageState::Pending,
+            reason: None,
+            detail: None,
+            due_at: now,
+            attempts: 0,
+            template_hash: None,
+            locale: None,
+            address: None,
+            reply: None,
+            sent_at: None,
+            fallback: None,
+            slot_at: None,
+            ..self.clone()
+        })
+    }
+}
+
+/// 128 bits of SHA-256 over a message's identity: (entry, step, channel).
+pub fn message_id(rule: &str, customer: &str, occurrence: &str, step: &str, channel: Channel) -> String {
+    let mut hash = Sha256::new();
+    for part in [rule, customer, occurrence, step, channel.as_str()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

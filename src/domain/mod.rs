@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod agreement;
+pub mod caps;
 pub mod compose;
 pub mod consent;
 pub mod customer;
@@ -13,12 +14,15 @@ pub mod decide;
 pub mod diagnostic;
 pub mod event;
 pub mod fold;
+pub mod hours;
 pub mod memory;
 pub mod message;
 pub mod outcome;
+pub mod phone;
 pub mod promo;
 pub mod retry;
 pub mod rules;
+pub mod sms;
 pub mod snapshot;
 pub mod steps;
 pub mod templates;

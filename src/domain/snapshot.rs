@@ -1,10 +1,12 @@
 //! All that one decision may see of one customer, and what a decision changes of it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::consent::{ConsentFact, Ledger};
+use super::consent::{Channel, ConsentFact, Ledger};
 use super::customer::Profile;
 use super::event::Event;
 use super::memory::{Entry, EntryStatus};
@@ -18,8 +20,8 @@ pub struct Snapshot {
     pub customer_id: String,
     pub profile: Profile,
     pub consents: Ledger,
-    /// The customer's present e-mail address is never to be written to again.
-    pub suppressed: bool,
+    /// The channels on which the customer's present address is never to be written to again.
+    pub suppressed: BTreeSet<Channel>,
     /// The customer has been erased: nothing may begin any more.
     pub erased: bool,
     /// Entries that have not ended, and all those of the rules concerned.

@@ -3,13 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::admit::{Question, admit};
+use super::admit::{Gate, Question, admit};
 use super::consent::Channel;
 use super::fold::customer_as_of;
 use super::memory::{Entry, EntryStatus, Exit};
-use super::message::{Message, MessageState};
+use super::message::{Lane, Message, MessageState, message_id};
 use super::promo;
 use super::rules::book::Book;
 use super::rules::condition::{Condition, Scope, Truth};
@@ -154,54 +153,68 @@ impl Run<'_> {
         condition.eval(&Scope::new(entry.trigger.as_ref(), &customer, &about, entry.planned))
     }
 
-    /// Writes the step's message, or waits for a grant; false when it waits.
+    /// Writes the step's messages, or waits for a grant; false when it waits.
     fn send(&self, send: &Send, entry: &mut Entry, verdicts: &mut Verdicts) -> bool {
-        let channel = Channel::Email;
-        let policy = &self.book.active.policy;
-        let basis = basis(policy, &self.rule.purpose);
-        let answer = |planned: DateTime<Utc>| {
-            let question = Question {
-                channel,
-                purpose: &self.rule.purpose,
-                basis,
-                profile: &self.snapshot.profile,
-                consents: &self.snapshot.consents,
-                suppressed: self.snapshot.suppressed,
-                erased: self.snapshot.erased,
-                expires_at: planned + send.expire_after,
-            };
-            admit(&question, planned, self.now)
-        };
-        let mut answered = answer(entry.planned);
-        if let (Err(Reason::NoConsent | Reason::ConsentWithdrawn), Some(patience)) =
-            (&answered, send.wait_for_consent)
-        {
-            match self.await_grant(entry, channel, patience) {
-                Grant::At(instant) => {
-                    entry.planned = instant;
-                    answered = answer(instant);
-                }
-                Grant::Never(until) => entry.planned = until,
-                Grant::Exited => return true,
-                Grant::Wait(until) => {
-                    entry.status = EntryStatus::AwaitingConsent;
-                    entry.due_at = Some(until);
-                    return false;
+        let mut answers = self.ask(send, entry, entry.planned);
+        if let Some(patience) = send.wait_for_consent {
+            let wanting = want_consent(&answers);
+            if !wanting.is_empty() {
+                match self.await_grant(entry, &wanting, patience) {
+                    Grant::At(instant) => {
+                        entry.planned = instant;
+                        answers = self.ask(send, entry, instant);
+                    }
+                    Grant::Never(until) => entry.planned = until,
+                    Grant::Exited => return true,
+                    Grant::Wait(until) => {
+                        entry.status = EntryStatus::AwaitingConsent;
+                        entry.due_at = Some(until);
+                        return false;
+                    }
                 }
             }
         }
         entry.status = EntryStatus::Active;
-        let message = self.message(send, entry, channel, answered, verdicts);
-        verdicts.messages.push(message);
+        let messages = self.messages(send, entry, answers, verdicts);
+        verdicts.messages.extend(messages);
         entry.committed = true;
         entry.position += 1;
         true
     }
 
+    /// The gate's answer for each channel of the step, the preferred one first.
+    fn ask<'s>(&self, send: &'s Send, entry: &Entry, planned: DateTime<Utc>) -> Vec<Offer<'s>> {
+        let ask = |(channel, template)| {
+            let id = message_id(&entry.rule, &entry.customer_id, &entry.occurrence, &send.id, channel);
+            let question = Question {
+                policy: &self.book.active.policy,
+                message_id: &id,
+                channel,
+                purpose: &self.rule.purpose,
+                profile: &self.snapshot.profile,
+                consents: &self.snapshot.consents,
+                suppressed: self.snapshot.suppressed.contains(&channel),
+                erased: self.snapshot.erased,
+                expires_at: planned + send.expire_after,
+                slots: &[],
+            };
+            // By the planned instant, so that it does not matter when the decision is taken.
+            let mut gate = admit(&question, planned, planned);
+            if gate.is_possible() && self.now > question.expires_at {
+                gate = Gate::TooLate(Reason::Expired);
+            }
+            Offer { id, channel, template, gate }
+        };
+        send.channels().map(ask).collect()
+    }
+
     /// Looks for the grant that a `wait_for_consent` waits for. An exit that comes first ends the wait.
-    fn await_grant(&self, entry: &mut Entry, channel: Channel, patience: TimeDelta) -> Grant {
+    fn await_grant(&self, entry: &mut Entry, channels: &[Channel], patience: TimeDelta) -> Grant {
         let until = entry.planned + patience;
-        let grant = self.snapshot.consents.first_grant(channel, &self.rule.purpose, entry.planned, until);
+        let first = |channel: &Channel| {
+            self.snapshot.consents.first_grant(*channel, &self.rule.purpose, entry.planned, until)
+        };
+        let grant = channels.iter().filter_map(first).min();
         let exit =
             entry.exit.as_ref().map(|e| e.at).filter(|at| *at <= until && grant.is_none_or(|g| *at <= g));
         if let Some(exit) = exit {
@@ -216,37 +229,60 @@ impl Run<'_> {
         }
     }
 
-    fn message(
+    /// One message for each channel; with `prefer`, none for the other channel where the preferred one is possible.
+    fn messages(
         &self,
         send: &Send,
         entry: &mut Entry,
-        channel: Channel,
-        answer: Result<String, Reason>,
+        mut offers: Vec<Offer<'_>>,
         verdicts: &mut Verdicts,
-    ) -> Message {
-        let (state, reason, address) = match answer {
-            Ok(address) => (MessageState::Pending, None, Some(address)),
-            Err(Reason::Expired) => (MessageState::Expired, Some(Reason::Expired), None),
-            Err(reason) => (MessageState::Suppressed, Some(reason), None),
-        };
-        let promo = match (state, entry.promo_step.as_deref()) {
-            (MessageState::Pending, Some(step)) => self.promo_code(step, entry),
+    ) -> Vec<Message> {
+        let mut fallback = None;
+        if send.prefer.is_some() && offers[0].gate.is_possible() {
+            fallback = offers.get(1).map(|other| other.template.to_owned());
+            offers.truncate(1);
+        }
+        let promo = match entry.promo_step.as_deref() {
+            Some(step) if offers.iter().any(|o| o.gate.is_possible()) => self.promo_code(step, entry),
             _ => None,
         };
         if let Some(code) = &promo {
             entry.promo_step = None;
             verdicts.promo_codes.push(code.clone());
         }
+        offers
+            .into_iter()
+            .map(|offer| self.message(send, entry, offer, promo.as_ref(), fallback.clone()))
+            .collect()
+    }
+
+    fn message(
+        &self,
+        send: &Send,
+        entry: &Entry,
+        offer: Offer<'_>,
+        promo: Option<&PromoCode>,
+        fallback: Option<String>,
+    ) -> Message {
+        let promo = promo.filter(|_| offer.gate.is_possible());
+        let (state, reason, address, due_at) = match offer.gate {
+            Gate::Open { address } => (MessageState::Pending, None, Some(address), entry.planned),
+            Gate::Later { address, until, reason } => {
+                (MessageState::Deferred, Some(reason), Some(address), until)
+            }
+            Gate::TooLate(reason) => (MessageState::Expired, Some(reason), None, entry.planned),
+            Gate::Shut(reason) => (MessageState::Suppressed, Some(reason), None, entry.planned),
+        };
         Message {
-            id: message_id(entry, &send.id, channel),
+            id: offer.id,
             customer_id: entry.customer_id.clone(),
             rule: entry.rule.clone(),
             version: entry.version.clone(),
             occurrence: entry.occurrence.clone(),
             step: send.id.clone(),
-            channel,
+            channel: offer.channel,
             purpose: self.rule.purpose.clone(),
-            template: send.email.clone(),
+            template: offer.template.to_owned(),
             planned_at: entry.planned,
             expires_at: entry.planned + send.expire_after,
             state,
@@ -254,16 +290,30 @@ impl Run<'_> {
             detail: None,
             context: json!({
                 "event": entry.trigger,
-                "promo_code": promo.as_ref().map(PromoCode::to_json),
+                "promo_code": promo.map(PromoCode::to_json),
             }),
-            promo_code: promo.map(|p| p.code),
-            due_at: entry.planned,
+            promo_code: promo.map(|p| p.code.clone()),
+            due_at,
             attempts: 0,
             template_hash: None,
             locale: None,
             address,
             reply: None,
             sent_at: None,
+            lane: self.lane(),
+            priority: self.rule.priority,
+            fallback,
+            slot_at: None,
+        }
+    }
+
+    fn lane(&self) -> Lane {
+        match &self.rule.trigger {
+            _ if basis(&self.book.active.policy, &self.rule.purpose) == Basis::Contract => {
+                Lane::Transactional
+            }
+            Trigger::Event { .. } | Trigger::Absent { .. } => Lane::Event,
+            Trigger::Anniversary { .. } | Trigger::Schedule { .. } => Lane::Bulk,
         }
     }
 
@@ -294,6 +344,23 @@ impl Run<'_> {
     }
 }
 
+/// What a step would send on one channel, and what the gate says to it.
+struct Offer<'s> {
+    id: String,
+    channel: Channel,
+    template: &'s str,
+    gate: Gate,
+}
+
+/// The channels that only lack consent, where none is possible.
+fn want_consent(offers: &[Offer<'_>]) -> Vec<Channel> {
+    if offers.iter().any(|o| o.gate.is_possible()) {
+        return Vec::new();
+    }
+    let wanting = |o: &&Offer<'_>| matches!(o.gate, Gate::Shut(Reason::NoConsent | Reason::ConsentWithdrawn));
+    offers.iter().filter(wanting).map(|o| o.channel).collect()
+}
+
 enum Grant {
     At(DateTime<Utc>),
     Never(DateTime<Utc>),
@@ -320,14 +387,4 @@ pub fn zone_of(customer: &serde_json::Map<String, Value>, policy: &Policy) -> Tz
 /// The legal basis of a purpose. One that the policy does not know (any more) is held to consent, the strictest.
 pub fn basis(policy: &Policy, purpose: &str) -> Basis {
     policy.purposes.get(purpose).copied().unwrap_or(Basis::Consent)
-}
-
-/// 128 bits of SHA-256 over the message's identity: (entry, step, channel).
-fn message_id(entry: &Entry, step: &str, channel: Channel) -> String {
-    let mut hash = Sha256::new();
-    for part in [&entry.rule, &entry.customer_id, &entry.occurrence, step, channel.as_str()] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

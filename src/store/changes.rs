@@ -30,6 +30,8 @@ pub struct Suppression {
 pub struct Changes {
     /// Written whole, by customer. A profile that is not empty makes an erased customer known again.
     pub profiles: Vec<(String, Profile)>,
+    /// The telephone number of customers, in E.164; written beside the profile it comes from.
+    pub phones: Vec<(String, Option<String>)>,
     /// Appended, by customer; facts known already stay as they are.
     pub consents: Vec<(String, ConsentFact)>,
     /// Inserted or written over.
@@ -55,6 +57,7 @@ impl Tx {
     pub async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let session = &mut self.session;
         profiles::upsert(session, &changes.profiles).await?;
+        profiles::write_phones(session, &changes.phones).await?;
         consents::append(session, &changes.consents).await?;
         entries::remove(session, &changes.dropped_entries).await?;
         entries::upsert(session, &changes.entries).await?;

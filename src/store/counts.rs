@@ -11,7 +11,7 @@ use crate::domain::message::MessageState;
 /// How much is under way, and since when the oldest waits. Read from partial indexes: cheap at any size of history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Pending, claimed and sending messages; a state with none is zero.
+    /// Pending, deferred, claimed and sending messages; a state with none is zero.
     pub messages: BTreeMap<MessageState, i64>,
     /// Entries that have not ended.
     pub active_entries: i64,
@@ -33,15 +33,17 @@ impl Store {
     /// What is under way at `now`.
     pub async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, StoreError> {
         let mut session = self.reading().await?;
-        let open = [MessageState::Pending, MessageState::Claimed, MessageState::Sending];
+        let open =
+            [MessageState::Pending, MessageState::Deferred, MessageState::Claimed, MessageState::Sending];
         let mut messages: BTreeMap<_, _> = open.into_iter().map(|state| (state, 0)).collect();
         let sql = "SELECT state, COUNT(*) FROM messages
-             WHERE state IN ('pending', 'claimed', 'sending') GROUP BY state";
+             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') GROUP BY state";
         messages.extend(by_state(&mut session, sql).await?);
         let counted = "SELECT COUNT(*) FROM entries WHERE status <> 'ended'";
         let unpublished = "SELECT COUNT(*) FROM outcomes WHERE published_at IS NULL";
         let message = "SELECT MIN(due_at) FROM messages
-             WHERE state IN ('pending', 'claimed', 'sending') AND state = 'pending' AND due_at <= $1";
+             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND state IN ('pending', 'deferred')
+                 AND due_at <= $1";
         let entry = "SELECT MIN(due_at) FROM entries WHERE due_at <= $1";
         Ok(Counts {
             messages,

@@ -1,6 +1,6 @@
 //! Customers: locking and loading all that one decision may see of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -18,8 +18,8 @@ pub struct CustomerState {
     pub consents: Ledger,
     /// Ordered by (rule, occurrence).
     pub entries: Vec<Entry>,
-    /// Whether the present e-mail address is on the suppression list.
-    pub suppressed: bool,
+    /// The channels whose present address is on the suppression list.
+    pub suppressed: BTreeSet<Channel>,
     /// Erased, and nothing told since.
     pub erased: bool,
 }
@@ -121,23 +121,27 @@ async fn load(
 ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
     let d = session.dialect();
     let sql = format!(
-        "SELECT c.customer_id, CAST(c.profile AS text), c.erased_at, s.address
-         FROM customers c LEFT JOIN suppressions s ON s.channel = $2 AND s.address = c.email
+        "SELECT c.customer_id, CAST(c.profile AS text), c.erased_at, e.address, p.address
+         FROM customers c LEFT JOIN suppressions e ON e.channel = $2 AND e.address = c.email
+             LEFT JOIN suppressions p ON p.channel = $3 AND p.address = c.phone
          WHERE c.customer_id {}",
         d.among(1)
     );
-    type Fields = (String, String, Option<DateTime<Utc>>, Option<String>);
-    let args: Vec<Arg> = vec![json_arg(ids)?, Channel::Email.as_str().into()];
+    type Fields = (String, String, Option<DateTime<Utc>>, Option<String>, Option<String>);
+    let args: Vec<Arg> = vec![json_arg(ids)?, Channel::Email.as_str().into(), Channel::Sms.as_str().into()];
     let rows: Vec<Fields> = session.fetch(sql, args).await?;
     let mut ledgers = consents::ledgers(session, ids).await?;
     let mut entries = entries::of_customers(session, ids, rules).await?;
     rows.into_iter()
-        .map(|(customer_id, profile, erased_at, suppressed)| {
+        .map(|(customer_id, profile, erased_at, email, phone)| {
+            let mut suppressed = BTreeSet::new();
+            suppressed.extend(email.map(|_| Channel::Email));
+            suppressed.extend(phone.map(|_| Channel::Sms));
             let state = CustomerState {
                 profile: read_json("customers", || customer_id.clone(), "profile", &profile)?,
                 consents: ledgers.remove(&customer_id).unwrap_or_default(),
                 entries: entries.remove(&customer_id).unwrap_or_default(),
-                suppressed: suppressed.is_some(),
+                suppressed,
                 erased: erased_at.is_some(),
                 customer_id: customer_id.clone(),
             };

@@ -18,18 +18,18 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
     let ids = json_arg(&ids)?;
     let dated = [
         format!(
-            "UPDATE customers SET email = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
+            "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
                  erased_at = $2, updated_at = $2 WHERE customer_id {among}"
         ),
         format!(
             "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
                  lease_until = NULL, updated_at = $2, erased = true, body = {}
-             WHERE customer_id {among} AND state IN ('pending', 'claimed')",
+             WHERE customer_id {among} AND state IN ('pending', 'deferred', 'claimed')",
             cleared_body(d, "body", true)
         ),
         format!(
             "UPDATE messages SET updated_at = $2, erased = true, body = {}
-             WHERE customer_id {among} AND state NOT IN ('pending', 'claimed')",
+             WHERE customer_id {among} AND state NOT IN ('pending', 'deferred', 'claimed')",
             cleared_body(d, "body", false)
         ),
     ];

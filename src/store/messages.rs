@@ -39,6 +39,8 @@ struct Row<'a> {
     planned_at: String,
     expires_at: String,
     attempts: u32,
+    lane: i64,
+    slot_at: Option<String>,
     body: &'a Message,
 }
 
@@ -57,6 +59,8 @@ impl<'a> From<&'a Message> for Row<'a> {
             planned_at: instant(m.planned_at),
             expires_at: instant(m.expires_at),
             attempts: m.attempts,
+            lane: m.lane.rank(),
+            slot_at: m.slot_at.map(instant),
             body: m,
         }
     }
@@ -75,6 +79,8 @@ const COLUMNS: &[(&str, &str)] = &[
     ("planned_at", "timestamptz"),
     ("expires_at", "timestamptz"),
     ("attempts", "bigint"),
+    ("lane", "bigint"),
+    ("slot_at", "timestamptz"),
     ("body", "json"),
 ];
 
@@ -89,9 +95,9 @@ pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Resul
     rows.sort_by_key(|r| (r.customer_id, r.id));
     let sql = format!(
         "INSERT INTO messages (customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, updated_at, body)
+             expires_at, attempts, lane, slot_at, updated_at, body)
          SELECT customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, $2, body
+             expires_at, attempts, lane, slot_at, $2, body
          FROM {} WHERE true ON CONFLICT DO NOTHING",
         session.dialect().rows(1, COLUMNS)
     );
@@ -116,8 +122,8 @@ impl Store {
         let sql = format!(
             "WITH due AS MATERIALIZED (
                  SELECT customer_id, id FROM messages
-                 WHERE state IN ('pending', 'claimed', 'sending') AND due_at <= $1
-                     AND (state = 'pending' OR (state = 'claimed' AND lease_until <= $5))
+                 WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND due_at <= $1
+                     AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= $5))
                  ORDER BY due_at LIMIT $2 {})
              UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = $4, updated_at = $1
              FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
@@ -140,10 +146,10 @@ impl Store {
         load(&mut self.reading().await?, sql, vec![now.into(), EXPIRED_LIMIT.into()]).await
     }
 
-    /// When the next pending message is due; it may lie in the past.
+    /// When the next waiting message is due; it may lie in the past.
     pub async fn next_message_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
         let sql = "SELECT MIN(due_at) FROM messages
-             WHERE state IN ('pending', 'claimed', 'sending') AND state = 'pending'";
+             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND state IN ('pending', 'deferred')";
         let row: Option<(Option<DateTime<Utc>>,)> = self.reading().await?.first(sql, vec![]).await?;
         Ok(row.and_then(|(at,)| at))
     }
@@ -247,8 +253,9 @@ async fn update(
     let cleared = erasure::cleared_body(d, "r.body", false);
     let sql = format!(
         "UPDATE messages SET state = r.state, reason = r.reason, due_at = r.due_at, attempts = r.attempts,
+             slot_at = r.slot_at,
              updated_at = $3, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END, lease_until = {lease},
-             lease_token = CASE WHEN r.state = 'pending' THEN NULL ELSE messages.lease_token END
+             lease_token = CASE WHEN r.state IN ('pending', 'deferred') THEN NULL ELSE messages.lease_token END
          FROM {}
          WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
          RETURNING messages.id",

@@ -75,6 +75,24 @@ pub(super) async fn upsert(session: &mut Session, profiles: &[(String, Profile)]
     write_dates(session, &newest).await
 }
 
+/// Notes the telephone numbers by which customers are found.
+pub(super) async fn write_phones(
+    session: &mut Session,
+    phones: &[(String, Option<String>)],
+) -> Result<(), StoreError> {
+    if phones.is_empty() {
+        return Ok(());
+    }
+    let newest: BTreeMap<&str, &Option<String>> = phones.iter().map(|(id, p)| (id.as_str(), p)).collect();
+    let rows: Vec<_> =
+        newest.iter().map(|(id, phone)| serde_json::json!({ "customer_id": id, "phone": phone })).collect();
+    let sql = format!(
+        "UPDATE customers SET phone = r.phone FROM {} WHERE customers.customer_id = r.customer_id",
+        session.dialect().rows(1, &[("customer_id", "text"), ("phone", "text")])
+    );
+    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+}
+
 async fn write_dates(session: &mut Session, profiles: &BTreeMap<&str, &Profile>) -> Result<(), StoreError> {
     let ids: Vec<_> = profiles.keys().collect();
     let sql = format!("DELETE FROM customer_dates WHERE customer_id {}", session.dialect().among(1));

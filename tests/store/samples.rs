@@ -5,7 +5,7 @@ use declic::domain::consent::{Channel, ConsentFact, ConsentStatus};
 use declic::domain::customer::Profile;
 use declic::domain::event::Event;
 use declic::domain::memory::{Entry, EntryStatus};
-use declic::domain::message::{Message, MessageState};
+use declic::domain::message::{Lane, Message, MessageState};
 use declic::domain::outcome::Outcome;
 use declic::domain::rules::Discount;
 use declic::domain::snapshot::PromoCode;
@@ -97,6 +97,10 @@ pub fn message(customer: &str, id: &str, due: &str) -> Message {
         address: Some("alice@example.com".to_owned()),
         reply: None,
         sent_at: None,
+        lane: Lane::Event,
+        priority: 0,
+        fallback: None,
+        slot_at: None,
     }
 }
 

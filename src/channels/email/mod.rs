@@ -20,7 +20,6 @@ mod wire;
 use chrono::{DateTime, Utc};
 
 pub use config::{DkimAlgorithm, DkimConfig, SmtpConfig, Tls};
-pub use outcome::Outcome;
 pub use smtp::Smtp;
 
 /// A finished e-mail, ready to be built into MIME.

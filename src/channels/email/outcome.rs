@@ -3,24 +3,7 @@
 //! Refusals have a scope: ours (the provider pauses), the address's, or the message's. Reply codes are
 //! RFC 5321 4.2, enhanced codes RFC 3463.
 
-/// How handing one e-mail over has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The provider took it.
-    Accepted { reply: String },
-    /// Certainly not accepted, and worth another attempt: a 4xx, or the connection refused or lost
-    /// before the end of the data was sent.
-    Retry { reply: String },
-    /// This message will never be accepted. `bad_address`: because nobody lives there, so no other
-    /// message to this address will be either.
-    Refused { reply: String, bad_address: bool },
-    /// The provider does not want us, or we do not trust it; the next message would fare no better.
-    ProviderRefused { reply: String },
-    /// It may have been accepted: a timeout or a loss after the final dot began.
-    Uncertain { detail: String },
-    /// Never left: the mail cannot be built.
-    Invalid { detail: String },
-}
+use crate::channels::Answer;
 
 /// Where in the dialogue an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,26 +41,26 @@ impl Failure {
         }
     }
 
-    pub fn outcome(self, step: Step) -> Outcome {
+    pub fn outcome(self, step: Step) -> Answer {
         match self {
-            Self::Lost(detail) if step >= Step::Dot => Outcome::Uncertain { detail },
-            Self::Lost(reply) => Outcome::Retry { reply },
-            Self::Unsupported(reply) => Outcome::Refused { reply, bad_address: false },
-            Self::Distrust(reply) => Outcome::ProviderRefused { reply },
+            Self::Lost(detail) if step >= Step::Dot => Answer::Uncertain { detail },
+            Self::Lost(reply) => Answer::Retry { reply },
+            Self::Unsupported(reply) => Answer::Refused { reply, bad_address: false },
+            Self::Distrust(reply) => Answer::ProviderRefused { reply },
             Self::Reply { code, text } => refusal(step, code, text),
         }
     }
 }
 
-fn refusal(step: Step, code: u16, text: String) -> Outcome {
+fn refusal(step: Step, code: u16, text: String) -> Answer {
     let reply = format!("{code} {text}").trim_end().to_owned();
     let enhanced = enhanced_code(&text);
     if (400..500).contains(&code) {
-        Outcome::Retry { reply }
+        Answer::Retry { reply }
     } else if step <= Step::Mail || about_us(step, code, enhanced, &text) {
-        Outcome::ProviderRefused { reply }
+        Answer::ProviderRefused { reply }
     } else {
-        Outcome::Refused { reply, bad_address: step == Step::Rcpt && nobody_there(code, enhanced) }
+        Answer::Refused { reply, bad_address: step == Step::Rcpt && nobody_there(code, enhanced) }
     }
 }
 
@@ -121,10 +104,10 @@ mod tests {
 
     fn scope(step: Step, code: u16, text: &str) -> &'static str {
         match (Failure::Reply { code, text: text.to_owned() }).outcome(step) {
-            Outcome::Retry { .. } => "retry",
-            Outcome::ProviderRefused { .. } => "us",
-            Outcome::Refused { bad_address: true, .. } => "address",
-            Outcome::Refused { bad_address: false, .. } => "message",
+            Answer::Retry { .. } => "retry",
+            Answer::ProviderRefused { .. } => "us",
+            Answer::Refused { bad_address: true, .. } => "address",
+            Answer::Refused { bad_address: false, .. } => "message",
             other => panic!("{other:?}"),
         }
     }
@@ -163,9 +146,9 @@ mod tests {
     #[test]
     fn a_loss_is_uncertain_only_from_the_dot_on() {
         for step in [Step::Connect, Step::Mail, Step::Rcpt, Step::Data] {
-            assert!(matches!(Failure::Lost(String::new()).outcome(step), Outcome::Retry { .. }), "{step:?}");
+            assert!(matches!(Failure::Lost(String::new()).outcome(step), Answer::Retry { .. }), "{step:?}");
         }
-        assert!(matches!(Failure::Lost(String::new()).outcome(Step::Dot), Outcome::Uncertain { .. }));
+        assert!(matches!(Failure::Lost(String::new()).outcome(Step::Dot), Answer::Uncertain { .. }));
     }
 
     #[test]

@@ -19,8 +19,9 @@ use super::config::SmtpConfig;
 use super::connection::{Connection, Dialer};
 use super::dkim::Signer;
 use super::message::build;
-use super::outcome::{Failure, Outcome, Step};
+use super::outcome::{Failure, Step};
 use super::pool::Pool;
+use crate::channels::Answer;
 
 /// How long RSET, QUIT and deliveries under way may take while nobody waits for their result.
 const TIDY: Duration = Duration::from_secs(5);
@@ -73,10 +74,10 @@ impl Smtp {
     }
 
     /// Hands over one mail, within the send deadline.
-    pub async fn send(&self, mail: &Email) -> Outcome {
+    pub async fn send(&self, mail: &Email) -> Answer {
         let parcel = match self.parcel(mail) {
             Ok(parcel) => parcel,
-            Err(detail) => return Outcome::Invalid { detail },
+            Err(detail) => return Answer::Invalid { detail },
         };
         let dot = AtomicBool::new(false);
         let outcome = match timeout(self.0.deadline, self.deliver(&parcel, &dot)).await {
@@ -121,9 +122,9 @@ impl Smtp {
         Ok(Parcel { from, to: built.to, bytes })
     }
 
-    async fn deliver(&self, parcel: &Parcel, dot: &AtomicBool) -> Outcome {
+    async fn deliver(&self, parcel: &Parcel, dot: &AtomicBool) -> Answer {
         let Some(permit) = self.0.pool.permit().await else {
-            return Outcome::Retry { reply: "the channel is closed".to_owned() };
+            return Answer::Retry { reply: "the channel is closed".to_owned() };
         };
         let mut connection = match self.begin(parcel).await {
             Ok(connection) => connection,
@@ -132,7 +133,7 @@ impl Smtp {
         match transmit(&mut connection, parcel, dot).await {
             Ok(reply) => {
                 self.give_back(connection, permit, false);
-                Outcome::Accepted { reply }
+                Answer::Accepted { reply, ids: Vec::new() }
             }
             Err((step, failure)) => {
                 let usable = failure.leaves_connection_usable();
@@ -206,13 +207,8 @@ async fn transmit(
 }
 
 /// Providers repeat the address in their replies, which are stored and logged: it is masked here, once.
-fn tidied(mut outcome: Outcome, to: &str) -> Outcome {
-    let (Outcome::Accepted { reply: words }
-    | Outcome::Retry { reply: words }
-    | Outcome::Refused { reply: words, .. }
-    | Outcome::ProviderRefused { reply: words }
-    | Outcome::Uncertain { detail: words }
-    | Outcome::Invalid { detail: words }) = &mut outcome;
+fn tidied(mut outcome: Answer, to: &str) -> Answer {
+    let words = outcome.words_mut();
     let lower = words.to_ascii_lowercase();
     let hidden = masked(to);
     let mut out = String::with_capacity(words.len());

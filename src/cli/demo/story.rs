@@ -136,8 +136,8 @@ impl Story {
         let subject = self
             .capture
             .as_ref()
-            .and_then(|c| c.list().into_iter().find(|mail| mail.email.message_id == message.id))
-            .map(|mail| format!(" « {} »", mail.email.subject))
+            .and_then(|c| c.list().into_iter().find(|mail| mail.parcel.message_id() == message.id))
+            .map(|mail| format!(" « {} »", mail.parcel.headline()))
             .unwrap_or_default();
         let code = message.promo_code.as_ref().map(|c| format!(" [{c}]")).unwrap_or_default();
         format!("{} → {}{subject}{code}", message.rule, self.name(&message.customer_id))

@@ -16,6 +16,7 @@ use super::policy::{self, BUILT_IN_EVENTS, Catalogue};
 use super::reader::Reader;
 use super::syntax::{self, Parsed};
 use super::{Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, tree};
+use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
 
 /// Where the policy lives.
@@ -223,6 +224,7 @@ fn meaning(rule: &Rule) -> Value {
             OnChange::Exit => "exit",
         },
         rule.program.iter().map(operation).collect::<Vec<_>>(),
+        rule.priority,
     ])
 }
 
@@ -261,7 +263,9 @@ fn operation(op: &Op) -> Value {
             send.id,
             send.email,
             send.expire_after.num_seconds(),
-            send.wait_for_consent.map(|length| length.num_seconds())
+            send.wait_for_consent.map(|length| length.num_seconds()),
+            send.sms,
+            send.prefer.map(Channel::as_str)
         ]),
         Op::Branch { id, condition, on_false, end } => json!(["if", id, condition.source(), on_false, end]),
         Op::Jump(to) => json!(["jump", to]),

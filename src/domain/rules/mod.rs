@@ -22,6 +22,10 @@ use chrono::{NaiveTime, TimeDelta};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::caps::Cap;
+use super::consent::Channel;
+use super::hours::QuietHours;
+use super::sms::SmsPolicy;
 pub use condition::Condition;
 pub use timing::Cron;
 
@@ -43,6 +47,8 @@ pub struct Rule {
     pub source: String,
     pub enabled: bool,
     pub purpose: String,
+    /// Who goes first where a frequency cap leaves room for one: higher first, 0 where the rule does not say.
+    pub priority: i32,
     pub trigger: Trigger,
     pub re_entry: ReEntry,
     /// Event types that end an entry.
@@ -166,11 +172,25 @@ pub enum Wait {
 pub struct Send {
     pub id: String,
     /// The template of the e-mail.
-    pub email: String,
+    pub email: Option<String>,
+    /// The template of the SMS.
+    pub sms: Option<String>,
+    /// The channel to use alone where it is possible, the other one only where it is not; none: each on its own.
+    pub prefer: Option<Channel>,
     /// How long after its planned instant it may still go (default 24 h).
     pub expire_after: TimeDelta,
     /// How long to wait here for a grant that is missing.
     pub wait_for_consent: Option<TimeDelta>,
+}
+
+impl Send {
+    /// Its channels and their templates, the preferred one first.
+    pub fn channels(&self) -> impl Iterator<Item = (Channel, &str)> {
+        let email = self.email.as_deref().map(|template| (Channel::Email, template));
+        let sms = self.sms.as_deref().map(|template| (Channel::Sms, template));
+        let order = if self.prefer == Some(Channel::Sms) { [sms, email] } else { [email, sms] };
+        order.into_iter().flatten()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,6 +238,11 @@ pub struct Policy {
     pub max_age: TimeDelta,
     /// How late an anniversary or a schedule tick may still be caught up (default 12 h).
     pub catch_up: TimeDelta,
+    /// ISO 3166-1 alpha-2, of customers who do not say; none: told by the number alone.
+    pub default_country: Option<String>,
+    pub quiet_hours: QuietHours,
+    pub frequency_caps: Vec<Cap>,
+    pub sms: SmsPolicy,
 }
 
 /// Who writes: the identity in From, and what the law wants in each mail.

@@ -10,6 +10,8 @@ use super::timing::parse_zone;
 use super::tree::{Kind, Node};
 use super::{Basis, Policy, Sender};
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::hours::QuietHours;
+use crate::domain::sms::SmsPolicy;
 
 /// The purposes that are always there, and their legal basis.
 pub(super) const BUILT_IN_PURPOSES: [(&str, Basis); 3] = [
@@ -52,6 +54,10 @@ pub(super) fn placeholder() -> Policy {
         },
         max_age: TimeDelta::hours(24),
         catch_up: TimeDelta::hours(12),
+        default_country: None,
+        quiet_hours: QuietHours::default(),
+        frequency_caps: Vec::new(),
+        sms: SmsPolicy::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::tree::{Kind, Node};
 use super::{Discount, Op, PromoSpec, Send, Wait};
 use chrono::TimeDelta;
 
+use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 
 /// How long after its planned instant a message may still go, unless its step says otherwise.
@@ -189,28 +190,33 @@ impl Writer<'_> {
             let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
             return reader.report(diagnostic.help(format!("write `send: {{ email: {text} }}`")));
         }
-        if let Kind::Map(entries) = &value.kind
-            && let Some((key, _)) = entries.iter().find(|(key, _)| key.name == "sms")
-        {
-            return reader.error("E0211", key.span.clone(), "this version sends e-mail only");
-        }
-        let known = ["email", "expire_after", "wait_for_consent", "id"];
+        let known = ["email", "sms", "prefer", "expire_after", "wait_for_consent", "id"];
+        let before = reader.diagnostics.len();
         let Some(inner) = reader.fields(value, "`send`", &known) else { return };
-        let Some(email) = reader.required(&inner, "email", "`send`", "email: welcome") else { return };
+        if inner.get("email").is_none() && inner.get("sms").is_none() {
+            // A misspelt channel has been reported already.
+            if reader.diagnostics.len() != before {
+                return;
+            }
+            let message = "`send` must say on which channel";
+            let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
+            return reader
+                .report(diagnostic.help("name a template, like `email: welcome` or `sms: welcome`"));
+        }
+        let email = template_name(reader, &inner, "email");
+        let sms = template_name(reader, &inner, "sms");
+        let prefer = preferred(reader, &inner);
         let expire_after = optional_duration(reader, &inner, "expire_after");
         let wait_for_consent = optional_duration(reader, &inner, "wait_for_consent");
-        let Some(template) = reader.text(email, "email") else { return };
-        if !template.split('/').all(is_name) {
-            let message =
-                format!("`{template}` cannot be a template's name: use small letters, digits, `-` and `_`");
-            return reader.error("E0218", email.span.clone(), message);
-        }
+        let (Some(email), Some(sms), Some(prefer)) = (email, sms, prefer) else { return };
         let (Some(expire_after), Some(wait_for_consent)) = (expire_after, wait_for_consent) else { return };
-        let id =
-            self.id(fields.get("id").or(inner.get("id")), &format!("send-{}", template.replace('/', "-")));
+        let name = email.as_ref().or(sms.as_ref()).map_or_else(String::new, |n| n.replace('/', "-"));
+        let id = self.id(fields.get("id").or(inner.get("id")), &format!("send-{name}"));
         let send = Send {
             id,
-            email: template.to_owned(),
+            email,
+            sms,
+            prefer,
             expire_after: expire_after.unwrap_or(EXPIRE_AFTER),
             wait_for_consent,
         };
@@ -303,6 +309,31 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// The template that `field` names. `Some(None)` when the field is not there, `None` when it is wrong.
+fn template_name<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, field: &str) -> Option<Option<String>> {
+    let Some(node) = fields.get(field) else { return Some(None) };
+    let name = reader.text(node, field)?;
+    if !name.split('/').all(is_name) {
+        let message = format!("`{name}` cannot be a template's name: use small letters, digits, `-` and `_`");
+        reader.error("E0218", node.span.clone(), message);
+        return None;
+    }
+    Some(Some(name.to_owned()))
+}
+
+/// `prefer: email | sms`, where there are both to choose from.
+fn preferred<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Option<Channel>> {
+    let Some((key, node)) = fields.entry("prefer") else { return Some(None) };
+    if fields.get("email").is_none() || fields.get("sms").is_none() {
+        let message = "`prefer` has nothing to choose from: this step has one channel";
+        let diagnostic = Diagnostic::error("E0211", reader.path, key.span.clone(), message);
+        reader.report(diagnostic.help("name a template for the other channel too, or take `prefer` out"));
+        return None;
+    }
+    let known = [("email", Channel::Email), ("sms", Channel::Sms)];
+    reader.choice(node, "prefer", &known).map(Some)
 }
 
 /// `Some(None)` when the field is not there, `None` when it is wrong.

@@ -22,8 +22,18 @@ pub(super) struct Parsed {
     pub reads: Vec<Placed<String>>,
 }
 
-const FIELDS: [&str; 9] =
-    ["rule", "description", "enabled", "purpose", "trigger", "re_entry", "exit_on", "on_change", "steps"];
+const FIELDS: [&str; 10] = [
+    "rule",
+    "description",
+    "enabled",
+    "purpose",
+    "priority",
+    "trigger",
+    "re_entry",
+    "exit_on",
+    "on_change",
+    "steps",
+];
 
 /// Reads a rule. `None` means that there is nothing to check further; errors may also be reported beside a rule, which
 /// then must not be used.
@@ -57,6 +67,7 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
     let purpose = reader
         .required(&fields, "purpose", "a rule", "purpose: marketing")
         .and_then(|node| Some((reader.text(node, "purpose")?.to_owned(), node.span.clone())));
+    let priority = fields.get("priority").map_or(Some(0), |node| priority(reader, node));
     let trigger = reader
         .required(&fields, "trigger", "a rule", "trigger: { event: customer.signed_up }")
         .and_then(|node| trigger(reader, node, &mut events, &mut reads));
@@ -81,6 +92,7 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
             source,
             enabled: enabled?,
             purpose: purpose.clone()?.0,
+            priority: priority?,
             trigger: trigger?,
             re_entry: re_entry?,
             exit_on: exit_on?,
@@ -93,6 +105,19 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
 
 fn switch<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<bool> {
     reader.choice(node, "enabled", &[("true", true), ("false", false)])
+}
+
+/// A whole number; the range keeps people from outbidding each other for ever.
+fn priority<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<i32> {
+    let text = reader.text(node, "priority")?;
+    let priority = text.parse().ok().filter(|n| (-100..=100).contains(n));
+    if priority.is_none() {
+        let message = format!("`{text}` is not a priority");
+        let diagnostic = Diagnostic::error("E0212", reader.path, node.span.clone(), message);
+        reader
+            .report(diagnostic.help("write a whole number from -100 to 100; 0 is usual, higher goes first"));
+    }
+    priority
 }
 
 /// Reads a condition and notes what it reads.

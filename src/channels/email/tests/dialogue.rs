@@ -2,8 +2,9 @@
 
 use super::mail;
 use super::server::{Act, Script, Server, data};
+use crate::channels::Answer;
 use crate::channels::EmailChannel;
-use crate::channels::email::{Email, Outcome, Smtp, SmtpConfig, Tls};
+use crate::channels::email::{Email, Smtp, SmtpConfig, Tls};
 use crate::secret::Secret;
 
 fn config(server: &Server) -> SmtpConfig {
@@ -23,15 +24,18 @@ async fn plain(script: Script) -> (Server, Smtp) {
     (server, smtp)
 }
 
-fn accepted(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Accepted { .. })
+fn accepted(outcome: &Answer) -> bool {
+    matches!(outcome, Answer::Accepted { .. })
 }
 
 #[tokio::test]
 async fn mails_share_a_connection() {
     let (server, smtp) = plain(vec![]).await;
     for _ in 0..3 {
-        assert_eq!(smtp.send(&mail()).await, Outcome::Accepted { reply: "250 2.0.0 queued".to_owned() });
+        assert_eq!(
+            smtp.send(&mail()).await,
+            Answer::Accepted { reply: "250 2.0.0 queued".to_owned(), ids: Vec::new() }
+        );
     }
     assert_eq!(server.count("0 BODY"), 3);
     assert_eq!((server.count("0 RSET"), server.count("1 ")), (0, 0), "{:?}", server.log());
@@ -42,7 +46,7 @@ async fn mails_share_a_connection() {
     assert!(body.contains("\n..\n") && body.ends_with("--\n") && !body.ends_with("\n\n"), "{body}");
     smtp.close().await;
     assert_eq!(server.count("0 QUIT"), 1);
-    assert!(matches!(smtp.send(&mail()).await, Outcome::Retry { .. }));
+    assert!(matches!(smtp.send(&mail()).await, Answer::Retry { .. }));
 }
 
 #[tokio::test]
@@ -66,9 +70,9 @@ async fn a_connection_ends_after_its_share() {
 
 #[tokio::test]
 async fn each_refusal_has_its_scope() {
-    let refused = |reply: &str, bad_address| Outcome::Refused { reply: reply.to_owned(), bad_address };
-    let ours = |reply: &str| Outcome::ProviderRefused { reply: reply.to_owned() };
-    let retry = |reply: &str| Outcome::Retry { reply: reply.to_owned() };
+    let refused = |reply: &str, bad_address| Answer::Refused { reply: reply.to_owned(), bad_address };
+    let ours = |reply: &str| Answer::ProviderRefused { reply: reply.to_owned() };
+    let retry = |reply: &str| Answer::Retry { reply: reply.to_owned() };
     let cases = [
         ("GREETING", "554 go away", ours("554 go away")),
         ("GREETING", "421 too busy", retry("421 too busy")),
@@ -99,7 +103,7 @@ async fn a_refused_recipient_leaves_the_connection_clean() {
     let server = Server::start(Tls::None, vec![("RCPT", Act::Say("550 5.1.1 unknown"))]).await;
     // The second mail waits until the one connection is clean.
     let smtp = Smtp::new(&SmtpConfig { connections: 1, ..config(&server) }).unwrap();
-    assert!(matches!(smtp.send(&mail()).await, Outcome::Refused { bad_address: true, .. }));
+    assert!(matches!(smtp.send(&mail()).await, Answer::Refused { bad_address: true, .. }));
     assert!(accepted(&smtp.send(&mail()).await));
     let said = (server.count("0 RSET"), server.count("0 BODY"), server.count("1 "));
     assert_eq!(said, (1, 1, 0), "{:?}", server.log());
@@ -120,17 +124,17 @@ async fn a_loss_is_uncertain_only_after_the_dot() {
     ] {
         let (_server, smtp) = plain(vec![(word, act)]).await;
         let outcome = smtp.send(&mail()).await;
-        assert!(matches!(outcome, Outcome::Retry { .. }), "{word} {act:?}: {outcome:?}");
+        assert!(matches!(outcome, Answer::Retry { .. }), "{word} {act:?}: {outcome:?}");
         assert!(accepted(&smtp.send(&mail()).await), "the next mail, after {word} {act:?}");
     }
     for act in [Act::Close, Act::Stall, Act::Say("354 again?"), Act::Say("nonsense")] {
         let (_server, smtp) = plain(vec![(".", act)]).await;
         let outcome = smtp.send(&mail()).await;
-        assert!(matches!(outcome, Outcome::Uncertain { .. }), "{act:?}: {outcome:?}");
+        assert!(matches!(outcome, Answer::Uncertain { .. }), "{act:?}: {outcome:?}");
         assert!(accepted(&smtp.send(&mail()).await), "the next mail, after {act:?}");
     }
     let (_server, smtp) = plain(vec![(".", Act::Last("421 4.3.0 not taken"))]).await;
-    assert!(matches!(smtp.send(&mail()).await, Outcome::Retry { .. }));
+    assert!(matches!(smtp.send(&mail()).await, Answer::Retry { .. }));
 }
 
 #[tokio::test]
@@ -138,14 +142,14 @@ async fn a_body_that_does_not_get_through_was_not_accepted() {
     let (_server, smtp) = plain(vec![("BODY", Act::Stall)]).await;
     // More than the socket's buffers take.
     let big = Email { html: "0123456789\n".repeat(1_000_000), ..mail() };
-    assert!(matches!(smtp.send(&big).await, Outcome::Retry { .. }));
+    assert!(matches!(smtp.send(&big).await, Answer::Retry { .. }));
 }
 
 #[tokio::test]
 async fn nobody_listens() {
     let (server, _) = plain(vec![]).await;
     let gone = SmtpConfig { port: 1, ..config(&server) };
-    assert!(matches!(Smtp::new(&gone).unwrap().send(&mail()).await, Outcome::Retry { .. }));
+    assert!(matches!(Smtp::new(&gone).unwrap().send(&mail()).await, Answer::Retry { .. }));
 }
 
 #[tokio::test]
@@ -193,7 +197,7 @@ async fn tls_of_both_kinds() {
 
             let wary = SmtpConfig { ca_file: None, ..trusting };
             let outcome = Smtp::new(&wary).unwrap().send(&mail()).await;
-            assert!(matches!(outcome, Outcome::ProviderRefused { .. }), "{tls:?} {outcome:?}");
+            assert!(matches!(outcome, Answer::ProviderRefused { .. }), "{tls:?} {outcome:?}");
         }
     }
 }
@@ -202,13 +206,13 @@ async fn tls_of_both_kinds() {
 async fn starttls_is_required_and_clean() {
     let server = Server::start(Tls::None, vec![]).await;
     let secure = SmtpConfig { tls: Tls::Starttls, ca_file: Some(data("ca.pem")), ..config(&server) };
-    assert!(matches!(Smtp::new(&secure).unwrap().send(&mail()).await, Outcome::ProviderRefused { .. }));
+    assert!(matches!(Smtp::new(&secure).unwrap().send(&mail()).await, Answer::ProviderRefused { .. }));
     assert_eq!(server.count("0 MAIL"), 0);
 
     let injected = Act::Say("220 go ahead\r\n250 injected");
     let server = Server::start(Tls::Starttls, vec![("STARTTLS", injected)]).await;
     let secure = SmtpConfig { port: server.port, ..secure };
-    assert!(matches!(Smtp::new(&secure).unwrap().send(&mail()).await, Outcome::ProviderRefused { .. }));
+    assert!(matches!(Smtp::new(&secure).unwrap().send(&mail()).await, Answer::ProviderRefused { .. }));
 }
 
 #[tokio::test]
@@ -220,20 +224,20 @@ async fn a_refused_sign_in_is_about_us() {
         ..config(&server)
     };
     let smtp = Smtp::new(&named).unwrap();
-    let expected = Outcome::ProviderRefused { reply: "535 5.7.8 bad credentials".to_owned() };
+    let expected = Answer::ProviderRefused { reply: "535 5.7.8 bad credentials".to_owned() };
     assert_eq!(smtp.send(&mail()).await, expected);
     assert!(!format!("{named:?}{smtp:?}").contains("hunter2"));
 
     let server = Server::start(Tls::None, vec![("EHLO", Act::Say("250 sink"))]).await;
     let named = SmtpConfig { port: server.port, ..named };
-    assert!(matches!(Smtp::new(&named).unwrap().send(&mail()).await, Outcome::ProviderRefused { .. }));
+    assert!(matches!(Smtp::new(&named).unwrap().send(&mail()).await, Answer::ProviderRefused { .. }));
 }
 
 #[tokio::test]
 async fn addresses_outside_ascii_need_a_server_that_takes_them() {
     let foreign = Email { to: "josé@example.com".to_owned(), ..mail() };
     let (server, smtp) = plain(vec![]).await;
-    assert!(matches!(smtp.send(&foreign).await, Outcome::Refused { bad_address: false, .. }));
+    assert!(matches!(smtp.send(&foreign).await, Answer::Refused { bad_address: false, .. }));
     assert_eq!(server.count("0 MAIL"), 0);
     let (server, smtp) = plain(vec![("EHLO", Act::Say("250-sink\r\n250-8BITMIME\r\n250 SMTPUTF8"))]).await;
     assert!(accepted(&smtp.send(&foreign).await));

@@ -7,6 +7,7 @@ CREATE INDEX customers_by_phone ON customers (phone) WHERE phone IS NOT NULL;
 -- lane: 0 transactional, 1 event-driven, 2 bulk. slot_at: when it was admitted to a hand-over that may have reached
 -- its reader, which is what frequency caps count.
 ALTER TABLE messages ADD COLUMN lane INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN purpose TEXT NOT NULL DEFAULT '';
 ALTER TABLE messages ADD COLUMN slot_at TEXT;
 DROP INDEX messages_open;
 CREATE INDEX messages_open ON messages (channel, lane, due_at, state)

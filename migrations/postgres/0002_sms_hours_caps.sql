@@ -49,3 +49,9 @@ CREATE TABLE sms_inbound (
     customers   bigint NOT NULL              -- how many have this number
 );
 CREATE INDEX sms_inbound_by_time ON sms_inbound (received_at);
+
+-- Since when each enabled rule has been in force without a break: what we knew before starts nothing.
+CREATE TABLE rules_in_force (
+    rule  text COLLATE "C" PRIMARY KEY,
+    since timestamptz NOT NULL
+);

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::caps::{self, Slot, WhenFull};
 use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
+use super::countries;
 use super::customer::Profile;
 use super::hours::Reader;
 use super::message::{Message, MessageState};
 use super::phone;
 use super::rules::{Basis, Policy};
-use super::steps::{basis, zone_of};
+use super::steps::basis;
 use super::verdict::Reason;
 
 /// What the gate looks at.
@@ -118,13 +120,20 @@ pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<U
     if now > question.expires_at {
         return Gate::TooLate(Reason::Expired);
     }
-    let country = country_of(question.profile, question.policy);
+    let known = known_country(question.profile, question.policy);
+    let country = known.as_deref().or(question.policy.default_country.as_deref());
+    let stated = question.profile.text("timezone").and_then(|name| name.parse::<Tz>().ok());
+    let supposed = [stated.unwrap_or(question.policy.default_timezone)];
+    let zones = match known.as_deref().map_or(&[][..], countries::zones_of) {
+        zones if stated.is_none() && !zones.is_empty() => zones,
+        _ => &supposed,
+    };
     let reader = Reader {
         channel: question.channel,
         purpose: question.purpose,
         basis: basis(question.policy, question.purpose),
-        country: country.as_deref(),
-        zone: zone_of(&question.profile.current(), question.policy),
+        country,
+        zones,
     };
     match first_instant(question, &reader, now) {
         Ok((at, _)) if at <= now => Gate::Open { address },
@@ -143,7 +152,8 @@ fn first_instant(
     let (mut at, mut reason) = (now, Reason::QuietHours);
     // Each round moves on by a whole night or a whole period at most; past its end a message is not looked after.
     while at <= question.expires_at {
-        let hours = question.policy.quiet_hours.next_allowed(reader, question.message_id, at);
+        let hours =
+            question.policy.quiet_hours.next_allowed(reader, question.message_id, at, question.expires_at);
         let within = hours.ok_or(Gate::TooLate(Reason::QuietHours))?;
         if within > at {
             (at, reason) = (within, Reason::QuietHours);
@@ -196,10 +206,13 @@ pub fn address_of(channel: Channel, profile: &Profile, policy: &Policy) -> Resul
 /// Where the customer lives, as far as laws care (ISO 3166-1 alpha-2): as they say, else as their number says, else
 /// as the policy supposes.
 pub fn country_of(profile: &Profile, policy: &Policy) -> Option<String> {
+    known_country(profile, policy).or_else(|| policy.default_country.clone())
+}
+
+/// The country that the customer or their number tells, not what the policy supposes.
+fn known_country(profile: &Profile, policy: &Policy) -> Option<String> {
     let default = policy.default_country.as_deref();
-    stated_country(profile)
-        .or_else(|| phone::parse(profile.text("phone")?, default)?.country)
-        .or_else(|| policy.default_country.clone())
+    stated_country(profile).or_else(|| phone::parse(profile.text("phone")?, default)?.country)
 }
 
 fn stated_country(profile: &Profile) -> Option<String> {

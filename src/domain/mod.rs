@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod caps;
 pub mod compose;
 pub mod consent;
+pub mod countries;
 pub mod customer;
 pub mod decide;
 pub mod diagnostic;

@@ -1,17 +1,26 @@
 //! `rules/policy.yaml` and `rules/events.yaml`: what all rules share.
 
+mod caps;
+mod country;
+mod hours;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::reader::{Fields, Reader, is_name};
+use super::reader::{Fields, Reader, is_name, listed};
 use super::timing::parse_zone;
 use super::tree::{Kind, Node};
 use super::{Basis, Policy, Sender};
-use crate::domain::diagnostic::Diagnostic;
+use crate::domain::consent::Channel;
+use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::hours::QuietHours;
 use crate::domain::sms::SmsPolicy;
+
+pub(in crate::domain) use hours::shipped_hours;
 
 /// The purposes that are always there, and their legal basis.
 pub(super) const BUILT_IN_PURPOSES: [(&str, Basis); 3] = [
@@ -34,7 +43,17 @@ sender:
   postal_address: 1 rue de la République, 69001 Lyon, France
 ";
 
-const FIELDS: [&str; 6] = ["default_locale", "default_timezone", "purposes", "sender", "max_age", "catch_up"];
+const FIELDS: [&str; 9] = [
+    "default_locale",
+    "default_timezone",
+    "purposes",
+    "sender",
+    "max_age",
+    "catch_up",
+    "default_country",
+    "quiet_hours",
+    "frequency_caps",
+];
 
 /// The event types that `events.yaml` declares; for each, the fields of its data where it lists them.
 pub(super) type Catalogue = BTreeMap<String, Option<Vec<String>>>;
@@ -95,7 +114,37 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
             *value = duration;
         }
     }
+    if let Some(node) = fields.get("default_country") {
+        policy.default_country = country::code(reader, node, "default_country");
+    }
+    // Both name purposes, which have been read above.
+    if let Some(node) = fields.get("quiet_hours") {
+        policy.quiet_hours = hours::quiet_hours(reader, node, &policy);
+    }
+    if let Some(node) = fields.get("frequency_caps") {
+        policy.frequency_caps = caps::frequency_caps(reader, node, &policy);
+    }
     policy
+}
+
+fn channel<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<Channel> {
+    reader.choice(node, "channel", &[("email", Channel::Email), ("sms", Channel::Sms)])
+}
+
+/// A purpose that the policy has.
+fn purpose<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &Policy) -> Option<String> {
+    let text = reader.text(node, "purpose")?;
+    if policy.purposes.contains_key(text) {
+        return Some(text.to_owned());
+    }
+    let names = || policy.purposes.keys().map(String::as_str);
+    let diagnostic =
+        Diagnostic::error("E0402", reader.path, node.span.clone(), format!("there is no purpose `{text}`"));
+    reader.report(match did_you_mean(text, names()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("the purposes are {}", listed(&names().collect::<Vec<_>>()))),
+    });
+    None
 }
 
 /// The help for whoever has no policy.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use support::free_port;
 use support::shop::{Shop, Worker, event};
+use support::{free_port, wait_until};
 
 const CUSTOMERS: usize = 120;
 const RULES: usize = 6;
@@ -60,14 +60,24 @@ fn two_workers_never_exceed_a_cap_and_the_important_rule_wins() {
     let consent =
         json!([{"channel": "email", "purpose": "marketing", "status": "granted", "source": "form"}]);
     let profile = |i: usize| json!({"email": format!("c{i}@example.com"), "consents": consent});
+    let ids: Vec<String> = (0..CUSTOMERS).map(|i| format!("c-{i}")).collect();
+    let told = |(i, id): (usize, &String)| {
+        event(&format!("{id}-a"), "customer.signed_up", id, "2026-11-23T09:59:00Z", profile(i))
+    };
+    shop.publish(&ids.iter().enumerate().map(told).collect::<Vec<_>>());
+    // Two workers may take an offer in before its customer: that would be another test.
+    for id in &ids {
+        let mut show = shop.declic();
+        show.args(["customers", "show", id]);
+        let known = wait_until(Duration::from_secs(60), || show.output().is_ok_and(|o| o.status.success()));
+        assert!(known, "{id} is not known:\n{}", one.log());
+    }
     let mut events = Vec::new();
-    for i in 0..CUSTOMERS {
-        let id = format!("c-{i}");
-        events.push(event(&format!("{id}-a"), "customer.signed_up", &id, "2026-11-23T09:59:00Z", profile(i)));
+    for id in &ids {
         // Three offers at three times: eighteen messages for two places.
         for (n, time) in ["09:59:10", "09:59:20", "09:59:30"].iter().enumerate() {
             let at = format!("2026-11-23T{time}Z");
-            events.push(event(&format!("{id}-{n}"), "offer.made", &id, &at, json!({})));
+            events.push(event(&format!("{id}-{n}"), "offer.made", id, &at, json!({})));
         }
     }
     shop.publish(&events);

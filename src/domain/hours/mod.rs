@@ -5,6 +5,9 @@ pub mod holidays;
 pub mod presets;
 mod week;
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sha2::{Digest, Sha256};

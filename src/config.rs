@@ -44,9 +44,11 @@ pub struct Config {
     pub worker: Worker,
     pub clock: ClockSection,
     /// Sections that [`Config::section`] reads: their types belong to those who speak to the broker and the
-    /// mail provider. Named here, so that a misspelt section is an unknown key.
+    /// providers. Named here, so that a misspelt section is an unknown key.
     amqp: Option<IgnoredAny>,
     smtp: Option<IgnoredAny>,
+    smpp: Option<IgnoredAny>,
+    sms: Option<IgnoredAny>,
     /// Where each key came from, for errors found later.
     #[serde(skip)]
     layers: Layers,

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod domain;
 pub mod entropy;
 pub mod files;
+pub mod incoming;
 pub mod intake;
 pub mod ops;
 pub mod process;

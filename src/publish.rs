@@ -83,9 +83,11 @@ impl Source {
                 rules.map(|r| (r.name.clone(), r.version.clone(), r.source.clone())).collect();
             self.store.save_rule_versions(&versions, self.clock.now()).await?;
             self.store.save_template_versions(&template_versions(&checked.templates)?).await?;
-            self.store.publish_rule_set(&hash, files, self.clock.now()).await?;
+            let enabled: Vec<_> =
+                checked.rules.rules.values().filter(|r| r.enabled).map(|r| r.name.clone()).collect();
+            self.store.publish_rule_set(&hash, files, &enabled, self.clock.now()).await?;
         }
-        Ok(Ok(checked.activate(files, self.secret.clone())))
+        Ok(Ok(self.activate(checked, files).await?))
     }
 
     /// The set in force according to the store, if there is one that compiles.
@@ -97,7 +99,13 @@ impl Source {
             telemetry::rules_refused(checked.diagnostics.len(), &report);
             return Ok(None);
         }
-        Ok(Some(checked.activate(&set.files, self.secret.clone())))
+        Ok(Some(self.activate(checked, &set.files).await?))
+    }
+
+    async fn activate(&self, checked: Checked, files: &[SourceFile]) -> Result<Active, StoreError> {
+        let since = self.store.in_force_since().await?;
+        let active = checked.activate(files, self.secret.clone());
+        Ok(Active { book: active.book.in_force_since(since), ..active })
     }
 
     /// Keeps the shelf up to date until told to stop. A message on `reload` (SIGHUP) looks at once.

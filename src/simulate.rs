@@ -2,24 +2,27 @@
 //!
 //! Called by `declic simulate`. Keeps everything in memory, sends nothing, and has no rules of its own.
 
+mod outbox;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use outbox::Outbox;
+
 use crate::active::Active;
-use crate::domain::compose::{Composer, template_for};
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
-use crate::domain::message::{Message, MessageState};
 use crate::domain::promo;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::domain::ticks::{Scope, next_tick};
 use crate::domain::verdict::Reason;
 
-/// One message as it would be sent, or the reason why it would not. A stable interface (`--format json`).
+/// One message as it would be sent, or the reason why it would not. A stable interface (`--format json`). `at` is its
+/// planned instant, or when it leaves after it was put off.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Line {
     pub at: DateTime<Utc>,
@@ -43,7 +46,6 @@ type NextTick = (DateTime<Utc>, String, Scope, String);
 /// A shop's customers and their timers at one instant of the simulation.
 pub struct Simulation<'a> {
     active: &'a Active,
-    public_url: &'a str,
     now: DateTime<Utc>,
     customers: BTreeMap<String, Snapshot>,
     seen: HashSet<(String, String)>,
@@ -51,6 +53,7 @@ pub struct Simulation<'a> {
     timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
     ticks: BinaryHeap<Reverse<NextTick>>,
     zones: BTreeSet<String>,
+    outbox: Outbox<'a>,
     lines: Vec<Line>,
     skipped: BTreeMap<(String, Reason), u64>,
 }
@@ -60,13 +63,13 @@ impl<'a> Simulation<'a> {
     pub fn new(active: &'a Active, public_url: &'a str, start: DateTime<Utc>) -> Self {
         let mut simulation = Self {
             active,
-            public_url,
             now: start,
             customers: BTreeMap::new(),
             seen: HashSet::new(),
             timers: BinaryHeap::new(),
             ticks: BinaryHeap::new(),
             zones: BTreeSet::new(),
+            outbox: Outbox::new(active, public_url),
             lines: Vec::new(),
             skipped: BTreeMap::new(),
         };
@@ -102,13 +105,15 @@ impl<'a> Simulation<'a> {
         self.now = self.now.max(until);
     }
 
-    /// When the last of the timers now set is due.
+    /// When the last of the timers and messages now waiting is due.
     pub fn last_timer(&self) -> Option<DateTime<Utc>> {
-        self.timers.iter().map(|Reverse((due, _))| *due).max()
+        let timers = self.timers.iter().map(|Reverse((due, _))| *due);
+        timers.chain(self.outbox.last_due()).max()
     }
 
     /// All messages so far, in the order of the output.
     pub fn into_lines(mut self) -> (Vec<Line>, BTreeMap<(String, Reason), u64>) {
+        self.lines.extend(self.outbox.into_lines());
         self.lines.sort();
         (self.lines, self.skipped)
     }
@@ -117,10 +122,16 @@ impl<'a> Simulation<'a> {
         loop {
             let timer = self.timers.peek().map(|Reverse((due, _))| *due);
             let tick = self.ticks.peek().map(|Reverse((due, ..))| *due);
-            let Some(next) = timer.into_iter().chain(tick).min().filter(|next| *next < limit) else { return };
+            let due = self.outbox.next_due();
+            let first = timer.into_iter().chain(tick).chain(due).min();
+            let Some(next) = first.filter(|next| *next < limit) else { return };
             self.now = self.now.max(next);
+            // Messages last, so that all that are due at one instant are there to compete for a cap.
             if tick == Some(next) {
                 self.pop_tick();
+            } else if timer != Some(next) {
+                let line = self.outbox.hand_over(&self.customers, self.now);
+                self.lines.extend(line);
             } else if let Some(Reverse((_, id))) = self.timers.pop() {
                 let Some(snapshot) = self.customers.get(&id) else { continue };
                 let verdicts = decide::on_timer(&self.active.book, snapshot, self.now);
@@ -182,54 +193,9 @@ impl<'a> Simulation<'a> {
         for skip in &verdicts.skipped {
             *self.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
         }
-        let profile = self.customers[id].profile.clone();
         for message in &verdicts.messages {
-            let line = self.line(message, &profile);
-            self.lines.push(line);
+            self.lines.extend(self.outbox.put(message));
         }
-    }
-
-    fn line(&self, message: &Message, profile: &crate::domain::customer::Profile) -> Line {
-        let mut line = Line {
-            at: message.planned_at,
-            customer: message.customer_id.clone(),
-            rule: message.rule.clone(),
-            step: message.step.clone(),
-            channel: message.channel.as_str(),
-            template: message.template.clone(),
-            locale: None,
-            to: message.address.clone(),
-            status: message.state.as_str(),
-            reason: message.reason.map(Reason::as_str),
-            promo_code: message.promo_code.clone(),
-            subject: None,
-            text: None,
-        };
-        if message.state != MessageState::Pending {
-            return line;
-        }
-        let book = &self.active.book;
-        let composer =
-            Composer { policy: &book.active.policy, public_url: self.public_url, secret: &book.secret };
-        let failed = |line: &mut Line, reason: Reason| {
-            line.status = MessageState::Failed.as_str();
-            line.reason = Some(reason.as_str());
-        };
-        match template_for(&self.active.templates, &message.template, profile, &book.active.policy) {
-            None => failed(&mut line, Reason::MissingTemplate),
-            Some(template) => {
-                line.locale = Some(template.locale.clone());
-                match composer.render(message, profile, &template) {
-                    Err(_) => failed(&mut line, Reason::RenderFailed),
-                    Ok(rendered) => {
-                        line.status = MessageState::Sent.as_str();
-                        line.subject = Some(rendered.subject);
-                        line.text = Some(rendered.text);
-                    }
-                }
-            }
-        }
-        line
     }
 }
 

@@ -47,6 +47,16 @@ pub fn decided(verdicts: &Verdicts) {
     }
 }
 
+/// A customer's telephone has written to us.
+pub fn text_received(meaning: &'static str) {
+    counter!("declic_sms_received_total", "meaning" => meaning).increment(1);
+}
+
+/// A STOP came from a number that no customer has: nobody's consent could be withdrawn.
+pub fn stop_from_nobody(id: &str) {
+    tracing::warn!(inbound = id, "a STOP came from a number that no customer has");
+}
+
 /// A message has reached the end of a hand-over.
 pub fn handed_over(message: &Message) {
     let reason = message.reason.map_or("", |r| r.as_str());

@@ -42,9 +42,16 @@ fn instant(text: &str) -> DateTime<Utc> {
 
 /// Runs the events through one rule (its body; the name is `r`) and compares `TIME CUSTOMER TEMPLATE [REASON]`.
 fn check(case: &str, rule: &str, events: &str, until: &str, expected: &str) {
+    check_by(case, "", &[("r", rule)], events, until, expected);
+}
+
+/// The same with more in the policy, and with several rules.
+fn check_by(case: &str, policy: &str, rules: &[(&str, &str)], events: &str, until: &str, expected: &str) {
     let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
-    let mut files =
-        vec![file("rules/policy.yaml", POLICY), file("rules/r.yaml", &format!("rule: r\n{rule}"))];
+    let mut files = vec![file("rules/policy.yaml", &format!("{POLICY}{policy}"))];
+    for (name, body) in rules {
+        files.push(file(&format!("rules/{name}.yaml"), &format!("rule: {name}\n{body}")));
+    }
     files.extend(["a", "b"].map(|name| file(&format!("templates/{name}/email.fr.mjml"), TEMPLATE)));
     let checked = Checked::new(&files);
     assert!(!checked.has_errors(), "{case}: {}", render(&checked.diagnostics, &files, false));
@@ -325,4 +332,123 @@ fn schedules() {
     let fixed = format!("{audience}, timezone: Europe/Paris");
     let same = "2026-11-23T08:00Z apia a\n2026-11-23T08:00Z fr a";
     check("in one zone for all", &rule("0 9 * * Mon", &fixed), crowd, "2026-11-24T00:00Z", same);
+}
+
+/// A mail for each event; the purpose needs no consent.
+fn told(head: &str) -> String {
+    format!(
+        "purpose: service\n{head}trigger: {{ event: go }}\nre_entry: always\nsteps: [{{ send: {{ email: a, expire_after: 3d }} }}]\n"
+    )
+}
+
+const OFFICE: &str = "quiet_hours:\n  spread: 1s\n  rules:\n    - channel: email\n      purpose: service\n      \
+    allowed: { mon-fri: \"09:00-18:00\" }\n      holidays: FR\n";
+
+#[test]
+fn outside_the_hours_a_mail_waits_for_the_next_ones() {
+    let hours = OFFICE;
+    let rule = told("");
+    // Friday before Christmas 2026, a Friday itself: the next office hours are on Monday the 28th, later than three days.
+    let events = format!(
+        "2026-12-24T08:00Z set c {MAIL}
+         2026-12-24T09:00Z go c {{}}
+         2026-12-24T20:00Z go c {{}}
+         2026-12-26T10:00Z go c {{}}
+         2026-12-28T16:59Z go c {{}}
+         2026-12-28T17:00Z go c {{}}"
+    );
+    check_by(
+        "office hours",
+        hours,
+        &[("r", &rule)],
+        &events,
+        "2027-01-05T00:00Z",
+        "2026-12-24T09:00Z c a
+         2026-12-24T20:00Z c a quiet_hours
+         2026-12-28T08:00Z c a
+         2026-12-28T16:59Z c a
+         2026-12-29T08:00Z c a",
+    );
+    let early: Vec<&str> = events.lines().take(4).collect();
+    check_by(
+        "still waiting at the end",
+        hours,
+        &[("r", &rule)],
+        &early.join("\n"),
+        "2026-12-28T00:00Z",
+        "2026-12-24T09:00Z c a
+         2026-12-24T20:00Z c a quiet_hours
+         2026-12-28T08:00Z c a quiet_hours",
+    );
+}
+
+#[test]
+fn a_full_cap_skips_or_defers_and_the_more_important_rule_goes_first() {
+    let events = format!(
+        "2026-11-23T08:00Z set c {MAIL}
+         2026-11-23T10:00Z go c {{}}
+         2026-11-23T10:30Z go c {{}}
+         2026-11-24T10:00Z go c {{}}
+         2026-11-24T10:01Z go c {{}}"
+    );
+    let cap = |when_full: &str| {
+        format!(
+            "frequency_caps:\n  - {{ channel: email, purpose: service, limit: 1 per 24h, when_full: {when_full} }}\n"
+        )
+    };
+    let until = "2026-12-01T00:00Z";
+    let rule = told("");
+    check_by(
+        "skip: a window slides, its end excluded",
+        &cap("skip"),
+        &[("r", &rule)],
+        &events,
+        until,
+        "2026-11-23T10:00Z c a
+         2026-11-23T10:30Z c a frequency_cap
+         2026-11-24T10:00Z c a
+         2026-11-24T10:01Z c a frequency_cap",
+    );
+    check_by(
+        "defer: each a day after the one before",
+        &cap("defer"),
+        &[("r", &rule)],
+        &events,
+        until,
+        "2026-11-23T10:00Z c a
+         2026-11-24T10:00Z c a
+         2026-11-25T10:00Z c a
+         2026-11-26T10:00Z c a",
+    );
+    let (low, high) = (told(""), told("priority: 5\n").replace("email: a", "email: b"));
+    check_by(
+        "priority",
+        &cap("skip"),
+        &[("a-low", &low), ("z-high", &high)],
+        &format!("2026-11-23T08:00Z set c {MAIL}\n2026-11-23T10:00Z go c {{}}"),
+        until,
+        "2026-11-23T10:00Z c a frequency_cap
+         2026-11-23T10:00Z c b",
+    );
+}
+
+#[test]
+fn hours_and_caps_together_find_the_first_instant_that_suits_both() {
+    let policy =
+        format!("{}frequency_caps:\n  - {{ channel: email, limit: 1 per 20h, when_full: defer }}\n", OFFICE);
+    // Monday at ten, full until six on Tuesday morning, when the office is shut until nine, Paris time.
+    let events = format!(
+        "2026-11-23T08:00Z set c {MAIL}
+         2026-11-23T09:00Z go c {{}}
+         2026-11-23T09:30Z go c {{}}"
+    );
+    check_by(
+        "both",
+        &policy,
+        &[("r", &told(""))],
+        &events,
+        "2026-12-01T00:00Z",
+        "2026-11-23T09:00Z c a
+         2026-11-24T08:00Z c a",
+    );
 }

@@ -13,8 +13,14 @@ use declic::domain::rules::condition::{Condition, Scope, Truth};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 5] =
-    ["README.md", "docs/ARCHITECTURE.md", "docs/configuration.md", "docs/rules.md", "docs/templates.md"];
+const PAGES: [&str; 6] = [
+    "README.md",
+    "docs/ARCHITECTURE.md",
+    "docs/configuration.md",
+    "docs/policy.md",
+    "docs/rules.md",
+    "docs/templates.md",
+];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -60,7 +66,7 @@ fn yaml_file(block: &str) -> SourceFile {
 #[test]
 fn rules_compile_as_printed() {
     let mut seen = 0;
-    for name in ["README.md", "docs/rules.md"] {
+    for name in ["README.md", "docs/policy.md", "docs/rules.md"] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];
             if files[0].path != "rules/policy.yaml" {

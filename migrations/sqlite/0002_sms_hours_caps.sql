@@ -7,6 +7,7 @@ CREATE INDEX customers_by_phone ON customers (phone) WHERE phone IS NOT NULL;
 -- lane: 0 transactional, 1 event-driven, 2 bulk. slot_at: when it was admitted to a hand-over that may have reached
 -- its reader, which is what frequency caps count.
 ALTER TABLE messages ADD COLUMN lane INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE messages ADD COLUMN purpose TEXT NOT NULL DEFAULT '';
 ALTER TABLE messages ADD COLUMN slot_at TEXT;
 DROP INDEX messages_open;
 CREATE INDEX messages_open ON messages (channel, lane, due_at, state)
@@ -48,3 +49,9 @@ CREATE TABLE sms_inbound (
     customers   INTEGER NOT NULL              -- how many have this number
 );
 CREATE INDEX sms_inbound_by_time ON sms_inbound (received_at);
+
+-- Since when each enabled rule has been in force without a break: what we knew before starts nothing.
+CREATE TABLE rules_in_force (
+    rule  TEXT PRIMARY KEY NOT NULL,
+    since TEXT NOT NULL
+);

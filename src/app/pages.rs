@@ -11,10 +11,11 @@ use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::domain::event::Event;
 use crate::domain::rules::book::CONSENT_CHANGED;
+use crate::domain::sms::Encoding;
 use crate::domain::token::Unsubscribe;
 use crate::intake;
 use crate::ops::health::{AskHealth, Check};
-use crate::ops::mail::{Mail, MailSource, MailSummary};
+use crate::ops::mail::{Content, Mail, MailSource, MailSummary};
 use crate::ops::public::Public;
 use crate::process::Processor;
 use crate::store::Store;
@@ -61,11 +62,22 @@ pub fn mail(capture: Capture, clock: Clock) -> MailSource {
         list: Arc::new(move || list.list().iter().map(summary).collect()),
         get: Arc::new(move |seq| {
             let captured = get.get(seq)?;
-            let (html, text) = match captured.parcel.as_ref() {
-                Parcel::Email(email) => (email.html.clone(), email.text.clone()),
-                Parcel::Sms(sms) => (String::new(), sms.text.clone()),
+            let content = match captured.parcel.as_ref() {
+                Parcel::Email(email) => Content::Email {
+                    html: email.html.clone(),
+                    text: email.text.clone(),
+                    raw: get.raw(seq).unwrap_or_default(),
+                },
+                Parcel::Sms(sms) => Content::Sms {
+                    text: sms.text.clone(),
+                    parts: sms.segments,
+                    encoding: match sms.encoding {
+                        Encoding::Gsm7 => "GSM-7",
+                        Encoding::Ucs2 => "UCS-2",
+                    },
+                },
             };
-            Some(Mail { summary: summary(&captured), html, text, raw: get.raw(seq).unwrap_or_default() })
+            Some(Mail { summary: summary(&captured), content })
         }),
         // A clock that has come to its end sends nothing more.
         live: Arc::new(move || !clock.has_ended()),
@@ -81,6 +93,7 @@ fn summary(captured: &Captured) -> MailSummary {
             to: email.to.clone(),
             from: email.from.clone(),
             subject: email.subject.clone(),
+            sms: false,
             rule: email.rule.clone(),
             locale: email.locale.clone(),
             customer_id: email.customer_id.clone(),
@@ -91,6 +104,7 @@ fn summary(captured: &Captured) -> MailSummary {
             to: sms.to.clone(),
             from: sms.from.clone().unwrap_or_default(),
             subject: sms.text.clone(),
+            sms: true,
             rule: sms.rule.clone(),
             locale: sms.locale.clone(),
             customer_id: sms.customer_id.clone(),

@@ -86,6 +86,7 @@ fn row(message: &Message) -> serde_json::Value {
     json!({
         "id": message.id,
         "planned_at": message.planned_at,
+        "due_at": message.due_at,
         "sent_at": message.sent_at,
         "state": message.state,
         "reason": message.reason,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::active::Active;
 use crate::channels::{Email, Parcel};
-use crate::domain::admit::{Gate, Question, admit};
+use crate::domain::admit::{Gate, Known, Question, admit_now, settle};
 use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, template_for};
 use crate::domain::consent::Channel;
@@ -31,19 +31,14 @@ pub struct Judge<'a> {
 impl Judge<'_> {
     /// Asks the gate by what is known at this moment.
     pub fn ask(&self, message: &Message, customer: &CustomerState, slots: &[Slot]) -> Gate {
-        let question = Question {
-            policy: &self.active.book.active.policy,
-            message_id: &message.id,
-            channel: message.channel,
-            purpose: &message.purpose,
+        let known = Known {
             profile: &customer.profile,
             consents: &customer.consents,
-            suppressed: customer.suppressed.contains(&message.channel),
+            suppressed: &customer.suppressed,
             erased: customer.erased,
-            expires_at: message.expires_at,
-            slots,
         };
-        admit(&question, DateTime::<Utc>::MAX_UTC, self.now)
+        let policy = &self.active.book.active.policy;
+        admit_now(&Question::about(message, policy, known, slots), self.now)
     }
 
     /// Judges one claimed message. `pinned` is the template version that an earlier attempt rendered.
@@ -54,15 +49,10 @@ impl Judge<'_> {
         slots: &[Slot],
         pinned: Option<&Template>,
     ) -> Admission {
-        match self.ask(&message, customer, slots) {
-            Gate::Open { address } => self.render(message, customer, address, pinned),
-            Gate::Later { until, reason, .. } => {
-                let mut message = stopped(message, MessageState::Deferred, reason, None);
-                message.due_at = until;
-                Admission::Stop(Box::new(message))
-            }
-            Gate::TooLate(reason) => stop(message, MessageState::Expired, reason, None),
-            Gate::Shut(reason) => stop(message, MessageState::Suppressed, reason, None),
+        let gate = self.ask(&message, customer, slots);
+        match settle(message, gate) {
+            Ok((message, address)) => self.render(message, customer, address, pinned),
+            Err(message) => Admission::Stop(Box::new(message)),
         }
     }
 
@@ -114,13 +104,9 @@ impl Judge<'_> {
     }
 }
 
-fn stop(message: Message, state: MessageState, reason: Reason, detail: Option<String>) -> Admission {
-    Admission::Stop(Box::new(stopped(message, state, reason, detail)))
-}
-
-fn stopped(mut message: Message, state: MessageState, reason: Reason, detail: Option<String>) -> Message {
+fn stop(mut message: Message, state: MessageState, reason: Reason, detail: Option<String>) -> Admission {
     message.state = state;
     message.reason = Some(reason);
     message.detail = detail;
-    message
+    Admission::Stop(Box::new(message))
 }

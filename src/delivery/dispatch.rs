@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Judge};
 use super::outcomes::Outcomes;
 use super::record;
+use super::room::Room;
 use crate::active::{Active, Shelf};
 use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::Clock;
@@ -22,9 +23,8 @@ use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
 use crate::domain::templates::Template;
-use crate::domain::verdict::Reason;
 use crate::entropy;
-use crate::store::{Changes, Store, StoreError, Suppression};
+use crate::store::{Changes, Store, StoreError};
 use crate::supervise::Pulse;
 use crate::telemetry;
 
@@ -171,17 +171,21 @@ impl Dispatcher {
         let states = tx.lock_customers(&customers, &[]).await?;
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
+        let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
         let judge = Judge { active: &active, public_url: &self.public_url, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template =
                 message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
-            match judge.decide(message, customer, &[], template) {
+            let slots = room.beside(&message, customer, &judge);
+            match judge.decide(message, customer, &slots, template) {
                 Admission::Go(ready) => {
+                    room.settle(&ready.0);
                     sending.push(ready.0.clone());
                     go.push(*ready);
                 }
                 Admission::Stop(message) => {
+                    room.settle(&message);
                     changes.outcomes.extend(Outcome::of_message(&message, now));
                     telemetry::handed_over(&message);
                     stopped.push(*message);
@@ -189,8 +193,7 @@ impl Dispatcher {
             }
         }
         let held = tx.mark_sending(token, &sending, lease_until).await?;
-        tx.record(token, &stopped).await?;
-        tx.write(&changes).await?;
+        record::write(&mut tx, token, &stopped, &changes, now).await?;
         tx.commit().await?;
         // A lease lost meanwhile belongs to another worker now: theirs to send.
         go.retain(|(message, _)| held.contains(&message.id));
@@ -259,22 +262,12 @@ impl Dispatcher {
                 continue;
             };
             let basis = basis(&active.book.active.policy, &message.purpose);
-            let (message, suppress) = record::after(message, answer, basis, now);
+            let message = record::after(message, answer, basis, now, &mut changes);
             telemetry::handed_over(&message);
             if message.state == MessageState::Sent {
                 let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
                 telemetry::sent_after(delay);
             }
-            if let Some(address) = message.address.clone().filter(|_| suppress) {
-                changes.suppressions.push(Suppression {
-                    channel: message.channel,
-                    address,
-                    reason: Reason::Refused,
-                    at: now,
-                    detail: message.reply.clone(),
-                });
-            }
-            changes.outcomes.extend(Outcome::of_message(&message, now));
             updates.push(message);
         }
         self.insist_on_recording(token, &updates, &changes).await
@@ -307,8 +300,7 @@ impl Dispatcher {
         changes: &Changes,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        tx.record(token, updates).await?;
-        tx.write(changes).await?;
+        record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
         tx.commit().await
     }
 }

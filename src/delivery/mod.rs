@@ -7,3 +7,4 @@ pub mod dispatch;
 pub mod outcomes;
 pub mod reclaim;
 pub mod record;
+mod room;

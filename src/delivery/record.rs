@@ -1,12 +1,14 @@
-//! What a provider's answer means for the message: sent, again later, refused, or unknown.
+//! What a provider's answer means for the message, and writing it down: sent, again later, refused, or unknown.
 
 use chrono::{DateTime, Utc};
 
 use crate::channels::Answer;
 use crate::domain::message::{Message, MessageState};
+use crate::domain::outcome::Outcome;
 use crate::domain::retry::next_attempt;
 use crate::domain::rules::Basis;
 use crate::domain::verdict::Reason;
+use crate::store::{Changes, SmsPart, StoreError, Suppression, Tx};
 
 /// Tries before a message that is always put off is given up, if it has not expired by then.
 const MOST_ATTEMPTS: u32 = 50;
@@ -14,11 +16,18 @@ const MOST_ATTEMPTS: u32 = 50;
 /// The longest reply kept: enough to read, not a place to leak a body into.
 const MAX_REPLY: usize = 500;
 
-/// The message as it is to be stored after the provider's answer; true when its address is to be suppressed.
-pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<Utc>) -> (Message, bool) {
+/// The message as it is to be stored after the provider's answer; what else the answer changes goes into `changes`.
+pub fn after(
+    mut message: Message,
+    answer: Answer,
+    basis: Basis,
+    now: DateTime<Utc>,
+    changes: &mut Changes,
+) -> Message {
     let mut suppress = false;
     let reply = match answer {
-        Answer::Accepted { reply, .. } => {
+        Answer::Accepted { reply, ids } => {
+            changes.sms_parts.extend(parts(&message, ids, now));
             message.state = MessageState::Sent;
             message.reason = None;
             message.sent_at = Some(now);
@@ -53,7 +62,46 @@ pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<U
         }
     };
     message.reply = Some(reply.chars().take(MAX_REPLY).collect());
-    (message, suppress)
+    if let Some(address) = message.address.clone().filter(|_| suppress) {
+        changes.suppressions.push(Suppression {
+            channel: message.channel,
+            address,
+            reason: Reason::Refused,
+            at: now,
+            detail: message.reply.clone(),
+        });
+    }
+    changes.outcomes.extend(Outcome::of_message(&message, now));
+    message
+}
+
+/// The names by which the provider will report on the parts of an SMS.
+fn parts(message: &Message, ids: Vec<String>, now: DateTime<Utc>) -> impl Iterator<Item = SmsPart> {
+    let (parts, customer_id, message_id) = (ids.len(), message.customer_id.clone(), message.id.clone());
+    ids.into_iter().enumerate().map(move |(index, provider_id)| SmsPart {
+        provider_id,
+        customer_id: customer_id.clone(),
+        message_id: message_id.clone(),
+        part: index + 1,
+        parts,
+        sent_at: now,
+    })
+}
+
+/// Writes messages in the state they carry, and what follows from it: `changes`, and in the place of a message that is
+/// certain not to reach its reader, the one on the other channel that its step wants then.
+pub async fn write(
+    tx: &mut Tx,
+    token: &str,
+    messages: &[Message],
+    changes: &Changes,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let held = tx.record(token, messages).await?;
+    let ours = messages.iter().filter(|m| held.contains(&m.id));
+    let mut changes = changes.clone();
+    changes.messages.extend(ours.filter_map(|m| m.fall_back(now)));
+    tx.write(&changes).await
 }
 
 /// A message whose hand-over was not begun after all: as if it had never been claimed.

@@ -1,5 +1,7 @@
 //! The one gate: may this message go? Asked when it is decided and again just before it is handed over.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
@@ -8,6 +10,7 @@ use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
 use super::countries;
 use super::customer::Profile;
 use super::hours::Reader;
+use super::message::{Message, MessageState};
 use super::phone;
 use super::rules::{Basis, Policy};
 use super::steps::basis;
@@ -54,6 +57,55 @@ impl Gate {
     pub fn is_possible(&self) -> bool {
         matches!(self, Self::Open { .. } | Self::Later { .. })
     }
+}
+
+impl<'a> Question<'a> {
+    /// The question that a hand-over asks about a message.
+    pub fn about(message: &'a Message, policy: &'a Policy, customer: Known<'a>, slots: &'a [Slot]) -> Self {
+        Self {
+            policy,
+            message_id: &message.id,
+            channel: message.channel,
+            purpose: &message.purpose,
+            profile: customer.profile,
+            consents: customer.consents,
+            suppressed: customer.suppressed.contains(&message.channel),
+            erased: customer.erased,
+            expires_at: message.expires_at,
+            slots,
+        }
+    }
+}
+
+/// What is known of a customer at a hand-over.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    pub profile: &'a Profile,
+    pub consents: &'a Ledger,
+    pub suppressed: &'a BTreeSet<Channel>,
+    pub erased: bool,
+}
+
+/// Whether a message may be handed over at `now`, by all that is known.
+pub fn admit_now(question: &Question<'_>, now: DateTime<Utc>) -> Gate {
+    admit(question, DateTime::<Utc>::MAX_UTC, now)
+}
+
+/// The message as the gate's answer leaves it: with the address to send it to, or put off, or ended.
+pub fn settle(mut message: Message, gate: Gate) -> Result<(Message, String), Message> {
+    let (state, reason) = match gate {
+        Gate::Open { address } => return Ok((message, address)),
+        Gate::Later { until, reason, .. } => {
+            message.due_at = until;
+            (MessageState::Deferred, reason)
+        }
+        Gate::TooLate(reason) => (MessageState::Expired, reason),
+        Gate::Shut(reason) => (MessageState::Suppressed, reason),
+    };
+    message.state = state;
+    message.reason = Some(reason);
+    message.detail = None;
+    Err(message)
 }
 
 /// Whether the message may go, judged by the consent that held at `consent_at` and by the time `now`.

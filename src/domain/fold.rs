@@ -190,6 +190,10 @@ fn refusal(
     if received_at - start > book.active.policy.max_age {
         return Some((Reason::TooOld, None));
     }
+    // A new rule is not for yesterday's carts, though the customer's next event folds them anew.
+    if book.came_before(&rule.name, received_at, start) {
+        return Some((Reason::NotInForce, None));
+    }
     (!rule.enabled).then_some((Reason::RuleDisabled, None))
 }
 

@@ -146,9 +146,11 @@ impl Message {
     /// The message on the other channel that takes this one's place, where its step wants one and this one is certain
     /// not to reach its reader. Under an identity of its own, so that falling back twice is falling back once.
     pub fn fall_back(&self, now: DateTime<Utc>) -> Option<Self> {
-        let certain = matches!(self.state, MessageState::Suppressed | MessageState::Failed)
-            || (self.state == MessageState::Expired && self.reason == Some(Reason::QuietHours));
-        if !certain || self.reason == Some(Reason::CustomerDeleted) || now > self.expires_at {
+        let certain =
+            matches!(self.state, MessageState::Suppressed | MessageState::Failed | MessageState::Expired);
+        // Another channel must not become a way round a cap.
+        let never = matches!(self.reason, Some(Reason::CustomerDeleted | Reason::FrequencyCap));
+        if !certain || never || now > self.expires_at {
             return None;
         }
         let channel = match self.channel {

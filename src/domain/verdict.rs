@@ -33,6 +33,7 @@ reasons! {
     NoConsent "no_consent" "the customer has not agreed to this kind of message on this channel",
     ConsentWithdrawn "consent_withdrawn" "the customer has withdrawn or denied consent",
     TooOld "too_old" "it would have started too far in the past",
+    NotInForce "not_in_force" "it happened before the rule was in force",
     SuppressedAddress "suppressed_address" "the address bounced, complained or was erased",
     NoAddress "no_address" "the customer has no address on this channel",
     InvalidAddress "invalid_address" "the customer's address is not one that can be written to",

@@ -1,4 +1,4 @@
-//! The captured mail of embedded mode, as pages: a list, a mail, and its parts.
+//! The captured mail and SMS of embedded mode, as pages: a list, a message, and its parts.
 //!
 //! A mail is somebody's data in somebody's markup: everything is escaped, and the HTML part is only ever
 //! shown in a sandbox whose policy forbids scripts, forms and all network but images. Nothing here can
@@ -29,7 +29,7 @@ const PART_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
 
-/// What the list shows of a mail.
+/// What the list shows of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailSummary {
     /// Its identity here: counts up with each captured mail.
@@ -37,20 +37,34 @@ pub struct MailSummary {
     pub at: DateTime<Utc>,
     pub to: String,
     pub from: String,
+    /// The subject, or the text of an SMS.
     pub subject: String,
+    pub sms: bool,
     pub rule: String,
     pub locale: String,
     pub customer_id: String,
 }
 
-/// A whole mail.
+/// A whole message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     pub summary: MailSummary,
-    pub html: String,
-    pub text: String,
-    /// The bytes that SMTP would have carried.
-    pub raw: Vec<u8>,
+    pub content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// `raw`: the bytes that SMTP would have carried.
+    Email {
+        html: String,
+        text: String,
+        raw: Vec<u8>,
+    },
+    Sms {
+        text: String,
+        parts: u32,
+        encoding: &'static str,
+    },
 }
 
 /// Where the pages find the mail.
@@ -100,14 +114,16 @@ async fn show(State(source): State<MailSource>, Path(seq): Path<u64>, headers: H
 
 async fn html_part(State(source): State<MailSource>, Path(seq): Path<u64>, headers: HeaderMap) -> Response {
     let Some(mail) = (source.get)(seq) else { return view::gone(Lang::of(&headers)) };
-    ([(CONTENT_SECURITY_POLICY, PART_POLICY)], Html(with_links_in_new_tabs(&mail.html))).into_response()
+    let Content::Email { html, .. } = mail.content else { return view::gone(Lang::of(&headers)) };
+    ([(CONTENT_SECURITY_POLICY, PART_POLICY)], Html(with_links_in_new_tabs(&html))).into_response()
 }
 
 async fn raw(State(source): State<MailSource>, Path(seq): Path<u64>, headers: HeaderMap) -> Response {
     let Some(mail) = (source.get)(seq) else { return view::gone(Lang::of(&headers)) };
+    let Content::Email { raw, .. } = mail.content else { return view::gone(Lang::of(&headers)) };
     let disposition = header_value(&format!("attachment; filename=\"mail-{seq}.eml\""));
     let kind = HeaderValue::from_static("message/rfc822");
-    ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], mail.raw).into_response()
+    ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], raw).into_response()
 }
 
 /// Links in the sandboxed frame would load inside it, where most sites refuse to be shown.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::session::{Session, instant, json_arg};
+use super::sms::{self, SmsPart};
 use super::{StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes};
 use crate::domain::consent::{Channel, ConsentFact};
 use crate::domain::customer::Profile;
@@ -46,6 +47,8 @@ pub struct Changes {
     pub outcomes: Vec<Outcome>,
     /// Inserted; the first reason of an address stands.
     pub suppressions: Vec<Suppression>,
+    /// Parts of SMS, by the provider's names for them.
+    pub sms_parts: Vec<SmsPart>,
     /// Customers to erase, after all else is written.
     pub erased: Vec<String>,
 }
@@ -64,6 +67,7 @@ impl Tx {
         messages::insert(session, &changes.messages).await?;
         promo_codes::insert(session, &changes.promo_codes).await?;
         suppress(session, &changes.suppressions).await?;
+        sms::insert_parts(session, &changes.sms_parts).await?;
         outcomes::insert(session, &changes.outcomes).await?;
         erasure::erase(session, &changes.erased).await
     }

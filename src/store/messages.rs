@@ -39,6 +39,7 @@ struct Row<'a> {
     planned_at: String,
     expires_at: String,
     attempts: u32,
+    purpose: &'a str,
     lane: i64,
     slot_at: Option<String>,
     body: &'a Message,
@@ -59,6 +60,7 @@ impl<'a> From<&'a Message> for Row<'a> {
             planned_at: instant(m.planned_at),
             expires_at: instant(m.expires_at),
             attempts: m.attempts,
+            purpose: &m.purpose,
             lane: m.lane.rank(),
             slot_at: m.slot_at.map(instant),
             body: m,
@@ -79,13 +81,14 @@ const COLUMNS: &[(&str, &str)] = &[
     ("planned_at", "timestamptz"),
     ("expires_at", "timestamptz"),
     ("attempts", "bigint"),
+    ("purpose", "text"),
     ("lane", "bigint"),
     ("slot_at", "timestamptz"),
     ("body", "json"),
 ];
 
 /// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
-const READ: &str = "id, state, CAST(body AS text)";
+pub(super) const READ: &str = "id, state, CAST(body AS text)";
 
 pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Result<(), StoreError> {
     if messages.is_empty() {
@@ -95,9 +98,9 @@ pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Resul
     rows.sort_by_key(|r| (r.customer_id, r.id));
     let sql = format!(
         "INSERT INTO messages (customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, lane, slot_at, updated_at, body)
+             expires_at, attempts, purpose, lane, slot_at, updated_at, body)
          SELECT customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, lane, slot_at, $2, body
+             expires_at, attempts, purpose, lane, slot_at, $2, body
          FROM {} WHERE true ON CONFLICT DO NOTHING",
         session.dialect().rows(1, COLUMNS)
     );
@@ -229,7 +232,7 @@ impl Tx {
 
 /// Writes whole messages where `condition` (on `$2`) holds and returns the ids written. A message that becomes
 /// pending loses its token; any other keeps it, for an outcome that comes late.
-async fn update(
+pub(super) async fn update(
     session: &mut Session,
     messages: &[Message],
     arg: Arg,
@@ -265,7 +268,11 @@ async fn update(
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }
 
-async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Message>, StoreError> {
+pub(super) async fn load(
+    session: &mut Session,
+    sql: String,
+    args: Vec<Arg>,
+) -> Result<Vec<Message>, StoreError> {
     let rows: Vec<(String, String, String)> = session.fetch(sql, args).await?;
     rows.into_iter()
         .map(|(id, state, body)| {

@@ -26,6 +26,8 @@ mod publishing;
 mod schema;
 mod session;
 mod settings;
+mod slots;
+mod sms;
 mod sweeps;
 
 use chrono::{DateTime, Utc};
@@ -39,6 +41,7 @@ pub use error::StoreError;
 pub use events::StoredEvent;
 pub use messages::MessageFilter;
 pub use publishing::ActiveRuleSet;
+pub use sms::{InboundRow, ReceiptRow, SettledReceipt, SmsPart};
 pub use sweeps::{Sweep, SweepState};
 
 use crate::clock::Clock;

@@ -41,11 +41,13 @@ impl Store {
         .transpose()
     }
 
-    /// Makes a set the active one and returns its generation; the set that is active already keeps its own.
+    /// Makes a set the active one and returns its generation; the set that is active already keeps its own. `enabled`
+    /// rules are in force from `now` on, or since they were without a break.
     pub async fn publish_rule_set(
         &self,
         hash: &str,
         files: &[SourceFile],
+        enabled: &[String],
         now: DateTime<Utc>,
     ) -> Result<i64, StoreError> {
         let mut tx = self.begin().await?;
@@ -65,8 +67,24 @@ impl Store {
         );
         let args = vec![json_arg(&[json!({ "files": files })])?, generation.into(), hash.into(), now.into()];
         tx.session.exec(sql, args).await?;
+        let among = tx.session.dialect().among(1);
+        let ended = format!("DELETE FROM rules_in_force WHERE NOT (rule {among})");
+        tx.session.exec(ended, vec![json_arg(enabled)?]).await?;
+        let rows: Vec<_> = enabled.iter().map(|rule| json!({ "rule": rule })).collect();
+        let begun = format!(
+            "INSERT INTO rules_in_force (rule, since) SELECT rule, $2 FROM {} WHERE true ON CONFLICT DO NOTHING",
+            tx.session.dialect().rows(1, &[("rule", "text")])
+        );
+        tx.session.exec(begun, vec![json_arg(&rows)?, now.into()]).await?;
         tx.commit().await?;
         Ok(generation)
+    }
+
+    /// Since when each rule has been in force without a break.
+    pub async fn in_force_since(&self) -> Result<BTreeMap<String, DateTime<Utc>>, StoreError> {
+        let sql = "SELECT rule, since FROM rules_in_force";
+        let rows: Vec<(String, DateTime<Utc>)> = self.reading().await?.fetch(sql, vec![]).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The source of a rule as it was in a version, once saved.

@@ -115,3 +115,28 @@ fn an_entry_that_is_kept_still_ends_by_the_exits_of_its_own_version() {
     customer.hears(&after, "2026-11-23T10:20", "stop", "{}");
     assert_eq!(customer.lives(&after, "2026-12-01T00:00").said(), NOTHING);
 }
+
+#[test]
+fn a_new_rule_is_not_for_what_happened_before_it() {
+    let cart = "purpose: transactional\ntrigger: { event: cart, key: data.id }\nre_entry: always\nsteps: [{ wait: 1h }, { send: { email: a } }]\n";
+    let gone =
+        "purpose: transactional\ntrigger: { absent: cart, for: 2d }\nsteps: [{ send: { email: b } }]\n";
+    let before = book(&[]);
+    let told = |since: Option<&str>| {
+        let mut customer = Customer::known(&before);
+        customer.hears(&before, "2026-11-23T10:00", "cart", r#"{"id":"old"}"#);
+        let since = since.map(|since| ["cart", "gone"].map(|rule| (rule.to_owned(), at(since))));
+        let now =
+            book(&[("cart", cart), ("gone", gone)]).in_force_since(since.into_iter().flatten().collect());
+        // The next event folds all carts of the last hours anew, the old one too.
+        customer.hears(&now, "2026-11-23T11:00", "cart", r#"{"id":"new"}"#);
+        let mut said = customer.lives(&now, "2026-12-01T00:00").said();
+        said.sort();
+        said
+    };
+    assert_eq!(told(Some("2026-11-23T10:30")), ["2026-11-23T12:00 a", "2026-11-25T11:00 b"]);
+    // One that has been in force since before the first cart, or for ever, serves both.
+    let both = ["2026-11-23T11:00 a", "2026-11-23T12:00 a", "2026-11-25T11:00 b"];
+    assert_eq!(told(Some("2026-11-23T10:00")), both);
+    assert_eq!(told(None), both);
+}

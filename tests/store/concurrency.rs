@@ -134,7 +134,7 @@ async fn run_due(store: Store) -> Vec<String> {
 pub async fn a_rule_set_published_at_once_has_one_generation(Place { store, .. }: Place) {
     let generations = at_once(6, |_| {
         let store = store.clone();
-        async move { store.publish_rule_set("h", &[], at("09:00")).await.expect("publish") }
+        async move { store.publish_rule_set("h", &[], &[], at("09:00")).await.expect("publish") }
     })
     .await;
     assert_eq!(generations, [1; 6]);

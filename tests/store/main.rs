@@ -10,6 +10,7 @@ mod messages;
 mod publishing;
 mod samples;
 mod schema;
+mod sms;
 mod sweeps;
 
 #[cfg(feature = "server-tests")]
@@ -118,6 +119,11 @@ conformance! {
     messages::messages_are_listed_by_what_they_are,
     messages::counts_tell_what_is_under_way,
     messages::outcomes_leave_the_outbox_when_published,
+    sms::a_receipt_finds_its_part_whichever_comes_first,
+    sms::a_name_that_is_given_anew_belongs_to_the_newest_part,
+    sms::customers_are_found_and_suppressed_by_their_number,
+    sms::what_came_from_a_telephone_is_kept_once,
+    sms::slots_count_what_may_have_reached_its_reader,
     sweeps::customers_are_found_by_zone_and_day_in_pages,
     sweeps::a_sweep_is_recorded_once_and_resumed,
     publishing::the_newest_rule_set_is_active,

@@ -4,17 +4,28 @@ use declic::store::DeadLetter;
 use serde_json::{Value, json};
 
 use crate::Place;
-use crate::samples::at;
+use crate::samples::{at, texts};
 
 pub async fn the_newest_rule_set_is_active(Place { store, .. }: Place) {
     assert_eq!(store.active_rule_set().await.expect("active"), None);
     assert_eq!(store.active_generation().await.expect("active"), None);
     let files =
         vec![SourceFile { path: "rules/welcome.yaml".into(), text: "rule: welcome\n# été \"\\".into() }];
-    assert_eq!(store.publish_rule_set("h1", &files, at("09:00")).await.expect("publish"), 1);
-    assert_eq!(store.publish_rule_set("h1", &files, at("09:01")).await.expect("publish"), 1, "the same set");
-    assert_eq!(store.publish_rule_set("h2", &[], at("09:02")).await.expect("publish"), 2);
-    assert_eq!(store.publish_rule_set("h1", &files, at("09:03")).await.expect("publish"), 3, "back again");
+    assert_eq!(
+        store.publish_rule_set("h1", &files, &texts(&["a", "b"]), at("09:00")).await.expect("publish"),
+        1
+    );
+    assert_eq!(
+        store.publish_rule_set("h1", &files, &[], at("09:01")).await.expect("publish"),
+        1,
+        "the same set"
+    );
+    assert_eq!(store.publish_rule_set("h2", &[], &texts(&["b"]), at("09:02")).await.expect("publish"), 2);
+    let again = store.publish_rule_set("h1", &files, &texts(&["a", "b"]), at("09:03")).await;
+    assert_eq!(again.expect("publish"), 3, "back again");
+    let since = store.in_force_since().await.expect("since");
+    let expected = [("a".to_owned(), at("09:03")), ("b".to_owned(), at("09:00"))];
+    assert_eq!(since.into_iter().collect::<Vec<_>>(), expected, "a break begins anew");
     let active = store.active_rule_set().await.expect("active").expect("some");
     assert_eq!((active.generation, active.hash.as_str()), (3, "h1"));
     assert_eq!(active.files, files);

@@ -19,6 +19,8 @@ pub struct Book {
     pub active: RuleSet,
     /// Seeds what would elsewhere be random: promo codes.
     pub secret: Vec<u8>,
+    /// Since when each rule has been in force without a break; a rule that is not here, always.
+    in_force: BTreeMap<String, DateTime<Utc>>,
     /// Versions no longer active, by (rule, version).
     pinned: BTreeMap<(String, String), Arc<Rule>>,
     /// Names of the rules to fold anew, by the type of the event that came.
@@ -44,9 +46,21 @@ impl Book {
                 touched_by.entry(kind).or_default().insert(rule.name.clone());
             }
         }
-        let mut book = Self { active, secret, pinned: BTreeMap::new(), touched_by };
+        let mut book =
+            Self { active, secret, in_force: BTreeMap::new(), pinned: BTreeMap::new(), touched_by };
         pinned.into_iter().for_each(|rule| book.pin(rule));
         book
+    }
+
+    /// This book, with the instants from which its rules are in force.
+    pub fn in_force_since(mut self, since: BTreeMap<String, DateTime<Utc>>) -> Self {
+        self.in_force = since;
+        self
+    }
+
+    /// Whether what we knew at `known_at`, and what would have started at `start`, was before the rule was in force.
+    pub fn came_before(&self, rule: &str, known_at: DateTime<Utc>, start: DateTime<Utc>) -> bool {
+        self.in_force.get(rule).is_some_and(|since| known_at < *since && start < *since)
     }
 
     /// The rule in exactly this version, active or not.

@@ -1,5 +1,7 @@
 //! The text of an SMS: its alphabet, its parts, what it must say.
 
+pub mod laws;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@ fn summary(seq: u64, subject: &str) -> MailSummary {
         to: "alice@example.com".into(),
         from: "Maison Lumen <contact@maison-lumen.example>".into(),
         subject: subject.into(),
+        sms: false,
         rule: "welcome".into(),
         locale: "fr".into(),
         customer_id: "c-1".into(),
@@ -26,12 +27,13 @@ fn source(mails: Vec<MailSummary>, live: bool) -> MailSource {
         get: Arc::new(move |seq| {
             let summary = kept.iter().find(|mail| mail.seq == seq)?.clone();
             let html = "<!doctype html><html><head lang=\"fr\"><title>x</title></head><body><script>alert(1)</script></body></html>";
-            Some(Mail {
-                summary,
-                html: html.into(),
-                text: "</pre><script>".into(),
-                raw: b"From: x\r\n".to_vec(),
-            })
+            let text = "</pre><script>".to_owned();
+            let content = if summary.sms {
+                Content::Sms { text, parts: 2, encoding: "GSM-7" }
+            } else {
+                Content::Email { html: html.into(), text, raw: b"From: x\r\n".to_vec() }
+            };
+            Some(Mail { summary, content })
         }),
         live: Arc::new(move || live),
     }
@@ -89,6 +91,21 @@ async fn the_source_is_the_bytes_sent() {
     assert_eq!(body, "From: x\r\n");
     assert_eq!(headers["content-type"], "message/rfc822");
     assert_eq!(headers["content-disposition"], "attachment; filename=\"mail-7.eml\"");
+}
+
+#[tokio::test]
+async fn an_sms_is_shown_as_text_with_its_size() {
+    let sms = MailSummary { sms: true, to: "+33612345678".into(), ..summary(3, "Bonjour") };
+    let source = source(vec![sms], false);
+    let (_, _, list) = ask(&source, "/").await;
+    assert!(list.contains(">SMS</span>") && list.contains("Bonjour"), "{list}");
+    let (status, _, page) = ask(&source, "/mail/3").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("2 SMS joined into one, GSM-7") && page.contains("&lt;script&gt;"), "{page}");
+    assert!(!page.contains("<iframe") && !page.contains("<script"), "{page}");
+    for part in ["/mail/3/html", "/mail/3/raw"] {
+        assert_eq!(ask(&source, part).await.0, StatusCode::NOT_FOUND, "an SMS has no {part}");
+    }
 }
 
 #[tokio::test]

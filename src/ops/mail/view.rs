@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
-use super::{Mail, MailSummary, PER_PAGE};
+use super::{Content, Mail, MailSummary, PER_PAGE};
 use crate::ops::page::{Lang, Page, escape};
 
 const CSS: &str = include_str!("../mail.css");
@@ -25,10 +25,10 @@ const MARK: &str = "<svg viewBox=\"0 0 26 26\" fill=\"none\" stroke=\"currentCol
 pub(super) fn list(lang: Lang, mails: &[MailSummary], page: usize, live: bool) -> Response {
     let title = lang.pick("Courrier capturé", "Captured mail");
     let lead = match (lang, mails.len()) {
-        (Lang::Fr, 0 | 1) => format!("{} e-mail. Rien n’a quitté cette machine.", mails.len()),
-        (Lang::Fr, n) => format!("{n} e-mails. Rien n’a quitté cette machine."),
-        (Lang::En, 1) => "1 e-mail. Nothing has left this machine.".to_owned(),
-        (Lang::En, n) => format!("{n} e-mails. Nothing has left this machine."),
+        (Lang::Fr, 0 | 1) => format!("{} message. Rien n’a quitté cette machine.", mails.len()),
+        (Lang::Fr, n) => format!("{n} messages. Rien n’a quitté cette machine."),
+        (Lang::En, 1) => "1 message. Nothing has left this machine.".to_owned(),
+        (Lang::En, n) => format!("{n} messages. Nothing has left this machine."),
     };
     let mut body = top(lang, live);
     let _ = write!(body, "<main>\n<h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n{}", sums(mails));
@@ -61,9 +61,11 @@ pub(super) fn list(lang: Lang, mails: &[MailSummary], page: usize, live: bool) -
 
 /// One mail, with the numbers of its neighbours where they are still kept.
 pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u64>) -> Response {
-    let MailSummary { seq, at, to, from, subject, rule, locale, customer_id } = &mail.summary;
+    let MailSummary { seq, at, to, from, subject, rule, locale, customer_id, sms } = &mail.summary;
     let mut body = top(lang, false);
-    let subject_html = if subject.is_empty() {
+    let subject_html = if *sms {
+        "SMS".to_owned()
+    } else if subject.is_empty() {
         lang.pick("(sans objet)", "(no subject)").to_owned()
     } else {
         escape(subject)
@@ -80,32 +82,46 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
     for (name, value) in facts {
         let _ = writeln!(body, "<dt>{name}</dt><dd>{value}</dd>");
     }
-    let _ = write!(
-        body,
-        "</dl>\n<nav class=\"actions\">{list}{newer}{older}<a href=\"/mail/{seq}/html\" target=\"_blank\">{alone}</a>\
-         <a href=\"/mail/{seq}/raw\">{raw}</a></nav>\n",
+    let neighbours = format!(
+        "{list}{newer}{older}",
         list = link("/", lang.pick("← Tout le courrier", "← All mail")),
         newer = newer.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Suivant", "Newer"))),
         older = older.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Précédent", "Older"))),
-        alone = lang.pick("Plein écran", "Full screen"),
-        raw = lang.pick("Source (.eml)", "Source (.eml)"),
     );
-    let _ = write!(
-        body,
-        "<iframe class=\"sheet\" src=\"/mail/{seq}/html\" title=\"{frame}\" \
-         sandbox=\"allow-popups allow-popups-to-escape-sandbox\"></iframe>\n\
-         <details><summary>{text_part}</summary><pre>{text}</pre></details>\n</main>\n</div>",
-        frame = lang.pick("Le message", "The message"),
-        text_part = lang.pick("Version texte", "Text version"),
-        text = escape(&mail.text),
-    );
+    let _ = match &mail.content {
+        Content::Email { text, .. } => write!(
+            body,
+            "</dl>\n<nav class=\"actions\">{neighbours}<a href=\"/mail/{seq}/html\" target=\"_blank\">{alone}</a>\
+             <a href=\"/mail/{seq}/raw\">{raw}</a></nav>\n\
+             <iframe class=\"sheet\" src=\"/mail/{seq}/html\" title=\"{frame}\" \
+             sandbox=\"allow-popups allow-popups-to-escape-sandbox\"></iframe>\n\
+             <details><summary>{text_part}</summary><pre>{text}</pre></details>\n</main>\n</div>",
+            alone = lang.pick("Plein écran", "Full screen"),
+            raw = lang.pick("Source (.eml)", "Source (.eml)"),
+            frame = lang.pick("Le message", "The message"),
+            text_part = lang.pick("Version texte", "Text version"),
+            text = escape(text),
+        ),
+        Content::Sms { text, parts, encoding } => write!(
+            body,
+            "<dt>{name}</dt><dd>{size}</dd>\n</dl>\n<nav class=\"actions\">{neighbours}</nav>\n\
+             <p class=\"bubble\"><bdi>{text}</bdi></p>\n</main>\n</div>",
+            name = lang.pick("Taille", "Size"),
+            size = match (lang, parts) {
+                (_, 1) => format!("1 SMS, {encoding}"),
+                (Lang::Fr, n) => format!("{n} SMS mis bout à bout, {encoding}"),
+                (Lang::En, n) => format!("{n} SMS joined into one, {encoding}"),
+            },
+            text = escape(text),
+        ),
+    };
     let title = format!("{} – Declic", if subject.is_empty() { to } else { subject });
     Page { lang, title, css: CSS, policy: POLICY, refresh: None, body }.respond(StatusCode::OK)
 }
 
 /// The answer for a mail that never was or is no longer kept.
 pub(super) fn gone(lang: Lang) -> Response {
-    let title = lang.pick("Cet e-mail n’est plus là", "This mail is not here");
+    let title = lang.pick("Ce message n’est plus là", "This message is not here");
     let text = lang.pick(
         "Seuls les plus récents sont gardés, et rien ne reste après l’arrêt.",
         "Only the newest are kept, and none outlives the process.",
@@ -149,7 +165,7 @@ fn line(mail: &MailSummary) -> String {
     format!(
         "<li><a href=\"/mail/{seq}\"><span class=\"face t{tint}\" aria-hidden=\"true\">{initial}</span>\
          <bdi class=\"subject\">{subject}</bdi><time class=\"when\" datetime=\"{stamp}\">{time} UTC</time>\
-         <bdi class=\"to\">{to}</bdi><span class=\"meta\"><span class=\"locale\">{locale}</span>{rule}</span></a></li>\n",
+         <bdi class=\"to\">{to}</bdi><span class=\"meta\">{sms}<span class=\"locale\">{locale}</span>{rule}</span></a></li>\n",
         seq = mail.seq,
         tint = tint(&mail.customer_id),
         initial = escape(&initial.to_string()),
@@ -157,6 +173,7 @@ fn line(mail: &MailSummary) -> String {
         stamp = mail.at.to_rfc3339(),
         time = mail.at.format("%H:%M"),
         to = escape(&mail.to),
+        sms = if mail.sms { "<span class=\"locale\">SMS</span>" } else { "" },
         locale = escape(&mail.locale),
         rule = rule_tag(&mail.rule, ""),
     )
@@ -164,8 +181,8 @@ fn line(mail: &MailSummary) -> String {
 
 fn nothing_yet(lang: Lang) -> String {
     let (first, second) = lang.pick(
-        ("Rien encore.", "Les e-mails paraîtront ici dès qu’une règle en enverra un."),
-        ("Nothing yet.", "Mails appear here as soon as a rule sends one."),
+        ("Rien encore.", "Les messages paraîtront ici dès qu’une règle en enverra un."),
+        ("Nothing yet.", "Messages appear here as soon as a rule sends one."),
     );
     format!("<div class=\"empty\"><p><strong>{first}</strong></p><p>{second}</p></div>\n")
 }

@@ -1,0 +1,159 @@
+//! Receipts on their way to the messages they are about.
+//!
+//! A receipt may come before the record of its message is committed, so it is kept first and settled here, again and
+//! again, until its part is known.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::outcome::Outcome;
+use crate::domain::verdict::Reason;
+use crate::store::{Changes, SettledReceipt, Store, StoreError, Suppression};
+use crate::telemetry;
+
+/// How often to look, in real time: nobody waits for a receipt.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Receipts settled in one transaction.
+const AT_ONCE: u32 = 500;
+
+/// Networks try for three days at most; a week covers receipts that come late or never.
+const KEPT: TimeDelta = TimeDelta::days(7);
+
+/// How often to forget what is older, in real time.
+const FORGET_EVERY: u32 = 3_600;
+
+/// Settles receipts until told to stop.
+pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
+    let mut rounds: u32 = 0;
+    loop {
+        let pause = match pass(&store, &clock).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => EVERY,
+            Err(error) => {
+                telemetry::waiting_for("database", &error.to_string());
+                EVERY
+            }
+        };
+        if rounds.is_multiple_of(FORGET_EVERY)
+            && let Err(error) = store.forget_receipts(clock.now() - KEPT).await
+        {
+            telemetry::waiting_for("database", &error.to_string());
+        }
+        rounds = rounds.wrapping_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Settles some receipts; false when none was waiting.
+async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
+    let now = clock.now();
+    let mut tx = store.begin().await?;
+    let Some(settled) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
+    let (mut messages, mut changes) = (Vec::new(), Changes::default());
+    for receipt in settled {
+        let Some(message) = after(receipt, now, &mut changes) else { continue };
+        telemetry::handed_over(&message);
+        changes.outcomes.extend(Outcome::of_message(&message, now));
+        changes.messages.extend(message.fall_back(now));
+        messages.push(message);
+    }
+    tx.record_receipts(&messages).await?;
+    tx.write(&changes).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// The message after its receipts; none while some of its parts are still under way. One part lost is the message
+/// lost: what is left of it cannot be read.
+fn after(receipt: SettledReceipt, now: DateTime<Utc>, changes: &mut Changes) -> Option<Message> {
+    let SettledReceipt { mut message, parts, detail } = receipt;
+    let says = |state: &str| parts.iter().any(|part| part == state);
+    if says("failed") || says("bad_address") {
+        message.state = MessageState::Failed;
+        message.reason = Some(Reason::Undelivered);
+        message.detail.clone_from(&detail);
+        message.slot_at = None;
+    } else if !parts.is_empty() && parts.iter().all(|part| part == "delivered") {
+        message.state = MessageState::Delivered;
+        message.detail.clone_from(&detail);
+    } else {
+        return None;
+    }
+    if let Some(address) = message.address.clone().filter(|_| says("bad_address")) {
+        let reason = Reason::Undelivered;
+        changes.suppressions.push(Suppression { channel: message.channel, address, reason, at: now, detail });
+    }
+    Some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::consent::Channel;
+    use crate::domain::message::Lane;
+
+    fn sent() -> Message {
+        let at = DateTime::UNIX_EPOCH;
+        Message {
+            id: "m".to_owned(),
+            customer_id: "c".to_owned(),
+            rule: "r".to_owned(),
+            version: String::new(),
+            occurrence: "o".to_owned(),
+            step: "s".to_owned(),
+            channel: Channel::Sms,
+            purpose: "marketing".to_owned(),
+            template: "t".to_owned(),
+            planned_at: at,
+            expires_at: at + TimeDelta::hours(24),
+            state: MessageState::Sent,
+            reason: None,
+            detail: None,
+            context: serde_json::Value::Null,
+            promo_code: None,
+            due_at: at,
+            attempts: 1,
+            template_hash: None,
+            locale: None,
+            address: Some("+33612345678".to_owned()),
+            reply: None,
+            sent_at: Some(at),
+            lane: Lane::Event,
+            priority: 0,
+            fallback: Some("t".to_owned()),
+            slot_at: Some(at),
+        }
+    }
+
+    #[test]
+    fn a_message_is_what_its_parts_are() {
+        let cases: [(&[&str], Option<MessageState>, usize); 6] = [
+            (&["pending"], None, 0),
+            (&["delivered"], Some(MessageState::Delivered), 0),
+            (&["delivered", "pending"], None, 0),
+            (&["delivered", "delivered"], Some(MessageState::Delivered), 0),
+            (&["failed", "pending"], Some(MessageState::Failed), 0),
+            (&["delivered", "bad_address"], Some(MessageState::Failed), 1),
+        ];
+        for (parts, expected, suppressed) in cases {
+            let mut changes = Changes::default();
+            let parts: Vec<String> = parts.iter().map(|p| (*p).to_owned()).collect();
+            let receipt = SettledReceipt { message: sent(), parts: parts.clone(), detail: None };
+            let after = after(receipt, DateTime::UNIX_EPOCH, &mut changes);
+            assert_eq!(after.as_ref().map(|m| m.state), expected, "{parts:?}");
+            assert_eq!(changes.suppressions.len(), suppressed, "{parts:?}");
+            let Some(message) = after else { continue };
+            let failed = message.state == MessageState::Failed;
+            assert_eq!(message.slot_at.is_none(), failed, "an SMS that never arrived does not count");
+            assert_eq!(message.fall_back(DateTime::UNIX_EPOCH).is_some(), failed, "{parts:?}");
+        }
+    }
+}

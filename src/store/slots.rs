@@ -1,0 +1,52 @@
+//! What frequency caps count, and who else waits for the same room.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::messages::{READ, load};
+use super::session::json_arg;
+use super::{StoreError, Tx};
+use crate::domain::caps::Slot;
+use crate::domain::consent::Channel;
+use crate::domain::message::Message;
+
+impl Tx {
+    /// The messages of these customers that may have reached them since `since`. With the customers locked, nobody
+    /// else can take a slot until the transaction ends: that is what makes caps exact.
+    pub async fn slots(
+        &mut self,
+        customers: &[String],
+        since: DateTime<Utc>,
+    ) -> Result<BTreeMap<String, Vec<Slot>>, StoreError> {
+        let session = &mut self.session;
+        let sql = format!(
+            "SELECT customer_id, id, channel, purpose, slot_at FROM messages
+             WHERE customer_id {} AND slot_at IS NOT NULL AND slot_at > $2",
+            session.dialect().among(1)
+        );
+        type Fields = (String, String, String, String, DateTime<Utc>);
+        let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(customers)?, since.into()]).await?;
+        let mut slots: BTreeMap<String, Vec<Slot>> = BTreeMap::new();
+        for (customer, message_id, channel, purpose, at) in rows {
+            let channel = if channel == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
+            let slot = Slot { message_id, channel, purpose, at };
+            slots.entry(customer).or_default().push(slot);
+        }
+        Ok(slots)
+    }
+
+    /// The messages of these customers that are due and not yet on their way, whoever has claimed them.
+    pub async fn waiting(
+        &mut self,
+        customers: &[String],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Message>, StoreError> {
+        let sql = format!(
+            "SELECT {READ} FROM messages
+             WHERE customer_id {} AND state IN ('pending', 'deferred', 'claimed') AND due_at <= $2",
+            self.session.dialect().among(1)
+        );
+        load(&mut self.session, sql, vec![json_arg(customers)?, now.into()]).await
+    }
+}

@@ -3,21 +3,28 @@
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use declic::broker::AmqpConfig;
 use declic::channels::{Smtp, SmtpConfig};
 use declic::config;
+use declic::domain::consent::Channel;
+use declic::domain::countries;
 use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::event::Event;
+use declic::domain::hours::holidays::Calendar;
+use declic::domain::hours::{QuietHours, Reader, presets};
 use declic::domain::rules::compile::compile;
 use declic::domain::rules::condition::{Condition, Scope, Truth};
+use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/policy.md",
+    "docs/quiet-hours.md",
     "docs/rules.md",
     "docs/templates.md",
 ];
@@ -44,11 +51,14 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// The file that a block stands for: a whole one, or a part of a rule, which is completed.
+/// The file that a block stands for: a whole one, or a part of a policy or a rule, which is completed.
 fn yaml_file(block: &str) -> SourceFile {
     match block.split_whitespace().collect::<Vec<_>>()[..] {
         ["rule:", rule, ..] => return file(format!("rules/{rule}.yaml"), block),
         ["default_locale:", ..] => return file("rules/policy.yaml", block),
+        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:", ..] => {
+            return file("rules/policy.yaml", policy::EXAMPLE.to_owned() + block);
+        }
         ["events:", ..] => return file("rules/events.yaml", block),
         _ => {}
     }
@@ -66,7 +76,7 @@ fn yaml_file(block: &str) -> SourceFile {
 #[test]
 fn rules_compile_as_printed() {
     let mut seen = 0;
-    for name in ["README.md", "docs/policy.md", "docs/rules.md"] {
+    for name in ["README.md", "docs/policy.md", "docs/quiet-hours.md", "docs/rules.md"] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];
             if files[0].path != "rules/policy.yaml" {
@@ -78,6 +88,35 @@ fn rules_compile_as_printed() {
         }
     }
     assert!(seen >= 12, "only {seen} blocks found");
+}
+
+#[test]
+fn sms_go_when_the_table_says() {
+    let printed = page("docs/quiet-hours.md");
+    let mut seen = 0;
+    for row in printed.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [country, asked, expected] = cells[..] else { continue };
+        let zones = countries::zones_of(country);
+        let local = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M");
+        let Ok(asked) = local(asked) else { continue };
+        let instant = |local: NaiveDateTime| local.and_local_timezone(zones[0]).unwrap().to_utc();
+        let (purpose, basis) = ("marketing", Basis::Consent);
+        let reader = Reader { channel: Channel::Sms, purpose, basis, country: Some(country), zones };
+        let hours = QuietHours { spread: TimeDelta::zero(), ..QuietHours::default() };
+        let found = hours.next_allowed(&reader, "m", instant(asked), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(found, Some(instant(local(expected).unwrap())), "{row}");
+        seen += 1;
+    }
+    assert!(seen >= 5, "only {seen} rows found");
+}
+
+#[test]
+fn every_preset_and_calendar_is_explained() {
+    let explained = page("docs/quiet-hours.md");
+    for name in presets::names().chain(Calendar::ALL.map(Calendar::name)) {
+        assert!(explained.contains(&format!("`{name}`")), "docs/quiet-hours.md says nothing of {name}");
+    }
 }
 
 #[test]

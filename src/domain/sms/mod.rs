@@ -1,6 +1,7 @@
 //! The text of an SMS: its alphabet, its parts, what it must say.
 
 pub mod alphabet;
+pub mod estimate;
 pub mod laws;
 pub mod plain;
 pub mod segments;

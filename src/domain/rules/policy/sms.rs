@@ -64,7 +64,9 @@ fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node, country: Option<&str>) ->
     if let Some(country) = country.filter(|country| !kind.is_taken_in(country)) {
         let message = format!("networks in {country} take no name as a sender");
         let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), message);
-        reader.report(diagnostic.help("write a number or a short code that you have there, like `+14155552671`"));
+        reader.report(
+            diagnostic.help("write a number or a short code that you have there, like `+14155552671`"),
+        );
         return None;
     }
     Some(text.to_owned())

@@ -3,6 +3,8 @@
 mod pages;
 mod sink;
 
+pub use pages::sms_hooks;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

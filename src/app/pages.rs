@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 
 use super::Pulses;
 use crate::active::Shelf;
+use crate::channels::sms::IncomingSink;
+use crate::channels::sms::http::{Call, Refusal, Webhooks};
 use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::domain::event::Event;
@@ -15,6 +17,7 @@ use crate::domain::sms::Encoding;
 use crate::domain::token::Unsubscribe;
 use crate::intake;
 use crate::ops::health::{AskHealth, Check};
+use crate::ops::hooks::{HookAnswer, Receive};
 use crate::ops::mail::{Content, Mail, MailSource, MailSummary};
 use crate::ops::public::Public;
 use crate::process::Processor;
@@ -53,6 +56,30 @@ fn withdrawal(link: Unsubscribe, mut data: Map<String, Value>, now: DateTime<Utc
         time: now,
         data: Value::Object(data),
     }
+}
+
+/// What the SMS provider tells of its own accord: verified, kept by the sink, and only then acknowledged. For
+/// [`hooks::router`](crate::ops::hooks::router).
+pub fn sms_hooks(webhooks: Webhooks, sink: IncomingSink, clock: Clock) -> Receive {
+    Arc::new(move |hook| {
+        let (webhooks, sink, now) = (webhooks.clone(), Arc::clone(&sink), clock.now());
+        Box::pin(async move {
+            let call = Call { target: &hook.target, headers: &hook.headers, body: &hook.body };
+            let incoming = match webhooks.receive(call, now) {
+                Ok(incoming) => incoming,
+                Err(Refusal::Unknown) => return HookAnswer::Unknown,
+                Err(Refusal::Forbidden) => return HookAnswer::Forbidden,
+                Err(Refusal::Malformed(words)) => return HookAnswer::Malformed(words),
+            };
+            if !incoming.is_empty()
+                && let Err(error) = sink(incoming).await
+            {
+                return HookAnswer::Later(error);
+            }
+            let (content_type, text) = webhooks.reply();
+            HookAnswer::Kept { content_type: content_type.to_owned(), text: text.to_owned() }
+        })
+    })
 }
 
 /// The captured mail.

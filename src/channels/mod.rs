@@ -15,6 +15,7 @@ pub use answer::Answer;
 pub use capture::{Capture, Captured};
 pub use email::{Email, Smtp, SmtpConfig};
 pub use sms::Sms;
+pub use sms::http::{HttpSms, HttpSmsConfig};
 
 /// Where e-mail goes. Cheap to clone; clones share connections and captured mail.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ impl EmailChannel {
 /// Where SMS goes. Cheap to clone; clones share connections and captured messages.
 #[derive(Debug, Clone)]
 pub enum SmsChannel {
+    /// A real provider, over HTTP.
+    Http(HttpSms),
     /// Nowhere: kept in memory, shown on a local page.
     Capture(Capture),
 }
@@ -65,6 +68,7 @@ impl SmsChannel {
     /// Hands over one SMS, all its parts. Ends within the send deadline, whatever the provider does.
     pub async fn send(&self, sms: &Sms) -> Answer {
         match self {
+            Self::Http(http) => http.send(sms).await,
             Self::Capture(capture) => capture.send(&Parcel::Sms(sms.clone())),
         }
     }
@@ -72,6 +76,7 @@ impl SmsChannel {
     /// Tries the way to the provider without sending. Both answers are words for the operator.
     pub async fn check(&self) -> Result<String, String> {
         match self {
+            Self::Http(http) => http.check().await,
             Self::Capture(_) => Ok("captured in memory, nothing leaves this machine".to_owned()),
         }
     }
@@ -79,6 +84,7 @@ impl SmsChannel {
     /// Says goodbye to the provider.
     pub async fn close(&self) {
         match self {
+            Self::Http(http) => http.close().await,
             Self::Capture(_) => {}
         }
     }

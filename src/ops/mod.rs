@@ -1,4 +1,4 @@
-//! What the worker shows: the public page behind unsubscribe links, and the operator's listener with
+//! What the worker shows: the public page behind unsubscribe links, what providers call, and the operator's listener with
 //! metrics, health and, in embedded mode, the captured mail.
 //!
 //! Two routers for two listeners, so that nothing meant for the operator can be reached from outside by a
@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod health;
+pub mod hooks;
 pub mod mail;
 mod page;
 pub mod public;

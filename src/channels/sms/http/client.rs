@@ -1,0 +1,309 @@
+//! Requests to the provider: one message, one request, within one deadline.
+//!
+//! Knows at every moment whether the provider may have the message. Makes a request a second time only when the
+//! connection it was meant for was closed before the first byte of it was written; every other retry is for the
+//! caller to decide. Redirects are not followed: a message goes where the configuration says, or nowhere.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, Request, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::config::HttpSmsConfig;
+use super::mask::without_secret;
+use super::outcome::{self, Reply};
+use super::presets::with_preset;
+use super::provider::Provider;
+use super::webhook::Webhooks;
+use crate::channels::{Answer, Sms};
+
+/// How much of an answer is read: providers say what matters in less than one kilobyte.
+const LARGEST_ANSWER: usize = 64 * 1024;
+/// How long requests under way may take once the channel is closed.
+const TIDY: Duration = Duration::from_secs(5);
+
+type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+
+/// A provider reached over HTTP. Clones share its connections.
+#[derive(Clone)]
+pub struct HttpSms(Arc<Inner>);
+
+struct Inner {
+    provider: Provider,
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    tls: Arc<ClientConfig>,
+    permits: Semaphore,
+    connections: u32,
+    deadline: Duration,
+    callback_url: Option<String>,
+    inbound_url: Option<String>,
+}
+
+impl fmt::Debug for HttpSms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpSms")
+    }
+}
+
+impl HttpSms {
+    /// Checks that the configuration holds together and reads certificates; does not connect. `base_url` is what the
+    /// provider reaches our webhooks by, without a slash at the end. The error is in words and names the key.
+    pub fn new(config: &HttpSmsConfig, base_url: &str) -> Result<Self, String> {
+        let config = with_preset(config)?;
+        let provider = Provider::new(&config)?;
+        let webhooks = Webhooks::described(&config, base_url)?;
+        let tls = Arc::new(trust(&config)?);
+        let connections = config.connections.clamp(1, 1000);
+        Ok(Self(Arc::new(Inner {
+            provider,
+            client: client(&config, &tls, connections),
+            tls,
+            permits: Semaphore::new(connections),
+            connections: u32::try_from(connections).unwrap_or(1000),
+            deadline: Duration::from_secs(config.send_deadline_s.max(1)),
+            callback_url: webhooks.as_ref().and_then(Webhooks::status_url),
+            inbound_url: webhooks.as_ref().and_then(Webhooks::inbound_url),
+        })))
+    }
+
+    /// Hands over one message, within the send deadline.
+    pub async fn send(&self, sms: &Sms) -> Answer {
+        let until = Instant::now() + self.0.deadline;
+        let written = Arc::new(AtomicBool::new(false));
+        let request = match self.request(sms, &written) {
+            Ok(request) => request,
+            Err(detail) => return Answer::Invalid { detail },
+        };
+        let mut answer = match timeout_at(until, self.exchange(request, until)).await {
+            Ok(Ok(reply)) => outcome::answer(&self.0.provider, &reply, &sms.to),
+            Ok(Err(Failure::Closed)) => Answer::Retry { reply: "the channel is closed".to_owned() },
+            Ok(Err(Failure::Distrust(reply))) => Answer::ProviderRefused { reply },
+            Ok(Err(Failure::Unreachable(reply))) => Answer::Busy { reply },
+            Ok(Err(Failure::Lost(words))) if !written.load(Ordering::SeqCst) => Answer::Busy { reply: words },
+            Ok(Err(Failure::Lost(words))) => outcome::unknown(&self.0.provider, words),
+            Err(_) => {
+                let words = format!("no answer within {:?}", self.0.deadline);
+                if written.load(Ordering::SeqCst) {
+                    outcome::unknown(&self.0.provider, words)
+                } else {
+                    Answer::Busy { reply: words }
+                }
+            }
+        };
+        if let Some(secret) = &self.0.provider.secret {
+            let words = answer.words_mut();
+            *words = without_secret(std::mem::take(words), secret.expose());
+        }
+        answer
+    }
+
+    /// Tries the way to the provider without sending: asks at `check_path` with the secret, or else connects and
+    /// encrypts.
+    pub async fn check(&self) -> Result<String, String> {
+        let checked = match self.0.provider.check.clone() {
+            Some(uri) => timeout(self.0.deadline, self.ask(uri)).await,
+            None => timeout(self.0.deadline, self.connect()).await,
+        };
+        let words = checked
+            .unwrap_or_else(|_| Err(format!("{} did not answer in {:?}", self.host(), self.0.deadline)));
+        words.map_err(|words| match &self.0.provider.secret {
+            Some(secret) => without_secret(words, secret.expose()),
+            None => words,
+        })
+    }
+
+    /// Lets requests under way end (up to five seconds); later ones are refused with `Retry`.
+    pub async fn close(&self) {
+        let all = timeout(TIDY, self.0.permits.acquire_many(self.0.connections)).await;
+        // Late or not, nobody gets a permit from now on.
+        self.0.permits.close();
+        drop(all);
+    }
+
+    fn request(&self, sms: &Sms, written: &Arc<AtomicBool>) -> Result<Request<Body>, String> {
+        let Inner { provider, callback_url, inbound_url, .. } = self.0.as_ref();
+        let body = provider.body(sms, callback_url.as_deref(), inbound_url.as_deref());
+        let mut request = Request::new(());
+        *request.method_mut() = provider.method.clone();
+        *request.uri_mut() = provider.uri.clone();
+        *request.headers_mut() = provider.headers.clone();
+        // Said here, as what notes the writing below hides the length.
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if let Some(name) = &provider.idempotency_header {
+            let value = HeaderValue::from_str(&sms.message_id);
+            let value = value.map_err(|_| "the message's identity cannot be a header's value".to_owned())?;
+            request.headers_mut().insert(name, value);
+        }
+        let written = Arc::clone(written);
+        // The connection asks for the body when it is about to write it: until then nobody can have the message.
+        let body = Full::new(Bytes::from(body)).map_frame(move |frame| {
+            written.store(true, Ordering::SeqCst);
+            frame
+        });
+        Ok(request.map(|()| body.boxed_unsync()))
+    }
+
+    /// One request and its answer, on one of our connections.
+    async fn exchange(&self, request: Request<Body>, until: Instant) -> Result<Reply, Failure> {
+        let _permit = self.0.permits.acquire().await.map_err(|_| Failure::Closed)?;
+        let response = self.0.client.request(request).await.map_err(|error| self.failure(&error))?;
+        let (head, body) = response.into_parts();
+        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        // The status is known: a body that is lost or late must not make it unknown again. So it ends a little
+        // before the deadline that would forget it.
+        let until = until.checked_sub(Duration::from_millis(50)).unwrap_or(until);
+        let body = match timeout_at(until, Limited::new(body, LARGEST_ANSWER).collect()).await {
+            Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(format!("its text is longer than {LARGEST_ANSWER} bytes"))
+            }
+            Ok(Err(error)) => Err(format!("its text was cut short: {}", chain(error.as_ref()))),
+            Err(_) => Err("its text did not come in time".to_owned()),
+        };
+        Ok(Reply { status: head.status.as_u16(), retry_after: retry_after.map(str::to_owned), body })
+    }
+
+    fn failure(&self, error: &Error) -> Failure {
+        let words = format!("{}: {}", self.host(), chain(error));
+        match (error.is_connect(), tls_error(error)) {
+            (true, Some(_)) => Failure::Distrust(format!("TLS with {words}")),
+            (true, None) => Failure::Unreachable(words),
+            (false, _) => Failure::Lost(words),
+        }
+    }
+
+    async fn ask(&self, uri: Uri) -> Result<String, String> {
+        let mut request = Request::new(Empty::new().boxed_unsync());
+        *request.method_mut() = Method::GET;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.0.provider.headers.clone();
+        let response = self.0.client.request(request).await;
+        let response = response.map_err(|error| format!("{}: {}", self.host(), chain(&error)))?;
+        match response.status() {
+            status if status.is_success() => Ok(format!("{} answers and knows the account", self.host())),
+            status => Err(format!("{} answers {status}", self.host())),
+        }
+    }
+
+    async fn connect(&self) -> Result<String, String> {
+        let host = self.host();
+        let said = |error: io::Error| format!("{host}: {}", chain(&error));
+        let uri = &self.0.provider.uri;
+        let name = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let encrypted = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        let tcp = TcpStream::connect((name, port)).await.map_err(said)?;
+        if !encrypted {
+            return Ok(format!("{host} can be reached, not encrypted"));
+        }
+        let server =
+            ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` cannot be certified"))?;
+        TlsConnector::from(Arc::clone(&self.0.tls)).connect(server, tcp).await.map_err(said)?;
+        Ok(format!(
+            "{host} can be reached, encrypted; whether it knows the account shows with the first message"
+        ))
+    }
+
+    fn host(&self) -> &str {
+        self.0.provider.uri.authority().map_or("", |authority| authority.as_str())
+    }
+}
+
+/// Why there is no answer.
+enum Failure {
+    Closed,
+    /// Something answers that we do not trust, or that speaks no TLS.
+    Distrust(String),
+    /// There was no connection to write to.
+    Unreachable(String),
+    /// There was one.
+    Lost(String),
+}
+
+fn client(
+    config: &HttpSmsConfig,
+    tls: &Arc<ClientConfig>,
+    connections: usize,
+) -> Client<HttpsConnector<HttpConnector>, Body> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(Duration::from_secs(config.connect_timeout_s.max(1))));
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(config.idle_s))
+        .pool_max_idle_per_host(connections)
+        .build(HttpsConnector::from((http, tls.as_ref().clone())))
+}
+
+/// The public authorities and those of `ca_file`.
+fn trust(config: &HttpSmsConfig) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    if let Some(file) = &config.ca_file {
+        let place = file.display();
+        let pem = fs::read(file).map_err(|error| format!("`ca_file` {place} cannot be read: {error}"))?;
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let added = certificate
+                .map_err(|error| error.to_string())
+                .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+            added.map_err(|error| {
+                format!("`ca_file` {place} is not a list of certificates in PEM: {error}")
+            })?;
+        }
+        if roots.len() == before {
+            return Err(format!("`ca_file` {place} holds no certificate"));
+        }
+    }
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+        .map_err(|error| error.to_string())
+}
+
+/// The error of TLS within, if that is what it is.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref::<rustls::Error>() {
+        return Some(found);
+    }
+    // An error of the system that wraps another does not name that one as its source.
+    if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return tls_error(inner);
+    }
+    tls_error(error.source()?)
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !words.ends_with(&more) {
+            words.push_str(": ");
+            words.push_str(&more);
+        }
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,27 @@
+//! SMS over HTTP: any provider that takes a message as one request, described in the configuration.
+//!
+//! `config` is the description and `presets` holds some, `provider` checks one, `template` and `form` write a
+//! message as it asks, `client` speaks to it, `outcome` says what its answer means. `webhook` reads what it tells of
+//! its own accord, after `verify` has made sure that it is the provider who speaks. Nothing here keeps state about
+//! messages or tries one twice.
+
+mod client;
+mod config;
+mod form;
+mod mask;
+mod outcome;
+mod presets;
+mod provider;
+mod template;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod webhook;
+
+pub use client::HttpSms;
+pub use config::{
+    Auth, Code, ContentType, Encoding, Errors, HttpSmsConfig, InboundFields, Method, StateWord, StatusFields,
+    Verify, WebhookConfig,
+};
+pub use presets::names as preset_names;
+pub use webhook::{Call, Refusal, Webhooks};

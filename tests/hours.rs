@@ -350,7 +350,7 @@ proptest! {
             asked.expires_at = asked.expires_at.min(at + TimeDelta::seconds(seconds));
         }
         let asked = &*asked;
-        let slots: Vec<Slot> = others.iter().map(|m| m.slot(asked.at - (m.at - asked.at).abs())).collect();
+        let slots: Vec<Slot> = others.iter().map(|m| m.slot(asked.at - (m.at - asked.at).abs() / 5)).collect();
         let suits = |at| {
             world.allows(asked.channel, asked.purpose, at) && !world.is_full(WhenFull::Defer, asked, &slots, at)
         };

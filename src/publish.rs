@@ -165,8 +165,9 @@ impl Source {
 
 /// The templates as the store keeps them: content hash and source.
 fn template_versions(templates: &Templates) -> Result<Vec<(String, Value)>, StoreError> {
-    let versions = templates.all().map(|t| Ok((t.hash.clone(), serde_json::to_value(t.source())?)));
-    versions.collect::<Result<_, serde_json::Error>>().map_err(|e| StoreError::Other(e.to_string()))
+    let mails = templates.all().map(|t| Ok((t.hash.clone(), serde_json::to_value(t.source())?)));
+    let texts = templates.all_sms().map(|t| Ok((t.hash.clone(), serde_json::to_value(t.source())?)));
+    mails.chain(texts).collect::<Result<_, serde_json::Error>>().map_err(|e| StoreError::Other(e.to_string()))
 }
 
 fn in_force(active: &Active) {

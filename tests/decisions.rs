@@ -53,6 +53,7 @@ fn check_by(case: &str, policy: &str, rules: &[(&str, &str)], events: &str, unti
         files.push(file(&format!("rules/{name}.yaml"), &format!("rule: {name}\n{body}")));
     }
     files.extend(["a", "b"].map(|name| file(&format!("templates/{name}/email.fr.mjml"), TEMPLATE)));
+    files.push(file("templates/s/sms.fr.txt", "Bonjour {{customer.first_name}}… {{message_id}}\n"));
     let checked = Checked::new(&files);
     assert!(!checked.has_errors(), "{case}: {}", render(&checked.diagnostics, &files, false));
     let active = checked.activate(&files, stand_in_secret());
@@ -450,5 +451,91 @@ fn hours_and_caps_together_find_the_first_instant_that_suits_both() {
         "2026-12-01T00:00Z",
         "2026-11-23T09:00Z c a
          2026-11-24T08:00Z c a",
+    );
+}
+
+#[test]
+fn channels_each_on_its_own_consent_or_the_preferred_one() {
+    let policy = "sms: { stop_number: \"36180\" }\ndefault_country: FR\n";
+    let rule = |more: &str| {
+        format!(
+            "purpose: marketing\ntrigger: {{ event: go }}\nsteps: [{{ send: {{ email: a, sms: s{more} }} }}]\n"
+        )
+    };
+    let customer = |who: &str, email: &str, sms: &str, phone: &str| {
+        format!(
+            "2026-11-23T08:00Z set {who} {{\"email\":\"{who}@x.fr\",\"phone\":\"{phone}\",\"first_name\":\"{who}\",\"consents\":[\
+             {{\"channel\":\"email\",\"purpose\":\"marketing\",\"status\":\"{email}\"}},\
+             {{\"channel\":\"sms\",\"purpose\":\"marketing\",\"status\":\"{sms}\"}}]}}\n\
+             2026-11-23T10:00Z go {who} {{}}\n"
+        )
+    };
+    let mobile = "06 12 34 56 78";
+    let events = [
+        customer("both", "granted", "granted", mobile),
+        customer("mail", "granted", "denied", mobile),
+        customer("text", "withdrawn", "granted", mobile),
+        customer("line", "denied", "granted", "01 42 68 53 00"),
+    ]
+    .concat();
+    let until = "2026-11-30T00:00Z";
+    let check = |case: &str, more: &str, expected: &str| {
+        check_by(case, policy, &[("r", &rule(more))], &events, until, expected);
+    };
+    check(
+        "both channels",
+        "",
+        "2026-11-23T10:00Z both a
+         2026-11-23T10:00Z both s
+         2026-11-23T10:00Z line a consent_withdrawn
+         2026-11-23T10:00Z line s invalid_address
+         2026-11-23T10:00Z mail a
+         2026-11-23T10:00Z mail s consent_withdrawn
+         2026-11-23T10:00Z text a consent_withdrawn
+         2026-11-23T10:00Z text s",
+    );
+    check(
+        "e-mail if possible",
+        ", prefer: email",
+        "2026-11-23T10:00Z both a
+         2026-11-23T10:00Z line a consent_withdrawn
+         2026-11-23T10:00Z line s invalid_address
+         2026-11-23T10:00Z mail a
+         2026-11-23T10:00Z text a consent_withdrawn
+         2026-11-23T10:00Z text s",
+    );
+    check(
+        "SMS if possible",
+        ", prefer: sms",
+        "2026-11-23T10:00Z both s
+         2026-11-23T10:00Z line a consent_withdrawn
+         2026-11-23T10:00Z line s invalid_address
+         2026-11-23T10:00Z mail a
+         2026-11-23T10:00Z mail s consent_withdrawn
+         2026-11-23T10:00Z text s",
+    );
+}
+
+#[test]
+fn a_channel_that_falls_through_later_gives_way_to_the_other() {
+    // Saturday at nine in the evening: no SMS before Monday, which is too late for this one, but the mail may go.
+    let policy = "sms: { stop_number: \"36180\" }\ndefault_country: FR\n";
+    let rule = "purpose: marketing\ntrigger: { event: go }\n\
+        steps: [{ send: { email: a, sms: s, prefer: sms, expire_after: 4h } }]\n";
+    let consents = r#""consents":[{"channel":"email","purpose":"marketing","status":"granted"},
+        {"channel":"sms","purpose":"marketing","status":"granted"}]"#
+        .replace('\n', "");
+    let events = format!(
+        "2026-11-21T08:00Z set c {{\"email\":\"c@x.fr\",\"phone\":\"+33612345678\",\"first_name\":\"C\",{consents}}}\n\
+         2026-11-21T20:00Z go c {{}}"
+    );
+    check_by(
+        "hours too late",
+        policy,
+        &[("r", rule)],
+        &events,
+        "2026-11-30T00:00Z",
+        "2026-11-21T20:00Z c a
+         2026-11-21T20:00Z c s quiet_hours",
     );
 }

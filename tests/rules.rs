@@ -1,6 +1,7 @@
 //! The rules that are shipped compile without a word, and say what their comments promise.
 
-use declic::domain::diagnostic::SourceFile;
+use declic::active::Checked;
+use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::rules::compile::compile;
 use declic::domain::rules::{Basis, Op, ReEntry, Trigger};
 
@@ -23,7 +24,7 @@ fn the_shipped_rules_compile() {
     let compiled = compile(&shipped());
     assert_eq!(compiled.diagnostics, []);
     let names: Vec<_> = compiled.rules.rules.keys().map(String::as_str).collect();
-    assert_eq!(names, ["abandoned-cart", "birthday", "welcome"]);
+    assert_eq!(names, ["abandoned-cart", "birthday", "order-shipped", "welcome"]);
     let policy = &compiled.rules.policy;
     assert_eq!(policy.default_locale, "fr");
     assert_eq!(policy.default_timezone.name(), "Europe/Paris");
@@ -45,4 +46,59 @@ fn the_abandoned_cart_rule_means_what_it_says() {
         ids,
         ["wait-1h", "send-abandoned-cart", "wait-24h", "if-1", "promo-CART", "send-abandoned-cart-offer"]
     );
+}
+
+const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\n\
+    sender: { name: Shop, email: shop@example.com, postal_address: 1 rue X }\n";
+
+/// (more of the policy, purpose, what is sent, the SMS, code and words of the one finding; empty for none)
+const TOGETHER: &[(&str, &str, &str, &str, &str, &str)] = &[
+    ("sms: { stop_number: \"36180\" }", "marketing", "sms: a", "Bonjour", "", ""),
+    ("sms: { sender: \"36180\" }", "marketing", "sms: a", "Bonjour", "", ""),
+    ("", "transactional", "sms: a", "Bonjour", "", ""),
+    ("", "marketing", "sms: a", "Bonjour", "E0606", "stop_number"),
+    ("sms: { sender: Lumen }", "service", "sms: a", "Bonjour", "E0606", "answer STOP to `Lumen`"),
+    ("", "transactional", "sms: aa", "Bonjour", "E0601", "did you mean `a`"),
+    ("", "transactional", "sms: zzzz", "Bonjour", "E0601", "templates/zzzz/sms.LOCALE.txt"),
+    ("", "transactional", "sms: a", "{{data.nam}}", "E0602", "did you mean `data.name`"),
+    ("", "transactional", "sms: a", "{{promo_code.code}}", "E0603", "makes none"),
+    ("sms: { max_segments: 1 }", "transactional", "sms: a", "LONG", "E0605", "may take 2 segments"),
+    ("sms: { max_segments: 1 }", "transactional", "sms: a", "EMOJI", "E0605", "`🎂` is not in the alphabet"),
+    ("sms: { max_segments: 1 }", "transactional", "sms: a", "ACCENT", "", ""),
+    (
+        "sms: { max_segments: 1, transliterate: false }",
+        "transactional",
+        "sms: a",
+        "ACCENT",
+        "E0605",
+        "`ê` is not",
+    ),
+    ("", "transactional", "sms: a, email: nothing", "Bonjour", "E0601", "email.LOCALE.mjml"),
+];
+
+#[test]
+fn rules_and_sms_templates_are_checked_against_each_other() {
+    for (policy, purpose, send, sms, code, words) in TOGETHER {
+        let sms = match *sms {
+            "LONG" => "x".repeat(161),
+            "EMOJI" => format!("🎂{}", "x".repeat(80)),
+            "ACCENT" => format!("fête{}", "x".repeat(80)),
+            text => text.to_owned(),
+        };
+        let rule = format!(
+            "rule: r\npurpose: {purpose}\ntrigger: {{ event: go }}\nsteps: [{{ send: {{ {send} }} }}]\n"
+        );
+        let file = |path: &str, text: String| SourceFile { path: path.to_owned(), text };
+        let files = [
+            file("rules/policy.yaml", format!("{POLICY}{policy}\n")),
+            file("rules/events.yaml", "events: { go: [name] }\n".to_owned()),
+            file("rules/r.yaml", rule),
+            file("templates/a/sms.fr.txt", sms),
+        ];
+        let checked = Checked::new(&files);
+        let shown = render(&checked.diagnostics, &files, false);
+        let codes: Vec<_> = checked.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes.concat(), *code, "{send}: {shown}");
+        assert!(shown.contains(words), "{send}: {shown}");
+    }
 }

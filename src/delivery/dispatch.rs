@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
-use crate::domain::templates::Template;
+use crate::domain::templates::Version;
 use crate::entropy;
 use crate::store::{Changes, Store, StoreError};
 use crate::supervise::Pulse;
@@ -175,8 +175,7 @@ impl Dispatcher {
         let judge = Judge { active: &active, public_url: &self.public_url, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
-            let template =
-                message.template_hash.as_ref().and_then(|hash| pinned.get(hash)).map(AsRef::as_ref);
+            let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));
             let slots = room.beside(&message, customer, &judge);
             match judge.decide(message, customer, &slots, template) {
                 Admission::Go(ready) => {
@@ -205,20 +204,17 @@ impl Dispatcher {
         &self,
         active: &Active,
         claimed: &[Message],
-    ) -> Result<BTreeMap<String, Arc<Template>>, StoreError> {
+    ) -> Result<BTreeMap<String, Version>, StoreError> {
         let mut pinned = BTreeMap::new();
         for hash in claimed.iter().filter_map(|m| m.template_hash.as_ref()) {
             if pinned.contains_key(hash) {
                 continue;
             }
-            if let Some(template) = active.templates.by_hash(hash) {
-                pinned.insert(hash.clone(), template);
-            } else if let Some(source) = self.store.template_version(hash).await?
-                && let Ok(source) = serde_json::from_value(source)
-                && let Ok(template) = Template::from_source(source)
-            {
-                pinned.insert(hash.clone(), Arc::new(template));
-            }
+            let stored = match active.templates.version(hash) {
+                Some(version) => Some(version),
+                None => self.store.template_version(hash).await?.as_ref().and_then(Version::from_stored),
+            };
+            pinned.extend(stored.map(|version| (hash.clone(), version)));
         }
         Ok(pinned)
     }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
-use super::rules::{Basis, Op, Rule, RuleSet, Send, Trigger};
+use super::rules::{Basis, Op, Policy, Rule, RuleSet, Trigger};
+use super::sms::estimate::estimate;
+use super::sms::plain::forcing;
+use super::sms::{Encoding, Sender, segments};
 use super::steps::basis;
-use super::templates::{Template, Templates};
+use super::templates::Templates;
 
 /// The fields of each event type's data, where `rules/events.yaml` lists them.
 pub type Catalogue = BTreeMap<String, Option<Vec<String>>>;
@@ -20,23 +23,111 @@ pub fn check(
     let mut findings = Vec::new();
     for rule in rules.rules.values() {
         for op in &rule.program {
-            let Op::Send(Send { email: Some(email), .. }) = op else { continue };
-            let place = Place::of(rule, email, files);
-            if !templates.contains(email) {
-                findings.push(missing(&place, email, templates));
-                continue;
+            let Op::Send(send) = op else { continue };
+            if let Some(email) = &send.email {
+                let place = Place::of(rule, "email:", email, files);
+                findings.extend(mail(&place, rule, email, rules, templates, catalogue));
             }
-            let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
-            for template in templates.locales(email).filter_map(|l| templates.resolve(email, l)) {
-                findings.extend(unprovided(&place, rule, &template, catalogue));
-                findings.extend(promo_code(&place, rule, &template));
-                if !contract && !template.variables().iter().any(|v| v == "unsubscribe_url") {
-                    findings.push(no_way_out(&place, rule, &template));
-                }
+            if let Some(sms) = &send.sms {
+                let place = Place::of(rule, "sms:", sms, files);
+                findings.extend(text(&place, rule, sms, rules, templates, catalogue));
             }
         }
     }
     findings
+}
+
+fn mail(
+    place: &Place,
+    rule: &Rule,
+    name: &str,
+    rules: &RuleSet,
+    templates: &Templates,
+    catalogue: Option<&Catalogue>,
+) -> Vec<Diagnostic> {
+    if !templates.contains(name) {
+        return vec![missing(place, name, templates.names(), "email.LOCALE.mjml")];
+    }
+    let mut findings = Vec::new();
+    let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
+    for template in templates.locales(name).filter_map(|l| templates.resolve(name, l)) {
+        let read = Read { name, locale: &template.locale, variables: template.variables() };
+        findings.extend(unprovided(place, rule, &read, catalogue));
+        findings.extend(promo_code(place, rule, &read));
+        if !contract && !read.variables.iter().any(|v| v == "unsubscribe_url") {
+            findings.push(no_way_out(place, rule, &read));
+        }
+    }
+    findings
+}
+
+fn text(
+    place: &Place,
+    rule: &Rule,
+    name: &str,
+    rules: &RuleSet,
+    templates: &Templates,
+    catalogue: Option<&Catalogue>,
+) -> Vec<Diagnostic> {
+    if !templates.contains_sms(name) {
+        return vec![missing(place, name, templates.sms_names(), "sms.LOCALE.txt")];
+    }
+    let policy = &rules.policy;
+    let marketing = basis(policy, &rule.purpose) != Basis::Contract;
+    let mut findings = Vec::new();
+    for template in templates.sms_versions(name) {
+        let read = Read { name, locale: &template.locale, variables: template.variables() };
+        findings.extend(unprovided(place, rule, &read, catalogue));
+        findings.extend(promo_code(place, rule, &read));
+        findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
+    }
+    let sender = policy.sms.sender.as_deref();
+    let named = sender.is_none_or(|s| Sender::of(s) == Ok(Sender::Name));
+    if marketing && named && policy.sms.stop_number.is_none() {
+        let who = sender.map_or("the provider's sender".to_owned(), |s| format!("`{s}`"));
+        findings.push(
+            place
+                .error("E0606", format!("nobody can answer STOP to {who}, and there is no `stop_number`"))
+                .help(
+                    "put into rules/policy.yaml the number that takes STOP:\nsms: { stop_number: \"36180\" }",
+                ),
+        );
+    }
+    findings
+}
+
+/// What one version of a template reads.
+struct Read<'a> {
+    name: &'a str,
+    locale: &'a str,
+    variables: Vec<String>,
+}
+
+/// A text that may take more segments than the policy wants, as far as can be told before it is filled in.
+fn too_long(
+    place: &Place,
+    source: &str,
+    read: &Read<'_>,
+    marketing: bool,
+    policy: &Policy,
+) -> Option<Diagnostic> {
+    let estimate = estimate(source, read.locale, marketing, policy);
+    let (encoding, segments) = segments(&estimate);
+    if segments <= policy.sms.max_segments {
+        return None;
+    }
+    let message = format!(
+        "template `{}` ({}) may take {segments} segments, more than the {} of `max_segments`",
+        read.name, read.locale, policy.sms.max_segments
+    );
+    let finding = Diagnostic::warning("E0605", &place.path, place.span.clone(), message);
+    let dear = forcing(source, policy.sms.transliterate).filter(|_| encoding == Encoding::Ucs2);
+    Some(match dear {
+        Some(c) => finding.help(format!(
+            "`{c}` is not in the alphabet of SMS: with it a segment holds 70 characters, not 160"
+        )),
+        None => finding.help("shorten it, or raise `max_segments` in the `sms` section of rules/policy.yaml"),
+    })
 }
 
 /// Where a rule names its template.
@@ -46,11 +137,11 @@ struct Place {
 }
 
 impl Place {
-    fn of(rule: &Rule, template: &str, files: &[SourceFile]) -> Self {
+    fn of(rule: &Rule, key: &str, template: &str, files: &[SourceFile]) -> Self {
         let path = format!("rules/{}.yaml", rule.name);
         let source = files.iter().find(|f| f.path == path).map_or("", |f| f.text.as_str());
         let start = source
-            .match_indices("email:")
+            .match_indices(key)
             .filter_map(|(at, key)| {
                 let value = source[at + key.len()..].trim_start_matches([' ', '"', '\'']);
                 let rest = value.strip_prefix(template)?;
@@ -68,21 +159,21 @@ impl Place {
     }
 }
 
-fn missing(place: &Place, template: &str, templates: &Templates) -> Diagnostic {
+fn missing<'a>(
+    place: &Place,
+    template: &str,
+    names: impl Iterator<Item = &'a str>,
+    file: &str,
+) -> Diagnostic {
     let finding = place.error("E0601", format!("there is no template `{template}`"));
-    match did_you_mean(template, templates.names()) {
+    match did_you_mean(template, names) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding.help(format!("write templates/{template}/email.LOCALE.mjml")),
+        None => finding.help(format!("write templates/{template}/{file}")),
     }
 }
 
 /// Variables of the event's data that the rule's trigger cannot provide.
-fn unprovided(
-    place: &Place,
-    rule: &Rule,
-    template: &Template,
-    catalogue: Option<&Catalogue>,
-) -> Vec<Diagnostic> {
+fn unprovided(place: &Place, rule: &Rule, read: &Read<'_>, catalogue: Option<&Catalogue>) -> Vec<Diagnostic> {
     let fields: Vec<&str> = match &rule.trigger {
         Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } => {
             match catalogue.and_then(|c| c.get(kind)) {
@@ -93,12 +184,13 @@ fn unprovided(
         // No event starts these, so there is no data at all.
         Trigger::Anniversary { .. } | Trigger::Schedule { .. } => Vec::new(),
     };
-    let variables = template.variables();
-    let read = variables.iter().filter_map(|v| v.strip_prefix("event.").unwrap_or(v).strip_prefix("data."));
-    read.map(|path| path.split('.').next().unwrap_or(path))
+    let paths =
+        read.variables.iter().filter_map(|v| v.strip_prefix("event.").unwrap_or(v).strip_prefix("data."));
+    paths
+        .map(|path| path.split('.').next().unwrap_or(path))
         .filter(|field| !fields.contains(field))
         .map(|field| {
-            let named = format!("template `{}` ({}) reads `data.{field}`", template.name, template.locale);
+            let named = format!("template `{}` ({}) reads `data.{field}`", read.name, read.locale);
             let finding =
                 place.error("E0602", format!("{named}, which the trigger of this rule does not provide"));
             match did_you_mean(field, fields.iter().copied()) {
@@ -110,27 +202,24 @@ fn unprovided(
 }
 
 /// A template that shows a promo code in a rule that makes none. One that only asks whether there is a code may do so.
-fn promo_code(place: &Place, rule: &Rule, template: &Template) -> Option<Diagnostic> {
+fn promo_code(place: &Place, rule: &Rule, read: &Read<'_>) -> Option<Diagnostic> {
     let makes = rule.program.iter().any(|op| matches!(op, Op::PromoCode(_)));
-    let reads = template.variables().iter().any(|v| v.starts_with("promo_code"));
-    let asks = template.variables().iter().any(|v| v == "promo_code");
+    let reads = read.variables.iter().any(|v| v.starts_with("promo_code"));
+    let asks = read.variables.iter().any(|v| v == "promo_code");
     (reads && !asks && !makes).then(|| {
         place
-            .error(
-                "E0603",
-                format!("template `{}` shows a promo code and this rule makes none", template.name),
-            )
+            .error("E0603", format!("template `{}` shows a promo code and this rule makes none", read.name))
             .help("add a `promo_code` step before this send")
     })
 }
 
-fn no_way_out(place: &Place, rule: &Rule, template: &Template) -> Diagnostic {
+fn no_way_out(place: &Place, rule: &Rule, read: &Read<'_>) -> Diagnostic {
     place
         .error(
             "E0604",
             format!(
                 "template `{}` ({}) has no unsubscribe link, which mail for the purpose `{}` must have",
-                template.name, template.locale, rule.purpose
+                read.name, read.locale, rule.purpose
             ),
         )
         .help("include the footer: <mj-include path=\"footer\" />")

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admit::country_of;
 use super::customer::Profile;
 use super::message::Message;
 use super::rules::{Basis, Policy};
+use super::sms::laws::{opt_out_wording, tells_how_to_stop};
+use super::sms::plain::plain;
+use super::sms::{Encoding, segments};
 use super::steps::{basis, zone_of};
-use super::templates::{RenderError, Rendered, Template, Templates};
+use super::templates::{RenderError, Rendered, SmsTemplate, Template, Templates};
 use super::token::Unsubscribe;
 
 /// What rendering needs beside the message and the customer.
@@ -41,10 +45,37 @@ impl Composer<'_> {
         profile: &Profile,
         template: &Template,
     ) -> Result<Rendered, RenderError> {
-        template.render(&self.context(message, profile, template))
+        template.render(&self.context(message, profile, &template.locale))
     }
 
-    fn context(&self, message: &Message, profile: &Profile, template: &Template) -> Value {
+    /// Renders the SMS: in plain letters where that saves a segment, and with the way to stop it unless the text tells
+    /// it or the message is part of a contract.
+    pub fn render_sms(
+        &self,
+        message: &Message,
+        profile: &Profile,
+        template: &SmsTemplate,
+    ) -> Result<FinishedSms, RenderError> {
+        let written = template.render(&self.context(message, profile, &template.locale))?;
+        let policy = &self.policy.sms;
+        let country = country_of(profile, self.policy);
+        let sender = policy.sender_in(country.as_deref()).map(str::to_owned);
+        let mut text = written;
+        if basis(self.policy, &message.purpose) != Basis::Contract && !tells_how_to_stop(&text) {
+            text.push(' ');
+            text.push_str(&opt_out_wording(
+                language(&template.locale),
+                policy.stop_number_for(sender.as_deref()),
+            ));
+        }
+        if policy.transliterate {
+            text = plain(&text);
+        }
+        let (encoding, segments) = segments(&text);
+        Ok(FinishedSms { text, encoding, segments, sender })
+    }
+
+    fn context(&self, message: &Message, profile: &Profile, template_locale: &str) -> Value {
         let mut customer = profile.current();
         let zone = zone_of(&customer, self.policy);
         customer.insert("id".to_owned(), message.customer_id.clone().into());
@@ -54,7 +85,7 @@ impl Composer<'_> {
             "event": event,
             "data": event["data"],
             "sender": self.policy.sender,
-            "locale": locale_of(profile).unwrap_or(&template.locale),
+            "locale": locale_of(profile).unwrap_or(template_locale),
             "timezone": zone.name(),
             "now": message.planned_at,
             "message_id": message.id,
@@ -66,12 +97,35 @@ impl Composer<'_> {
             context["promo_code"] = message.context["promo_code"].clone();
         }
         // The words are the template's, so dates and amounts follow its language when the customer's is another.
-        let language = |tag: &str| tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-        if language(context["locale"].as_str().unwrap_or_default()) != language(&template.locale) {
-            context["locale"] = template.locale.clone().into();
+        let asked = language(context["locale"].as_str().unwrap_or_default());
+        if !asked.eq_ignore_ascii_case(language(template_locale)) {
+            context["locale"] = template_locale.into();
         }
         context
     }
+}
+
+/// A finished SMS, all but its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FinishedSms {
+    pub text: String,
+    pub encoding: Encoding,
+    pub segments: u32,
+    pub sender: Option<String>,
+}
+
+fn language(tag: &str) -> &str {
+    tag.split(['-', '_']).next().unwrap_or_default()
+}
+
+/// The SMS template of a message, chosen as [`template_for`] does.
+pub fn sms_template_for(
+    templates: &Templates,
+    name: &str,
+    profile: &Profile,
+    policy: &Policy,
+) -> Option<Arc<SmsTemplate>> {
+    templates.resolve_sms(name, locale_of(profile).unwrap_or(&policy.default_locale))
 }
 
 /// The template of a message: in the customer's locale, the locale's language, or the default.

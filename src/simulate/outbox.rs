@@ -9,7 +9,8 @@ use super::Line;
 use crate::active::Active;
 use crate::domain::admit::{Known, Question, admit_now, settle};
 use crate::domain::caps::Slot;
-use crate::domain::compose::{Composer, template_for};
+use crate::domain::compose::{Composer, sms_template_for, template_for};
+use crate::domain::consent::Channel;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::verdict::Reason;
@@ -127,22 +128,34 @@ impl<'a> Outbox<'a> {
         let book = &self.active.book;
         let policy = &book.active.policy;
         let composer = Composer { policy, public_url: self.public_url, secret: &book.secret };
-        let failed = |line: &mut Line, reason: Reason| {
-            line.status = MessageState::Failed.as_str();
-            line.reason = Some(reason.as_str());
+        let words = match message.channel {
+            Channel::Email => {
+                template_for(&self.active.templates, &message.template, &customer.profile, policy)
+                    .ok_or(Reason::MissingTemplate)
+                    .and_then(|template| {
+                        let mail = composer.render(message, &customer.profile, &template);
+                        let mail = mail.map_err(|_| Reason::RenderFailed)?;
+                        Ok((template.locale.clone(), Some(mail.subject), mail.text))
+                    })
+            }
+            Channel::Sms => {
+                sms_template_for(&self.active.templates, &message.template, &customer.profile, policy)
+                    .ok_or(Reason::MissingTemplate)
+                    .and_then(|template| {
+                        let sms = composer.render_sms(message, &customer.profile, &template);
+                        let sms = sms.map_err(|_| Reason::RenderFailed)?;
+                        Ok((template.locale.clone(), None, sms.text))
+                    })
+            }
         };
-        match template_for(&self.active.templates, &message.template, &customer.profile, policy) {
-            None => failed(&mut line, Reason::MissingTemplate),
-            Some(template) => {
-                line.locale = Some(template.locale.clone());
-                match composer.render(message, &customer.profile, &template) {
-                    Err(_) => failed(&mut line, Reason::RenderFailed),
-                    Ok(rendered) => {
-                        line.status = MessageState::Sent.as_str();
-                        line.subject = Some(rendered.subject);
-                        line.text = Some(rendered.text);
-                    }
-                }
+        match words {
+            Ok((locale, subject, text)) => {
+                line.status = MessageState::Sent.as_str();
+                (line.locale, line.subject, line.text) = (Some(locale), subject, Some(text));
+            }
+            Err(reason) => {
+                line.status = MessageState::Failed.as_str();
+                line.reason = Some(reason.as_str());
             }
         }
         line

@@ -3,6 +3,7 @@
 mod caps;
 mod country;
 mod hours;
+mod sms;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +44,7 @@ sender:
   postal_address: 1 rue de la République, 69001 Lyon, France
 ";
 
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -53,6 +54,7 @@ const FIELDS: [&str; 9] = [
     "default_country",
     "quiet_hours",
     "frequency_caps",
+    "sms",
 ];
 
 /// The event types that `events.yaml` declares; for each, the fields of its data where it lists them.
@@ -123,6 +125,9 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
     }
     if let Some(node) = fields.get("frequency_caps") {
         policy.frequency_caps = caps::frequency_caps(reader, node, &policy);
+    }
+    if let Some(node) = fields.get("sms") {
+        policy.sms = sms::sms(reader, node);
     }
     policy
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::lint::{self, Finding};
 use super::source::{self, Expanded, Files, Kind};
-use super::{Template, TemplateSource, Templates, mjml};
+use super::{SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
 
 /// Compiles every template. Files that are none of ours (pictures, notes, other channels) are passed over.
 pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Diagnostic>) {
-    let mut templates = Templates { by_name: BTreeMap::new(), default_locale: default_locale.to_owned() };
+    let mut templates = Templates { default_locale: default_locale.to_owned(), ..Templates::default() };
     let mut diagnostics = Vec::new();
     let set = Files::new(files);
     for file in files {
@@ -26,11 +26,20 @@ pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Di
                 }
             }
             Kind::Text { name, locale } => diagnostics.extend(orphan(file, name, locale, &set)),
+            Kind::Sms { name, locale } => {
+                let (template, found) = sms(file, name, locale, &set);
+                diagnostics.extend(found);
+                if let Some(template) = template {
+                    let locales = templates.sms.entry(name.to_owned()).or_default();
+                    locales.insert(locale.to_owned(), Arc::new(template));
+                }
+            }
             Kind::Other => diagnostics.extend(misnamed(file)),
             Kind::Partial => {}
         }
     }
     diagnostics.extend(without_default(&templates, files));
+    templates.add_built_in();
     // Several templates may include the same faulty partial.
     let mut seen = Vec::new();
     diagnostics.retain(|d| {
@@ -55,29 +64,54 @@ fn orphan(file: &SourceFile, name: &str, locale: &str, files: &Files<'_>) -> Opt
 fn misnamed(file: &SourceFile) -> Option<Diagnostic> {
     let name = file.path.rsplit('/').next()?;
     let stem = name.split('.').next()?;
-    let ours = name.ends_with(".mjml") || (name.ends_with(".txt") && did_you_mean(stem, ["email"]).is_some());
+    let ours =
+        name.ends_with(".mjml") || (name.ends_with(".txt") && did_you_mean(stem, ["email", "sms"]).is_some());
     ours.then(|| {
         Diagnostic::warning("E0501", &file.path, 0..0, "this file is not used: it is not named like a template")
-            .help("templates are templates/NAME/email.LOCALE.mjml and .txt, shared parts templates/_partials/NAME.mjml")
+            .help("templates are templates/NAME/email.LOCALE.mjml and .txt, and sms.LOCALE.txt; shared parts templates/_partials/NAME.mjml")
     })
 }
 
 fn without_default(templates: &Templates, files: &[SourceFile]) -> Vec<Diagnostic> {
-    let names = templates.names().filter(|name| !templates.contains(name));
-    names
-        .filter_map(|name| {
-            let prefix = format!("templates/{name}/email.");
+    let mails = templates.names().filter(|name| !templates.contains(name)).map(|n| (n, "email", "mjml"));
+    let texts = templates.sms_names().filter(|name| !templates.contains_sms(name)).map(|n| (n, "sms", "txt"));
+    mails
+        .chain(texts)
+        .filter_map(|(name, channel, extension)| {
+            let prefix = format!("templates/{name}/{channel}.");
             let file = files.iter().find(|f| f.path.starts_with(&prefix))?;
             let locale = &templates.default_locale;
-            let written = files.iter().any(|f| f.path == format!("{prefix}{locale}.mjml"));
+            let written = files.iter().any(|f| f.path == format!("{prefix}{locale}.{extension}"));
             // One that is there but faulty has its own error.
             (!written).then(|| {
                 let message = format!("template `{name}` has no version in the default locale, {locale}");
                 Diagnostic::error("E0505", &file.path, 0..0, message)
-                    .help(format!("add {prefix}{locale}.mjml: customers of other languages get it"))
+                    .help(format!("add {prefix}{locale}.{extension}: customers of other languages get it"))
             })
         })
         .collect()
+}
+
+fn sms(
+    file: &SourceFile,
+    name: &str,
+    locale: &str,
+    files: &Files<'_>,
+) -> (Option<SmsTemplate>, Vec<Diagnostic>) {
+    let mut report = Report { diagnostics: Vec::new(), origins: BTreeMap::new(), files };
+    let (text, found) = files.expand(&file.path, 0..file.text.len(), locale, "txt");
+    report.diagnostics.extend(found);
+    report.handlebars(&text);
+    if text.text.trim().is_empty() {
+        report.diagnostics.push(Diagnostic::error("E0502", &file.path, 0..0, "the SMS is empty"));
+    }
+    let Report { diagnostics, origins, .. } = report;
+    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        return (None, diagnostics);
+    }
+    let (name, locale, sms) = (name.to_owned(), locale.to_owned(), text.text);
+    // Its expressions parse: the report has said so.
+    (SmsTemplate::from_source(SmsSource { name, locale, sms, origins }).ok(), diagnostics)
 }
 
 fn one(

@@ -12,6 +12,7 @@ mod lint;
 mod markup;
 mod mjml;
 mod render;
+mod sms;
 mod source;
 mod structure;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compile::compile;
 pub use render::Template;
+pub use sms::{SmsSource, SmsTemplate};
 
 /// What a template may read at its root. Anything else is a typing error.
 pub const ROOTS: &[&str] = &[
@@ -51,6 +53,7 @@ pub const FIELDS: &[(&str, &[&str])] = &[
 pub struct Templates {
     /// By name, then by locale as the file spells it.
     by_name: BTreeMap<String, BTreeMap<String, Arc<Template>>>,
+    sms: BTreeMap<String, BTreeMap<String, Arc<SmsTemplate>>>,
     default_locale: String,
 }
 
@@ -82,14 +85,20 @@ impl Templates {
         self.by_name.values().flat_map(BTreeMap::values).find(|t| t.hash == hash).cloned()
     }
 
-    /// All versions, to be stored by content hash.
+    /// The version of either channel with this content hash, if it is one of these.
+    pub fn version(&self, hash: &str) -> Option<Version> {
+        let sms = || self.sms_by_hash(hash).map(Version::Sms);
+        self.by_hash(hash).map(Version::Email).or_else(sms)
+    }
+
+    /// All e-mail versions, to be stored by content hash.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Template>> {
         self.by_name.values().flat_map(BTreeMap::values)
     }
 }
 
 /// The version whose tag is the longest prefix of `locale`, subtag by subtag (RFC 4647 §3.4, lookup).
-fn find<'a>(locales: &'a BTreeMap<String, Arc<Template>>, locale: &str) -> Option<&'a Arc<Template>> {
+fn find<'a, T>(locales: &'a BTreeMap<String, Arc<T>>, locale: &str) -> Option<&'a Arc<T>> {
     fallbacks(locale).find_map(|tag| {
         locales.iter().find(|(name, _)| name.replace('_', "-").eq_ignore_ascii_case(&tag)).map(|(_, t)| t)
     })
@@ -117,6 +126,24 @@ pub struct TemplateSource {
     /// Where each variable is first read (`path:line`), for messages to the author. Not part of the hash.
     #[serde(default)]
     pub origins: BTreeMap<String, String>,
+}
+
+/// A version of a template that a message is pinned to.
+#[derive(Debug, Clone)]
+pub enum Version {
+    Email(Arc<Template>),
+    Sms(Arc<SmsTemplate>),
+}
+
+impl Version {
+    /// Rebuilds what was stored; none when it is not a template that this program can read.
+    pub fn from_stored(source: &serde_json::Value) -> Option<Self> {
+        if let Ok(source) = SmsSource::deserialize(source) {
+            return SmsTemplate::from_source(source).ok().map(|t| Self::Sms(Arc::new(t)));
+        }
+        let source = TemplateSource::deserialize(source).ok()?;
+        Template::from_source(source).ok().map(|t| Self::Email(Arc::new(t)))
+    }
 }
 
 /// A finished e-mail, all but its addresses and headers.

@@ -1,5 +1,7 @@
 //! A compiled template and its rendering. Called for each message, so it parses nothing and shares everything.
 
+use std::collections::BTreeMap;
+
 use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -27,14 +29,7 @@ impl Template {
 
     /// Rebuilds a template from what was stored. Errors: an expression that does not parse.
     pub fn from_source(source: TemplateSource) -> Result<Self, RenderError> {
-        let parse = |part: &str, text: &str| {
-            lint::parse(text).map_err(|e| RenderError {
-                message: format!(
-                    "template {} ({}), {part}, line {}: {}",
-                    source.name, source.locale, e.line, e.message
-                ),
-            })
-        };
+        let parse = |part: &str, text: &str| parse(&source.name, &source.locale, part, text);
         Ok(Self {
             subject: parse("subject", &source.subject)?,
             html: parse("html", &source.html)?,
@@ -51,11 +46,12 @@ impl Template {
     /// Values are formatted for the customer's `locale` where it is of the template's language (`fr-CA` in a
     /// French text), otherwise for the template's own: no German dates in a French letter.
     pub fn render(&self, context: &Value) -> Result<Rendered, RenderError> {
-        let context = Context::from(self.prepare(context));
-        let subject = self.part("subject", &self.subject, &expressions::TEXT, &context)?;
-        let html = self.part("html", &self.html, &expressions::HTML, &context)?;
+        let origin = self.origin();
+        let context = origin.prepare(context);
+        let subject = origin.part("subject", &self.subject, &expressions::TEXT, &context)?;
+        let html = origin.part("html", &self.html, &expressions::HTML, &context)?;
         let text = match &self.text {
-            Some(text) => self.part("text", text, &expressions::TEXT, &context)?,
+            Some(text) => origin.part("text", text, &expressions::TEXT, &context)?,
             None => self.derive_text(&html)?,
         };
         Ok(Rendered { subject: one_line(&subject), html, text, locale: self.locale.clone() })
@@ -70,18 +66,41 @@ impl Template {
         reads.into_iter().collect()
     }
 
-    fn prepare(&self, context: &Value) -> Value {
-        let mut context = without_nulls(context);
-        let given = context.get("locale").and_then(Value::as_str).unwrap_or_default();
-        if (language(given) != language(&self.locale) || !format::is_locale(given))
-            && let Some(object) = context.as_object_mut()
-        {
-            object.insert("locale".to_owned(), Value::String(self.locale.clone()));
-        }
-        context
+    fn origin(&self) -> Origin<'_> {
+        Origin { name: &self.name, locale: &self.locale, origins: &self.source.origins }
     }
 
-    fn part(
+    fn derive_text(&self, html: &str) -> Result<String, RenderError> {
+        html2text::config::plain()
+            .no_table_borders()
+            .link_footnotes(true)
+            .string_from_read(mjml::without_preheader(html).as_bytes(), 76)
+            .map_err(|error| self.origin().error("text", None, &error.to_string()))
+    }
+}
+
+/// Whose expressions they are, for rendering them and for saying what went wrong where.
+pub(super) struct Origin<'a> {
+    pub name: &'a str,
+    pub locale: &'a str,
+    /// Where each variable is first read (`path:line`).
+    pub origins: &'a BTreeMap<String, String>,
+}
+
+impl Origin<'_> {
+    /// The context with nulls taken out, and with a locale of the template's language.
+    pub fn prepare(&self, context: &Value) -> Context {
+        let mut context = without_nulls(context);
+        let given = context.get("locale").and_then(Value::as_str).unwrap_or_default();
+        if (language(given) != language(self.locale) || !format::is_locale(given))
+            && let Some(object) = context.as_object_mut()
+        {
+            object.insert("locale".to_owned(), Value::String(self.locale.to_owned()));
+        }
+        Context::from(context)
+    }
+
+    pub fn part(
         &self,
         part: &str,
         template: &handlebars::Template,
@@ -96,14 +115,6 @@ impl Template {
         out.into_string().map_err(|error| self.error(part, None, &error.to_string()))
     }
 
-    fn derive_text(&self, html: &str) -> Result<String, RenderError> {
-        html2text::config::plain()
-            .no_table_borders()
-            .link_footnotes(true)
-            .string_from_read(mjml::without_preheader(html).as_bytes(), 76)
-            .map_err(|error| self.error("text", None, &error.to_string()))
-    }
-
     fn explain(&self, part: &str, error: &handlebars::RenderError) -> RenderError {
         let (variable, what) = match error.reason() {
             RenderErrorReason::MissingVariable(Some(path)) => (Some(path), format!("`{path}` has no value")),
@@ -112,15 +123,27 @@ impl Template {
             other => (None, other.to_string()),
         };
         let named = variable.map(String::as_str).or_else(|| what.split('`').nth(3));
-        let origin = named.and_then(|path| self.source.origins.get(path)).cloned();
+        let origin = named.and_then(|path| self.origins.get(path)).cloned();
         let place = origin.or_else(|| error.line_no.map(|line| format!("line {line}")));
         self.error(part, place, &what)
     }
 
-    fn error(&self, part: &str, place: Option<String>, what: &str) -> RenderError {
+    pub fn error(&self, part: &str, place: Option<String>, what: &str) -> RenderError {
         let place = place.map(|p| format!(", {p}")).unwrap_or_default();
         RenderError { message: format!("template {} ({}), {part}{place}: {what}", self.name, self.locale) }
     }
+}
+
+/// A part of a stored template as expressions. The error names template and part.
+pub(super) fn parse(
+    name: &str,
+    locale: &str,
+    part: &str,
+    text: &str,
+) -> Result<handlebars::Template, RenderError> {
+    lint::parse(text).map_err(|e| RenderError {
+        message: format!("template {name} ({locale}), {part}, line {}: {}", e.line, e.message),
+    })
 }
 
 fn language(tag: &str) -> String {
@@ -153,10 +176,15 @@ fn one_line(text: &str) -> String {
 }
 
 fn hash(source: &TemplateSource) -> String {
-    let mut hasher = Sha256::new();
     let fields = [&source.name, &source.locale, &source.subject, &source.html];
     let optional = [source.preheader.as_ref(), source.text.as_ref()];
-    for field in fields.into_iter().map(Some).chain(optional) {
+    hash_of(fields.into_iter().map(Some).chain(optional))
+}
+
+/// 32 hexadecimal digits over fields in their order.
+pub(super) fn hash_of<'a>(fields: impl Iterator<Item = Option<&'a String>>) -> String {
+    let mut hasher = Sha256::new();
+    for field in fields {
         // The length keeps neighbouring fields apart; a missing one differs from an empty one.
         hasher.update(field.map_or(u64::MAX, |f| f.len() as u64).to_be_bytes());
         hasher.update(field.map_or(&[][..], |f| f.as_bytes()));

@@ -29,8 +29,12 @@ pub enum Kind<'a> {
         name: &'a str,
         locale: &'a str,
     },
+    Sms {
+        name: &'a str,
+        locale: &'a str,
+    },
     Partial,
-    /// Pictures, notes and what other channels use.
+    /// Pictures and notes.
     Other,
 }
 
@@ -42,6 +46,7 @@ pub fn kind(path: &str) -> Kind<'_> {
             match file.split('.').collect::<Vec<_>>()[..] {
                 ["email", locale, "mjml"] if !locale.is_empty() => Kind::Mjml { name, locale },
                 ["email", locale, "txt"] if !locale.is_empty() => Kind::Text { name, locale },
+                ["sms", locale, "txt"] if !locale.is_empty() => Kind::Sms { name, locale },
                 _ => Kind::Other,
             }
         }

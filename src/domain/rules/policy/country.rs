@@ -1,5 +1,7 @@
 //! Countries in the policy: codes of ISO 3166-1, with help for those who write them otherwise.
 
+use std::ops::Range;
+
 use super::super::reader::Reader;
 use super::super::tree::{Kind, Node};
 use crate::domain::countries;
@@ -24,6 +26,11 @@ const MEANT: [(&str, &str); 12] = [
 /// One country's code.
 pub(super) fn code<'a>(reader: &mut Reader<'a>, node: &'a Node, field: &str) -> Option<String> {
     let text = reader.text(node, field)?;
+    written(reader, text, node.span.clone())
+}
+
+/// The code written at a place, a value or a key.
+pub(super) fn written(reader: &mut Reader<'_>, text: &str, span: Range<usize>) -> Option<String> {
     if countries::is_code(text) {
         return Some(text.to_owned());
     }
@@ -31,7 +38,7 @@ pub(super) fn code<'a>(reader: &mut Reader<'a>, node: &'a Node, field: &str) -> 
     let near = MEANT.iter().find(|(word, _)| *word == lower).map(|(_, code)| *code);
     let near = near.or_else(|| countries::codes().find(|code| code.eq_ignore_ascii_case(text)));
     let message = format!("`{text}` is not a country's code");
-    let diagnostic = Diagnostic::error("E0407", reader.path, node.span.clone(), message);
+    let diagnostic = Diagnostic::error("E0407", reader.path, span, message);
     reader.report(match near {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic.help("write the two capital letters of ISO 3166-1, like `FR` or `RE`"),

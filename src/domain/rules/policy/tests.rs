@@ -211,3 +211,46 @@ fn shorter_ways_to_write_the_same() {
     assert_eq!(week("{ fri-mon: 08:00-20:00 }"), week("{ mon: 08:00-20:00, fri-sun: 08:00-20:00 }"));
     assert_eq!(week("[08:00-12:00, 12:00-20:00]"), week("08:00-20:00"));
 }
+
+const SMS: &str = "\
+sms:
+  sender: MaisonLumen
+  senders: { US: +14155552671, CA: \"36180\" }
+  stop_number: \"36180\"
+  max_segments: 3
+  transliterate: false
+  segment_cost: 0.045 EUR
+";
+
+#[test]
+fn a_whole_sms_section_means_what_it_says() {
+    let (compiled, files) = read(SMS);
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &files, false));
+    let sms = compiled.rules.policy.sms;
+    assert_eq!(sms.sender_in(Some("FR")), Some("MaisonLumen"));
+    assert_eq!(sms.sender_in(Some("US")), Some("+14155552671"));
+    assert_eq!(sms.stop_number_for(sms.sender_in(None)), Some("36180"));
+    assert_eq!(sms.stop_number_for(sms.sender_in(Some("US"))), None, "a number can be replied to");
+    assert_eq!((sms.max_segments, sms.transliterate), (3, false));
+    assert_eq!(sms.segment_cost, Some((4_500, "EUR".to_owned())));
+}
+
+#[test]
+fn mistakes_about_sms() {
+    for (from, to, code, words) in [
+        ("sender: MaisonLumen", "sender: Maison Lumen SA", "E0408", "3 to 11 letters"),
+        ("sender: MaisonLumen", "sender: 0612345678", "E0408", "a number begins with `+`"),
+        ("US: +14155552671", "US: Lumen", "E0408", "take no name"),
+        ("US: +14155552671", "USA: \"36180\"", "E0407", "did you mean `US`"),
+        ("stop_number: \"36180\"", "stop_number: STOP", "E0408", "`\"36180\"`"),
+        ("max_segments: 3", "max_segments: 0", "E0408", "from 1 to 10"),
+        ("transliterate: false", "transliterate: no", "E0217", "`true` and `false`"),
+        ("0.045 EUR", "4.5 cents", "E0408", "`0.045 EUR`"),
+        ("sender: MaisonLumen", "from: MaisonLumen", "E0104", "from"),
+    ] {
+        let (compiled, files) = read(&SMS.replacen(from, to, 1));
+        let shown = render(&compiled.diagnostics, &files, false);
+        assert_eq!(compiled.diagnostics.len(), 1, "{to}: {shown}");
+        assert!(shown.contains(code) && shown.contains(words), "{to}: {shown}");
+    }
+}

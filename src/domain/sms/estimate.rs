@@ -1,0 +1,48 @@
+//! How long an SMS may become, told from its template before anybody's name is in it.
+
+use super::laws::{opt_out_wording, tells_how_to_stop};
+use super::plain::plain;
+use crate::domain::rules::Policy;
+
+/// What stands for a value: as long as such values usually are.
+fn sample<'a>(expression: &str, policy: &'a Policy) -> &'a str {
+    const SAMPLES: [(&str, &str); 9] = [
+        ("promo_code.code", "WELCOME-7K2MX4QP9RTZ"),
+        ("promo_code.discount", "15 %"),
+        ("valid_until", "23 septembre 2026"),
+        ("first_name", "Maximilien"),
+        ("unsubscribe_url", "https://news.example.com/u/0123456789abcdef0123456789abcdef"),
+        ("url", "https://www.example.com/orders/1234567890"),
+        ("money", "1 234,50 EUR"),
+        ("date", "23 septembre 2026"),
+        ("number", "1234"),
+    ];
+    if expression.contains("sender.name") {
+        return &policy.sender.name;
+    }
+    SAMPLES.iter().find(|(word, _)| expression.contains(word)).map_or("0123456789", |(_, text)| text)
+}
+
+/// The text with a sample in the place of each value, both branches of each `if`, and the way to stop it: longer
+/// rather than shorter than what will be sent.
+pub fn estimate(source: &str, locale: &str, marketing: bool, policy: &Policy) -> String {
+    let mut text = String::new();
+    let mut rest = source;
+    while let Some((before, after)) = rest.split_once("{{") {
+        text.push_str(before);
+        let (expression, after) = after.split_once("}}").unwrap_or((after, ""));
+        let expression = expression.trim_matches(['{', '}', '~', ' ']);
+        if !expression.starts_with(['#', '/', '!', '>', '^']) && !expression.starts_with("else") {
+            text.push_str(sample(expression, policy));
+        }
+        rest = after.trim_start_matches('}');
+    }
+    text.push_str(rest);
+    let mut text = text.trim().to_owned();
+    if marketing && !tells_how_to_stop(&text) {
+        let language = locale.split(['-', '_']).next().unwrap_or_default();
+        text.push(' ');
+        text.push_str(&opt_out_wording(language, policy.sms.stop_number.as_deref()));
+    }
+    if policy.sms.transliterate { plain(&text) } else { text }
+}

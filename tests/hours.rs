@@ -350,7 +350,7 @@ proptest! {
             asked.expires_at = asked.expires_at.min(at + TimeDelta::seconds(seconds));
         }
         let asked = &*asked;
-        let slots: Vec<Slot> = others.iter().map(|m| m.slot(asked.at - (m.at - asked.at).abs())).collect();
+        let slots: Vec<Slot> = others.iter().map(|m| m.slot(asked.at - (m.at - asked.at).abs() / 5)).collect();
         let suits = |at| {
             world.allows(asked.channel, asked.purpose, at) && !world.is_full(WhenFull::Defer, asked, &slots, at)
         };
@@ -367,6 +367,7 @@ proptest! {
             Gate::Later { until, .. } => {
                 prop_assert!(until > asked.at && until <= asked.expires_at);
                 prop_assert!(!suits(asked.at));
+                prop_assert!(!world.allows(asked.channel, asked.purpose, asked.at) || !skips(asked.at));
                 // A cap that skips is stronger than one that defers: what it ends then need not wait any longer.
                 prop_assert!(world.allows(asked.channel, asked.purpose, until));
                 prop_assert!(suits(until) || skips(until), "put off to an instant that does not suit: {until}");

@@ -27,6 +27,11 @@ pub struct Shop {
 impl Shop {
     /// Fresh everything, the shipped rules and templates, and a configuration whose clock section is `clock`.
     pub fn open(clock: &str) -> Self {
+        Self::with(clock, "")
+    }
+
+    /// The same with more sections in the configuration.
+    pub fn with(clock: &str, sections: &str) -> Self {
         let (folder, sink) = (Folder::new("shop"), Sink::start());
         let (database, broker) = (Postgres::shared().database(), Rabbit::shared().vhost());
         let (admin, public) = (free_port(), free_port());
@@ -38,7 +43,7 @@ impl Shop {
             "[database]\nurl = '{database}'\n[amqp]\nurl = '{broker}'\n\
              [smtp]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n\
              [public]\nlisten = '127.0.0.1:{public}'\nbase_url = 'https://news.example.com'\n\
-             [admin]\nlisten = '127.0.0.1:{admin}'\n",
+             [admin]\nlisten = '127.0.0.1:{admin}'\n{sections}",
             sink.port
         );
         let shop = Self { folder, sink, broker, admin, public, configuration };

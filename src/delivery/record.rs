@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::channels::Answer;
 use crate::domain::message::{Message, MessageState};
-use crate::domain::retry::next_attempt;
+use crate::domain::retry::{next_attempt, next_turn};
 use crate::domain::rules::Basis;
 use crate::domain::verdict::Reason;
 
@@ -24,8 +24,14 @@ pub fn after(mut message: Message, answer: Answer, basis: Basis, now: DateTime<U
             message.sent_at = Some(now);
             reply
         }
-        Answer::Retry { reply } | Answer::Busy { reply } => {
+        Answer::Retry { reply } => {
             put_off(&mut message, now);
+            reply
+        }
+        // It says nothing about the message: as if it had not been tried, but not at once, for others may fare better.
+        Answer::Busy { reply } => {
+            message = not_begun(message);
+            message.due_at = next_turn(&message.id, message.planned_at, now);
             reply
         }
         Answer::Refused { reply, bad_address } => {

@@ -37,7 +37,7 @@ pub use customers::{CustomerRow, CustomerState};
 pub use dead_letters::DeadLetter;
 pub use error::StoreError;
 pub use events::StoredEvent;
-pub use messages::MessageFilter;
+pub use messages::{Claim, MessageFilter};
 pub use publishing::ActiveRuleSet;
 pub use sweeps::{Sweep, SweepState};
 

@@ -2,6 +2,7 @@
 
 mod pages;
 mod sink;
+mod ways;
 
 pub use pages::sms_hooks;
 
@@ -17,10 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::active::Shelf;
 use crate::broker::AmqpConfig;
-use crate::channels::{Capture, EmailChannel, Outlet, Smtp, SmtpConfig};
+use crate::channels::{Capture, SmtpConfig};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::delivery::dispatch::Dispatcher;
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::reclaim;
 use crate::intake::{self, Sink};
@@ -35,15 +35,6 @@ use crate::{entropy, telemetry};
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
 
-/// Captures are kept in memory: a few side by side are as fast as many.
-const CAPTURES_AT_ONCE: usize = 4;
-
-/// Messages claimed in one round of a dispatcher: enough to keep the connections busy, few enough for one lease.
-const CLAIM: u32 = 200;
-
-/// Rounds of the dispatcher side by side: while one records, another hands over.
-const DISPATCHERS: usize = 2;
-
 /// How often the gauges of waiting work are set.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
@@ -56,12 +47,10 @@ pub struct App {
     pub capture: Option<Capture>,
     pub sink: Sink,
     config: Config,
-    channel: EmailChannel,
+    ways: Vec<ways::Way>,
     amqp: Option<AmqpConfig>,
     source: publish::Source,
     secret: Vec<u8>,
-    send_deadline: TimeDelta,
-    connections: usize,
 }
 
 /// What is asked of the start beside the configuration.
@@ -79,6 +68,9 @@ impl App {
         let amqp: Option<AmqpConfig> = config.section("amqp")?;
         let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
         check_deadlines(&config, send_deadline)?;
+        if let Some((key, words)) = smtp.as_ref().and_then(|smtp| smtp.limits().problem()) {
+            return Err(config.invalid(&format!("smtp.{key}"), words).into());
+        }
         let clock = config.clock();
         let store = open_store(&config, clock.clone()).await?;
         let secret = secret(&config, &store).await?;
@@ -90,30 +82,24 @@ impl App {
         };
         let shelf = Shelf::new(source.first().await?);
         let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-        let connections = smtp.as_ref().map_or(CAPTURES_AT_ONCE, |s| s.connections);
-        let capture = smtp.is_none().then(|| Capture::new(CAPTURED, clock.clone()));
-        let channel = match (smtp, &capture) {
-            (Some(smtp), _) => {
-                EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| config.invalid("smtp", e.to_string()))?)
-            }
-            (None, Some(capture)) => EmailChannel::Capture(capture.clone()),
-            (None, None) => anyhow::bail!("there is no way to send"),
-        };
+        // SMS is captured always, e-mail where no provider is configured; the captured are shown together.
+        let capture = Capture::new(CAPTURED, clock.clone());
+        let email =
+            ways::Way::email(smtp.as_ref(), &capture).map_err(|words| config.invalid("smtp", words))?;
+        let ways = vec![email, ways::Way::sms(&capture)];
         let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
             shelf,
             clock,
             processor,
-            capture,
+            capture: Some(capture),
             sink,
             config,
-            channel,
+            ways,
             amqp,
             source,
             secret,
-            send_deadline,
-            connections,
         })
     }
 
@@ -167,7 +153,9 @@ impl App {
             );
             parts.shutdown().await;
         }
-        self.channel.close().await;
+        for way in &self.ways {
+            way.outlet.close().await;
+        }
         self.store.close().await;
         match ended {
             None => Ok(()),
@@ -195,20 +183,11 @@ impl App {
         let publisher = self.amqp.clone().map(crate::channels::outcomes::OutcomePublisher::new);
         let outcomes = Outcomes::new(self.store.clone(), publisher);
         parts.spawn(named("outcome publisher", outcomes.clone().run(shutdown.clone())));
-        for _ in 0..DISPATCHERS {
-            let dispatcher = Dispatcher {
-                store: self.store.clone(),
-                shelf: self.shelf.clone(),
-                clock: self.clock.clone(),
-                outlet: Outlet::Email(self.channel.clone()),
-                outcomes: outcomes.clone(),
-                public_url: self.config.public.base_url().into(),
-                connections: self.connections,
-                claim: CLAIM,
-                lease: TimeDelta::seconds(self.config.worker.lease_s as i64),
-                send_deadline: self.send_deadline,
-            };
-            parts.spawn(named("dispatcher", dispatcher.run(pulses.dispatcher.clone(), shutdown.clone())));
+        for way in &self.ways {
+            for dispatcher in self.dispatchers(way, &outcomes) {
+                let run = dispatcher.run(pulses.dispatcher.clone(), shutdown.clone());
+                parts.spawn(named("dispatcher", run));
+            }
         }
         let reclaim =
             reclaim::run(self.store.clone(), self.shelf.clone(), self.clock.clone(), shutdown.clone());
@@ -231,7 +210,7 @@ impl App {
         let events = intake::http::router(self.sink.clone(), self.clock.clone());
         let admin = ops::admin::router(ops::admin::Admin {
             metrics,
-            health: pages::health(self.store.clone(), pulses.clone(), broker),
+            health: pages::health(self.store.clone(), pulses.clone(), broker, ways::states(&self.ways)),
             capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
             bound: admin_at.ip(),
             name: None,

@@ -58,6 +58,16 @@ impl Clock {
         }
     }
 
+    /// What this clock shows when `real` time has passed.
+    pub fn after(&self, real: Duration) -> DateTime<Utc> {
+        let (passes, end) = match self {
+            Self::Scaled { speed, end, .. } => (real.mul_f64(*speed), *end),
+            Self::Real | Self::Manual(_) => (real, DateTime::<Utc>::MAX_UTC),
+        };
+        let passes = TimeDelta::from_std(passes).unwrap_or(TimeDelta::MAX);
+        self.now().checked_add_signed(passes).unwrap_or(end).min(end).trunc_subsecs(6)
+    }
+
     /// How much real time passes until this clock shows `until`; zero when it already does.
     pub fn real_time_until(&self, until: DateTime<Utc>) -> Duration {
         let left = (until - self.now()).to_std().unwrap_or(Duration::ZERO);

@@ -14,3 +14,10 @@ pub fn token<const BYTES: usize>() -> Result<String, EntropyError> {
     getrandom::fill(&mut bytes).map_err(|e| EntropyError(e.to_string()))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
+
+/// A number from 0 to 1, to spread what would otherwise happen at once.
+pub fn fraction() -> Result<f64, EntropyError> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|e| EntropyError(e.to_string()))?;
+    Ok(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
+}

@@ -8,6 +8,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
+use crate::domain::consent::Channel;
 use crate::domain::message::Message;
 use crate::domain::snapshot::Verdicts;
 
@@ -81,14 +82,56 @@ pub fn sent_after(seconds: f64) {
     histogram!("declic_send_delay_seconds").record(seconds);
 }
 
-/// The provider refuses us, not a message: nobody gets mail until this is mended.
-pub fn provider_refused(reply: &str, pause_seconds: u64) {
-    counter!("declic_provider_refusals_total").increment(1);
+/// The provider refuses us, not a message: nobody gets any until this is mended.
+pub fn provider_refused(channel: Channel, reply: &str, pause_seconds: u64) {
+    counter!("declic_provider_refusals_total", "channel" => channel.as_str()).increment(1);
+    provider_state(channel, false);
     tracing::error!(
+        channel = channel.as_str(),
         reply,
         pause_seconds,
-        "the mail server refuses us: sending pauses, messages stay in the outbox"
+        "the provider refuses us: sending pauses, messages stay in the outbox"
     );
+}
+
+/// The provider cannot be reached, does not answer, or asks us to slow down.
+pub fn provider_paused(channel: Channel, reply: &str, pause_seconds: f64) {
+    counter!("declic_provider_pauses_total", "channel" => channel.as_str()).increment(1);
+    provider_state(channel, false);
+    tracing::warn!(
+        channel = channel.as_str(),
+        reply,
+        pause_seconds,
+        "the provider takes nothing: sending pauses, messages stay in the outbox"
+    );
+}
+
+/// The provider takes messages again.
+pub fn provider_back(channel: Channel) {
+    provider_state(channel, true);
+    tracing::info!(channel = channel.as_str(), "the provider takes messages again");
+}
+
+/// Whether messages are handed to the provider, for the gauge.
+pub fn provider_state(channel: Channel, takes: bool) {
+    gauge!("declic_provider_paused", "channel" => channel.as_str()).set(if takes { 0.0 } else { 1.0 });
+}
+
+/// A recipient domain has asked several times in a row to try later.
+pub fn domain_paused(domain: &str, pause_seconds: u64, paused: usize, reply: &str) {
+    counter!("declic_domain_pauses_total").increment(1);
+    tracing::warn!(domain, pause_seconds, paused, reply, "mail to {domain} pauses: it asks to try later");
+}
+
+/// Messages given back to the outbox untried, for a reason that lies in limits.
+pub fn put_back(channel: Channel, reason: &'static str, messages: u64) {
+    counter!("declic_messages_put_back_total", "channel" => channel.as_str(), "reason" => reason)
+        .increment(messages);
+}
+
+/// A sender has waited for the provider's rate.
+pub fn waited_for_rate(channel: Channel, seconds: f64) {
+    histogram!("declic_rate_wait_seconds", "channel" => channel.as_str()).record(seconds);
 }
 
 /// An older rule version cannot be compiled by this program any more.

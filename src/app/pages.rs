@@ -11,6 +11,7 @@ use crate::channels::sms::IncomingSink;
 use crate::channels::sms::http::{Call, Refusal, Webhooks};
 use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
+use crate::delivery::flow::Flow;
 use crate::domain::event::Event;
 use crate::domain::rules::book::CONSENT_CHANGED;
 use crate::domain::sms::Encoding;
@@ -139,10 +140,19 @@ fn summary(captured: &Captured) -> MailSummary {
     }
 }
 
-/// Readiness is real progress: the database answers, the loops go round, the broker is connected.
-pub fn health(store: Store, pulses: Pulses, broker: Option<intake::Status>) -> AskHealth {
+/// Readiness is real progress: the database answers, the loops go round, the broker is connected. A provider that is
+/// out of reach is told and does not count: the worker does all it can, events come in and messages wait in the outbox,
+/// and neither a restart nor another worker would mend it. Metrics alarm about it.
+pub fn health(
+    store: Store,
+    pulses: Pulses,
+    broker: Option<intake::Status>,
+    providers: Vec<Flow>,
+) -> AskHealth {
     Arc::new(move || {
         let (store, pulses, broker) = (store.clone(), pulses.clone(), broker.clone());
+        let providers: Vec<Check> =
+            providers.iter().map(|flow| Check::new(flow.channel().as_str(), true, flow.describe())).collect();
         Box::pin(async move {
             let database = store.check_schema().await;
             let mut checks = vec![Check::new(
@@ -160,6 +170,7 @@ pub fn health(store: Store, pulses: Pulses, broker: Option<intake::Status>) -> A
                 let words = if status.connected() { "connected" } else { "not connected" };
                 checks.push(Check::new("broker", ok, format!("{words}, last sign of life {age} s ago")));
             }
+            checks.extend(providers);
             checks
         })
     })

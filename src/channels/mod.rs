@@ -7,6 +7,7 @@
 mod answer;
 pub mod capture;
 pub mod email;
+pub mod limits;
 pub mod outcomes;
 pub mod sms;
 
@@ -14,6 +15,7 @@ use crate::domain::consent::Channel;
 pub use answer::Answer;
 pub use capture::{Capture, Captured};
 pub use email::{Email, Smtp, SmtpConfig};
+pub use limits::Limits;
 pub use sms::Sms;
 pub use sms::http::{HttpSms, HttpSmsConfig};
 
@@ -47,7 +49,7 @@ impl EmailChannel {
         }
     }
 
-    /// Says goodbye to the provider. Sends under way still finish; later ones are refused with `Retry`.
+    /// Says goodbye to the provider. Sends under way still finish; later ones are answered with `Busy`.
     pub async fn close(&self) {
         if let Self::Smtp(smtp) = self {
             smtp.close().await;

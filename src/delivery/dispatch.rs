@@ -1,5 +1,9 @@
 //! The senders' loop: claims messages by lease, admits them, hands them over side by side, records in groups.
 //!
+//! Nobody waits behind a newsletter: a claim takes the urgent lanes first, a round is short, so that the next claim is
+//! never far, and what it did not come to goes back in its old place. Limits are asked while messages are `claimed`,
+//! before anything is marked `sending`: what waits there could be left uncertain by a crash.
+//!
 //! Invariant: no transaction is held while a provider is spoken to, and nothing is handed over before the state
 //! `sending` is committed under this round's token.
 
@@ -10,21 +14,23 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Admission, Judge};
+use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
 use super::record;
 use super::room::Room;
 use crate::active::{Active, Shelf};
 use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::Clock;
-use crate::domain::message::{Message, MessageState};
+use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
 use crate::domain::templates::Version;
 use crate::entropy;
-use crate::store::{Changes, Store, StoreError};
+use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
 use crate::telemetry;
 
@@ -41,11 +47,15 @@ const IDLE: Duration = Duration::from_millis(100);
 /// The pause after a failure of the database.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// The pause after the provider refused us: people must mend it, so there is no hurry and no hammering.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
+/// How long a round goes on, in real time; what is under way then is finished. An urgent message that comes while all
+/// senders are busy with others waits no longer than this.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// The longest a sender looks away, so that it shows signs of life while a provider is out of reach for hours.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pause of a message whose promo code could not be announced.
-const PAUSE_OF_PROMO: TimeDelta = TimeDelta::seconds(5);
+const PAUSE_OF_PROMO: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub struct Dispatcher {
@@ -53,11 +63,15 @@ pub struct Dispatcher {
     pub shelf: Shelf,
     pub clock: Clock,
     pub outlet: Outlet,
+    /// Shared by all dispatchers of the outlet.
+    pub flow: Flow,
+    /// What this one looks after.
+    pub lanes: &'static [Lane],
     pub outcomes: Outcomes,
     pub public_url: Arc<str>,
     /// Messages handed over at the same time.
     pub connections: usize,
-    /// Messages claimed in one round.
+    /// Messages claimed in one round at most; after rounds that did not get through, as many as they did.
     pub claim: u32,
     /// How long a claim holds. No hand-over begins that could outlast it.
     pub lease: TimeDelta,
@@ -69,20 +83,29 @@ pub struct Dispatcher {
 enum Round {
     Idle,
     Worked,
-    Refused(String),
+    /// Nothing may go for so long.
+    Held(Duration),
+}
+
+/// What of a round's messages may go now.
+#[derive(Default)]
+struct Picked {
+    go: Vec<(Message, Pass)>,
+    /// For so long, in real time.
+    put_back: Vec<(Message, Duration, &'static str)>,
+    /// How long until the rate lets the next one go, when that is what ended the picking.
+    wait: Option<Duration>,
 }
 
 impl Dispatcher {
     /// Sends until told to stop; what has been begun is finished and recorded first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
+        let mut size = self.claim as usize;
         while !shutdown.is_cancelled() {
-            let pause = match self.round(&shutdown).await {
+            let pause = match self.round(&mut size, &shutdown).await {
                 Ok(Round::Worked) => Duration::ZERO,
                 Ok(Round::Idle) => IDLE,
-                Ok(Round::Refused(reply)) => {
-                    telemetry::provider_refused(&reply, PAUSE_AFTER_REFUSAL.as_secs());
-                    PAUSE_AFTER_REFUSAL
-                }
+                Ok(Round::Held(wait)) => wait.min(LONGEST_PAUSE),
                 Err(error) => {
                     telemetry::waiting_for("database", &error.to_string());
                     PAUSE_AFTER_FAILURE
@@ -96,42 +119,171 @@ impl Dispatcher {
         }
     }
 
-    async fn round(&self, shutdown: &CancellationToken) -> Result<Round, StoreError> {
+    /// `size`: how many messages to claim; set to what the next round should.
+    async fn round(&self, size: &mut usize, shutdown: &CancellationToken) -> Result<Round, StoreError> {
+        // While no bulk message could go, none is claimed; for the urgent ones somebody else looks.
+        if self.lanes.contains(&Lane::Bulk)
+            && let Some(wait) = self.flow.until_token()
+        {
+            telemetry::waited_for_rate(self.flow.channel(), wait.min(LONGEST_PAUSE).as_secs_f64());
+            return Ok(Round::Held(wait));
+        }
+        let probe = match self.flow.enter() {
+            Ok(probe) => probe,
+            Err(wait) => return Ok(Round::Held(wait)),
+        };
         let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
         let wall = self.clock.wall();
         let lease_until = wall + self.lease;
-        let claimed =
-            self.store.claim_messages(self.clock.now(), wall, self.claim, &token, lease_until).await?;
+        let limit = if probe.is_some() { 1 } else { *size };
+        let claim = Claim {
+            channel: self.outlet.channel(),
+            lanes: self.lanes,
+            limit: u32::try_from(limit).unwrap_or(self.claim),
+            now: self.clock.now(),
+            wall,
+            token: &token,
+            lease_until,
+        };
+        let claimed = self.store.claim_messages(&claim).await?;
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
+        let ends = Instant::now() + ROUND;
+        let probe_number = probe.as_ref().map(|probe| probe.number);
         let mut rest = self.announce_promo_codes(claimed, &token).await?;
-        // Only what is about to be handed over becomes `sending`: a crash leaves no more than one group unknown.
-        let group_size = (self.connections * GROUPED_PER_CONNECTION).max(1);
-        let mut round = Round::Worked;
+        let count = rest.len();
+        let mut held = None;
         while !rest.is_empty() {
             let late = self.clock.wall() + self.send_deadline * 2 >= lease_until;
-            if shutdown.is_cancelled() || late || matches!(round, Round::Refused(_)) {
-                self.release(rest, &token, self.clock.now()).await?;
+            let over = late || Instant::now() >= ends || !self.flow.may_begin(probe_number);
+            if shutdown.is_cancelled() || over {
                 break;
             }
-            let group = rest.drain(..group_size.min(rest.len())).collect();
-            let ready = self.admit(group, &token, lease_until).await?;
-            round = self.hand_over(ready, &token, lease_until, shutdown).await?;
+            let picked = self.pick(&mut rest, probe_number);
+            self.put_back(picked.put_back, &token).await?;
+            if !picked.go.is_empty() {
+                self.send(picked.go, &token, lease_until, shutdown).await?;
+            } else if let Some(wait) = picked.wait {
+                if Instant::now() + wait >= ends {
+                    held = Some(wait);
+                    break;
+                }
+                telemetry::waited_for_rate(self.flow.channel(), wait.as_secs_f64());
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = shutdown.cancelled() => {}
+                }
+            } else {
+                // All that is left waits for connections to domains that others use.
+                break;
+            }
         }
-        Ok(round)
+        let left = self.release_rest(rest, &token).await?;
+        if probe.is_none() {
+            let (least, most) = (self.group_size(), self.claim as usize);
+            let next = if left == 0 { size.saturating_mul(2) } else { count - left };
+            *size = next.max(least).min(most.max(least));
+        }
+        Ok(held.map_or(Round::Worked, Round::Held))
     }
 
-    /// Gives claimed messages back untried.
-    async fn release(
+    /// Only what is about to be handed over becomes `sending`: a crash leaves no more than one group unknown.
+    fn group_size(&self) -> usize {
+        (self.connections * GROUPED_PER_CONNECTION).max(1)
+    }
+
+    /// Takes the next group out of `rest`, in its order, as far as limits let them go.
+    fn pick(&self, rest: &mut Vec<Message>, probe: Option<u64>) -> Picked {
+        let mut picked = Picked::default();
+        for message in std::mem::take(rest) {
+            if picked.wait.is_some() || picked.go.len() >= self.group_size() {
+                rest.push(message);
+                continue;
+            }
+            match self.flow.pass(&message, probe) {
+                Ok(pass) => picked.go.push((message, pass)),
+                Err(Held::Later(wait, reason)) => picked.put_back.push((message, wait, reason)),
+                Err(Held::Connections) => rest.push(message),
+                Err(Held::Rate(wait)) => {
+                    picked.wait = Some(wait);
+                    rest.push(message);
+                }
+            }
+        }
+        if picked.wait.is_some() {
+            let urgent = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).count();
+            if urgent > 0 {
+                self.flow.owe(urgent);
+            }
+        }
+        picked
+    }
+
+    /// Admits a group, hands it over and records what became of it.
+    async fn send(
         &self,
-        mut messages: Vec<Message>,
+        picked: Vec<(Message, Pass)>,
         token: &str,
-        due_at: DateTime<Utc>,
+        lease_until: DateTime<Utc>,
+        shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
-        for message in &mut messages {
-            message.state = MessageState::Pending;
-            message.due_at = message.due_at.max(due_at);
+        let mut passes = BTreeMap::new();
+        let mut group = Vec::with_capacity(picked.len());
+        for (message, pass) in picked {
+            passes.insert(message.id.clone(), pass);
+            group.push(message);
+        }
+        let ready = self.admit(group, token, lease_until).await?;
+        let ready = ready
+            .into_iter()
+            .filter_map(|(message, parcel)| Some((passes.remove(&message.id)?, message, parcel)))
+            .collect();
+        // Those of messages that do not go after all: others may have them.
+        drop(passes);
+        self.hand_over(ready, token, lease_until, shutdown).await
+    }
+
+    /// Gives messages back untried that limits keep from going now, each for its time.
+    async fn put_back(
+        &self,
+        messages: Vec<(Message, Duration, &'static str)>,
+        token: &str,
+    ) -> Result<(), StoreError> {
+        let mut reasons: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut back = Vec::with_capacity(messages.len());
+        for (mut message, wait, reason) in messages {
+            *reasons.entry(reason).or_default() += 1;
+            message.due_at = self.clock.after(wait);
+            back.push(message);
+        }
+        self.release(back, token).await?;
+        for (reason, count) in reasons {
+            telemetry::put_back(self.flow.channel(), reason, count);
+        }
+        Ok(())
+    }
+
+    /// Gives back what a round did not come to, in its old place; returns how many. What waits for a connection to its
+    /// domain makes room for others first.
+    async fn release_rest(&self, rest: Vec<Message>, token: &str) -> Result<usize, StoreError> {
+        let (mut crowded, mut free) = (Vec::new(), Vec::new());
+        for message in rest {
+            match self.flow.when_connected(&message) {
+                Some(wait) => crowded.push((message, wait, "domain_connections")),
+                None => free.push(message),
+            }
+        }
+        let left = free.len();
+        self.put_back(crowded, token).await?;
+        self.release(free, token).await?;
+        Ok(left)
+    }
+
+    /// Gives claimed messages back untried, to whoever asks when they are due.
+    async fn release(&self, messages: Vec<Message>, token: &str) -> Result<(), StoreError> {
+        if messages.is_empty() {
+            return Ok(());
         }
         let mut tx = self.store.begin().await?;
         tx.release(token, &messages).await?;
@@ -149,8 +301,9 @@ impl Dispatcher {
         if ids.is_empty() || self.outcomes.publish_now(&ids).await? {
             return Ok(claimed);
         }
-        let (with_code, without) = claimed.into_iter().partition(|m| m.promo_code.is_some());
-        self.release(with_code, token, self.clock.now() + PAUSE_OF_PROMO).await?;
+        let (mut with_code, without): (Vec<_>, _) = claimed.into_iter().partition(|m| m.promo_code.is_some());
+        with_code.iter_mut().for_each(|message| message.due_at = self.clock.after(PAUSE_OF_PROMO));
+        self.release(with_code, token).await?;
         Ok(without)
     }
 
@@ -221,31 +374,31 @@ impl Dispatcher {
 
     async fn hand_over(
         &self,
-        ready: Vec<(Message, Parcel)>,
+        ready: Vec<(Pass, Message, Parcel)>,
         token: &str,
         lease_until: DateTime<Utc>,
         shutdown: &CancellationToken,
-    ) -> Result<Round, StoreError> {
-        let mut refused = None;
+    ) -> Result<(), StoreError> {
         let mut answers = stream::iter(ready)
-            .map(|(message, parcel)| async move {
-                // A worker that slept, or is asked to stop, does not begin: the message is certainly not sent.
+            .map(|(mut pass, message, parcel)| async move {
+                let _connection = self.flow.connection().await;
+                // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
+                // certainly not sent.
                 let late = self.clock.wall() + self.send_deadline >= lease_until;
-                let begins = !(shutdown.is_cancelled() || late);
-                let answer = if begins { Some(self.outlet.send(&parcel).await) } else { None };
-                (message, answer)
+                if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
+                    return (message, None);
+                }
+                pass.spend();
+                let answer = self.outlet.send(&parcel).await;
+                self.flow.note(&answer, &pass);
+                (message, Some(answer))
             })
             .buffer_unordered(self.connections.max(1))
             .ready_chunks(RECORDED_AT_ONCE);
         while let Some(group) = answers.next().await {
-            for (_, answer) in &group {
-                if let Some(Answer::ProviderRefused { reply }) = answer {
-                    refused = Some(reply.clone());
-                }
-            }
             self.record(group, token).await?;
         }
-        Ok(refused.map_or(Round::Worked, Round::Refused))
+        Ok(())
     }
 
     async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::channels::Answer;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::Outcome;
-use crate::domain::retry::next_attempt;
+use crate::domain::retry::{next_attempt, next_turn};
 use crate::domain::rules::Basis;
 use crate::domain::verdict::Reason;
 use crate::store::{Changes, SmsPart, StoreError, Suppression, Tx};
@@ -33,8 +33,14 @@ pub fn after(
             message.sent_at = Some(now);
             reply
         }
-        Answer::Retry { reply } | Answer::Busy { reply } => {
+        Answer::Retry { reply } => {
             put_off(&mut message, now);
+            reply
+        }
+        // It says nothing about the message: as if it had not been tried, but not at once, for others may fare better.
+        Answer::Busy { reply } => {
+            message = not_begun(message);
+            message.due_at = next_turn(&message.id, message.planned_at, now);
             reply
         }
         Answer::Refused { reply, bad_address } => {

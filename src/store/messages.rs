@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::session::{Arg, Session, instant, json_arg, read_json};
 use super::{Store, StoreError, Tx, erasure};
-use crate::domain::message::{Message, MessageState};
+use crate::domain::consent::Channel;
+use crate::domain::message::{Lane, Message, MessageState};
 
 /// How many stuck hand-overs are given out at once.
 const EXPIRED_LIMIT: i64 = 1_000;
@@ -23,6 +24,22 @@ pub struct MessageFilter {
     pub limit: u32,
     /// Only those planned before it: the `planned_at` of the last message of the page before.
     pub before: Option<DateTime<Utc>>,
+}
+
+/// What a sender asks the outbox for.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    pub channel: Channel,
+    /// Which lanes to look in; the order does not matter.
+    pub lanes: &'a [Lane],
+    pub limit: u32,
+    /// Tells what is due.
+    pub now: DateTime<Utc>,
+    /// Tells whether a lease is over, for leases bound real work whatever clock the rules run on.
+    pub wall: DateTime<Utc>,
+    pub token: &'a str,
+    /// By the wall's clock.
+    pub lease_until: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
@@ -109,33 +126,51 @@ pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Resul
 }
 
 impl Store {
-    /// Leases up to `limit` messages that are due (pending, or claimed with the lease over) to the holder of `token`,
-    /// the longest due first. No message is given out twice, whatever the number of workers. What is due is told by
-    /// `now`; whether a lease is over by `wall`, for leases bound real work whatever clock the rules run on.
-    pub async fn claim_messages(
-        &self,
-        now: DateTime<Utc>,
-        wall: DateTime<Utc>,
-        limit: u32,
-        token: &str,
-        lease_until: DateTime<Utc>,
-    ) -> Result<Vec<Message>, StoreError> {
+    /// Leases messages of one channel that are due (pending, deferred until now, or claimed with the lease over) to the
+    /// holder of the token: the most urgent lane first, within a lane the longest due. No message is given out twice,
+    /// whatever the number of workers.
+    pub async fn claim_messages(&self, claim: &Claim<'_>) -> Result<Vec<Message>, StoreError> {
         let mut session = self.writing().await?;
+        // One range of the index `messages_open` for each lane, read no further than the limit. The ranges are read in
+        // turn, so a lane is not looked at, and nothing in it locked, when those before it have filled the limit.
+        let lock = session.dialect().lock("FOR UPDATE SKIP LOCKED");
+        let mut lanes = claim.lanes.to_vec();
+        lanes.sort_unstable();
+        let ranges: Vec<String> = lanes
+            .iter()
+            .map(|lane| {
+                let rank = lane.rank();
+                format!(
+                    "SELECT customer_id, id FROM (
+                         SELECT customer_id, id FROM messages
+                         WHERE channel = $6 AND lane = {rank}
+                             AND state IN ('pending', 'deferred', 'claimed', 'sending') AND due_at <= $1
+                             AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= $5))
+                         ORDER BY due_at LIMIT $2 {lock}) AS lane_{rank}"
+                )
+            })
+            .collect();
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
         // MATERIALIZED: planned into a join, the limited and locking part could run more than once.
         let sql = format!(
-            "WITH due AS MATERIALIZED (
-                 SELECT customer_id, id FROM messages
-                 WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND due_at <= $1
-                     AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= $5))
-                 ORDER BY due_at LIMIT $2 {})
+            "WITH due AS MATERIALIZED (SELECT customer_id, id FROM ({}) AS lanes LIMIT $2)
              UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = $4, updated_at = $1
              FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
              RETURNING messages.id, messages.state, CAST(messages.body AS text)",
-            session.dialect().lock("FOR UPDATE SKIP LOCKED")
+            ranges.join(" UNION ALL ")
         );
-        let args = vec![now.into(), i64::from(limit).into(), token.into(), lease_until.into(), wall.into()];
+        let args = vec![
+            claim.now.into(),
+            i64::from(claim.limit).into(),
+            claim.token.into(),
+            claim.lease_until.into(),
+            claim.wall.into(),
+            claim.channel.as_str().into(),
+        ];
         let mut messages = load(&mut session, sql, args).await?;
-        messages.sort_by(|a, b| (a.due_at, &a.id).cmp(&(b.due_at, &b.id)));
+        messages.sort_by(|a, b| (a.lane, a.due_at, &a.id).cmp(&(b.lane, b.due_at, &b.id)));
         Ok(messages)
     }
 

@@ -39,7 +39,7 @@ pub use customers::{CustomerRow, CustomerState};
 pub use dead_letters::DeadLetter;
 pub use error::StoreError;
 pub use events::StoredEvent;
-pub use messages::MessageFilter;
+pub use messages::{Claim, MessageFilter};
 pub use publishing::ActiveRuleSet;
 pub use sms::{InboundRow, ReceiptRow, SettledReceipt, SmsPart};
 pub use sweeps::{Sweep, SweepState};

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::Place;
-use crate::samples::{at, begin, entry, event, message, texts, write};
+use crate::samples::{at, begin, claim, entry, event, message, texts, write};
 
 /// Runs the same work in several tasks at once, each with its number.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -26,10 +26,7 @@ pub async fn concurrent_claims_give_no_duplicate(Place { store, .. }: Place) {
         async move {
             let mut mine = Vec::new();
             loop {
-                let batch = store
-                    .claim_messages(at("10:00"), at("10:00"), 7, &format!("t-{n}"), at("10:05"))
-                    .await
-                    .expect("claim");
+                let batch = claim(&store, "10:00", 7, &format!("t-{n}"), "10:05").await;
                 if batch.is_empty() {
                     return mine;
                 }

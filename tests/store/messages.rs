@@ -3,7 +3,7 @@ use declic::domain::verdict::Reason;
 use declic::store::{Changes, MessageFilter, Store};
 
 use crate::Place;
-use crate::samples::{at, begin, entry, message, outcome, texts, write};
+use crate::samples::{at, begin, claim, entry, message, outcome, texts, write};
 
 async fn put(store: &Store, messages: Vec<Message>) {
     let customers: Vec<_> = messages.iter().map(|m| m.customer_id.clone()).collect();
@@ -37,33 +37,21 @@ pub async fn due_messages_are_claimed_in_order_and_once(Place { store, .. }: Pla
     )
     .await;
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("08:00")));
-    let first = store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let first = claim(&store, "10:00", 10, "t-1", "10:05").await;
     assert_eq!(ids(&first), ["a", "b"]);
     assert!(first.iter().all(|m| m.state == MessageState::Claimed));
     assert_eq!(get(&store, "a").await.state, MessageState::Claimed);
-    assert!(
-        store
-            .claim_messages(at("10:00"), at("10:00"), 10, "t-2", at("10:05"))
-            .await
-            .expect("claim")
-            .is_empty()
-    );
+    assert!(claim(&store, "10:00", 10, "t-2", "10:05").await.is_empty());
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("11:00")));
-    let limited = store.claim_messages(at("11:00"), at("11:00"), 1, "t-2", at("11:05")).await.expect("claim");
+    let limited = claim(&store, "11:00", 1, "t-2", "11:05").await;
     assert_eq!(ids(&limited), ["a"], "its lease has run out");
 }
 
 pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let first = store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
-    assert!(
-        store
-            .claim_messages(at("10:04"), at("10:04"), 10, "t-2", at("10:10"))
-            .await
-            .expect("claim")
-            .is_empty()
-    );
-    let second = store.claim_messages(at("10:05"), at("10:05"), 10, "t-2", at("10:10")).await.expect("claim");
+    let first = claim(&store, "10:00", 10, "t-1", "10:05").await;
+    assert!(claim(&store, "10:04", 10, "t-2", "10:10").await.is_empty());
+    let second = claim(&store, "10:05", 10, "t-2", "10:10").await;
     assert_eq!(second, first);
     let mut tx = begin(&store).await;
     assert!(
@@ -75,8 +63,7 @@ pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
 
 pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-2", "m-2", "09:00")]).await;
-    let claimed =
-        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
     let mut tx = begin(&store).await;
     assert!(tx.mark_sending("wrong", &claimed, at("10:05")).await.expect("mark").is_empty());
     assert_eq!(tx.mark_sending("t-1", &claimed[..1], at("10:05")).await.expect("mark"), ["m-1"]);
@@ -84,12 +71,7 @@ pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place)
     tx.commit().await.expect("commit");
     assert_eq!(get(&store, "m-1").await.state, MessageState::Sending);
     assert!(
-        store
-            .claim_messages(at("20:00"), at("20:00"), 10, "t-2", at("20:05"))
-            .await
-            .expect("claim")
-            .iter()
-            .all(|m| m.id != "m-1"),
+        claim(&store, "20:00", 10, "t-2", "20:05").await.iter().all(|m| m.id != "m-1"),
         "a hand-over that may have begun is never taken back blindly"
     );
 
@@ -112,8 +94,7 @@ pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place)
 
 pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-1", "m-2", "09:00")]).await;
-    let claimed =
-        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
     let mut tx = begin(&store).await;
     tx.mark_sending("t-1", &claimed, at("10:05")).await.expect("mark");
     tx.commit().await.expect("commit");
@@ -147,13 +128,12 @@ pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: P
 
 pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let claimed =
-        store.claim_messages(at("10:00"), at("10:00"), 10, "t-1", at("10:05")).await.expect("claim");
+    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
     let mut tx = begin(&store).await;
     assert_eq!(tx.release("t-1", &claimed).await.expect("release"), ["m-1"]);
     assert!(tx.release("t-1", &[]).await.expect("release nothing").is_empty());
     tx.commit().await.expect("commit");
-    let again = store.claim_messages(at("10:01"), at("10:01"), 10, "t-2", at("10:05")).await.expect("claim");
+    let again = claim(&store, "10:01", 10, "t-2", "10:05").await;
     assert_eq!(ids(&again), ["m-1"]);
 
     // A refusal that asks to try again: recorded as pending, due later.
@@ -162,14 +142,8 @@ pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     let mut tx = begin(&store).await;
     assert_eq!(tx.record("t-2", &[deferred]).await.expect("record"), ["m-1"]);
     tx.commit().await.expect("commit");
-    assert!(
-        store
-            .claim_messages(at("10:29"), at("10:29"), 10, "t-3", at("10:35"))
-            .await
-            .expect("claim")
-            .is_empty()
-    );
-    let third = store.claim_messages(at("10:30"), at("10:30"), 10, "t-3", at("10:35")).await.expect("claim");
+    assert!(claim(&store, "10:29", 10, "t-3", "10:35").await.is_empty());
+    let third = claim(&store, "10:30", 10, "t-3", "10:35").await;
     assert_eq!(third[0].attempts, 1);
 }
 
@@ -207,7 +181,7 @@ pub async fn counts_tell_what_is_under_way(Place { store, .. }: Place) {
         vec![message("c-1", "m-1", "08:00"), message("c-1", "m-2", "09:00"), message("c-1", "m-3", "12:00")],
     )
     .await;
-    store.claim_messages(at("10:00"), at("10:00"), 1, "t", at("10:05")).await.expect("claim");
+    claim(&store, "10:00", 1, "t", "10:05").await;
     write(&store, &["c-1"], Changes { entries: vec![entry("c-1", "cart", "o")], ..Default::default() }).await;
     let counts = store.counts(at("10:00")).await.expect("counts");
     assert_eq!(counts.messages[&MessageState::Pending], 2);

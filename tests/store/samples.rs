@@ -9,7 +9,7 @@ use declic::domain::message::{Lane, Message, MessageState};
 use declic::domain::outcome::Outcome;
 use declic::domain::rules::Discount;
 use declic::domain::snapshot::PromoCode;
-use declic::store::{Changes, Store, Tx};
+use declic::store::{Changes, Claim, Store, Tx};
 use serde_json::{Value, json};
 
 /// A time of the day of the tests, `HH:MM` or `HH:MM:SS.ffffff`.
@@ -137,4 +137,25 @@ pub async fn write(store: &Store, customers: &[&str], changes: Changes) {
     tx.lock_customers(&texts(customers), &[]).await.expect("lock");
     tx.write(&changes).await.expect("write");
     tx.commit().await.expect("commit");
+}
+
+/// Claims e-mails of all lanes; rules and leases run on one clock.
+pub async fn claim(store: &Store, now: &str, limit: u32, token: &str, lease_until: &str) -> Vec<Message> {
+    claim_of(store, Channel::Email, ALL_LANES, now, limit, token, lease_until).await
+}
+
+pub const ALL_LANES: &[Lane] = &[Lane::Transactional, Lane::Event, Lane::Bulk];
+
+pub async fn claim_of(
+    store: &Store,
+    channel: Channel,
+    lanes: &[Lane],
+    now: &str,
+    limit: u32,
+    token: &str,
+    lease_until: &str,
+) -> Vec<Message> {
+    let (now, lease_until) = (at(now), at(lease_until));
+    let claim = Claim { channel, lanes, limit, now, wall: now, token, lease_until };
+    store.claim_messages(&claim).await.expect("claim")
 }

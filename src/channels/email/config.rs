@@ -2,10 +2,12 @@
 //!
 //! Only shape is checked here; [`Smtp::new`](super::Smtp::new) refuses what does not fit together.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::channels::limits::{DomainLimits, Limits};
 use crate::secret::Secret;
 
 /// How to reach the provider.
@@ -35,6 +37,19 @@ pub struct SmtpConfig {
     pub envelope_from: Option<String>,
     /// Each one adds a signature, in this order; none by default, as many providers sign themselves.
     pub dkim: Vec<DkimConfig>,
+    /// Mails a second at most, of this worker.
+    pub max_rate: Option<f64>,
+    /// Mails that may go at once after a quiet moment; by default what a quarter of a second brings.
+    pub burst: Option<u32>,
+    /// Limits by recipient's domain.
+    pub domains: BTreeMap<String, DomainLimits>,
+}
+
+impl SmtpConfig {
+    /// How much may go this way.
+    pub fn limits(&self) -> Limits {
+        Limits { max_rate: self.max_rate, burst: self.burst, domains: self.domains.clone() }
+    }
 }
 
 impl Default for SmtpConfig {
@@ -54,6 +69,9 @@ impl Default for SmtpConfig {
             ca_file: None,
             envelope_from: None,
             dkim: Vec::new(),
+            max_rate: None,
+            burst: None,
+            domains: BTreeMap::new(),
         }
     }
 }

@@ -44,6 +44,9 @@ impl Failure {
     pub fn outcome(self, step: Step) -> Answer {
         match self {
             Self::Lost(detail) if step >= Step::Dot => Answer::Uncertain { detail },
+            // Nothing of the message has been said yet, so it is not its fault.
+            Self::Lost(reply) if step <= Step::Mail => Answer::Busy { reply },
+            // A message that makes the server break off must not come again for ever: it costs an attempt.
             Self::Lost(reply) => Answer::Retry { reply },
             Self::Unsupported(reply) => Answer::Refused { reply, bad_address: false },
             Self::Distrust(reply) => Answer::ProviderRefused { reply },
@@ -56,12 +59,29 @@ fn refusal(step: Step, code: u16, text: String) -> Answer {
     let reply = format!("{code} {text}").trim_end().to_owned();
     let enhanced = enhanced_code(&text);
     if (400..500).contains(&code) {
-        Answer::Retry { reply }
+        if busy(step, code, enhanced, &text) { Answer::Busy { reply } } else { Answer::Retry { reply } }
     } else if step <= Step::Mail || about_us(step, code, enhanced, &text) {
         Answer::ProviderRefused { reply }
     } else {
         Answer::Refused { reply, bad_address: step == Step::Rcpt && nobody_there(code, enhanced) }
     }
+}
+
+/// Whether a "try later" is about the provider or our pace, so that the next mail would fare no better: before the
+/// recipient is named; a closing connection (421), but not as the answer to a whole mail, which may be what broke it;
+/// a system that takes no mail (X.3.2); policy (X.7, as of limits), or words about a limit. Greylisting is about one
+/// recipient, whatever its code.
+fn busy(step: Step, code: u16, enhanced: Option<(u16, u16)>, text: &str) -> bool {
+    const PACE: [&str; 7] =
+        ["too many", "too fast", "throttl", "rate limit", "sending rate", "rate exceeded", "slow down"];
+    let text = text.to_lowercase();
+    if ["greylist", "graylist", "grey list", "gray list"].iter().any(|word| text.contains(word)) {
+        return false;
+    }
+    step <= Step::Mail
+        || (code == 421 && step < Step::Dot)
+        || matches!(enhanced, Some((3, 2) | (7, _)))
+        || PACE.iter().any(|words| text.contains(words))
 }
 
 /// Security and policy (X.7), the sender's own address (X.1.7, X.1.8), and sign-in wanted. Without an
@@ -105,6 +125,7 @@ mod tests {
     fn scope(step: Step, code: u16, text: &str) -> &'static str {
         match (Failure::Reply { code, text: text.to_owned() }).outcome(step) {
             Answer::Retry { .. } => "retry",
+            Answer::Busy { .. } => "busy",
             Answer::ProviderRefused { .. } => "us",
             Answer::Refused { bad_address: true, .. } => "address",
             Answer::Refused { bad_address: false, .. } => "message",
@@ -116,11 +137,22 @@ mod tests {
     fn every_refusal_has_its_scope() {
         let cases = [
             (Step::Connect, 554, "no", "us"),
-            (Step::Connect, 421, "busy", "retry"),
+            (Step::Connect, 421, "busy", "busy"),
             (Step::Connect, 535, "5.7.8 bad credentials", "us"),
-            (Step::Connect, 454, "4.7.0 try later", "retry"),
+            (Step::Connect, 454, "4.7.0 try later", "busy"),
             (Step::Mail, 550, "5.1.0 sender rejected", "us"),
             (Step::Mail, 451, "greylisted", "retry"),
+            (Step::Mail, 452, "4.3.1 mail system full", "busy"),
+            (Step::Mail, 451, "4.3.2 system not accepting messages", "busy"),
+            (Step::Rcpt, 421, "4.4.2 shutting down", "busy"),
+            (Step::Rcpt, 451, "4.3.2 please try again later", "busy"),
+            (Step::Rcpt, 450, "4.7.28 unusual rate of mail", "busy"),
+            (Step::Rcpt, 451, "4.7.1 Greylisted, come back in 5 minutes", "retry"),
+            (Step::Rcpt, 452, "too many recipients this hour", "busy"),
+            (Step::Rcpt, 450, "4.2.1 mailbox busy", "retry"),
+            (Step::Data, 421, "closing", "busy"),
+            (Step::Dot, 454, "Throttling failure: Maximum sending rate exceeded", "busy"),
+            (Step::Dot, 421, "4.3.0 not taken", "retry"),
             (Step::Rcpt, 550, "5.1.1 no such user", "address"),
             (Step::Rcpt, 550, "5.1.8 sender's domain not found", "us"),
             (Step::Rcpt, 550, "no such user", "address"),
@@ -145,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_loss_is_uncertain_only_from_the_dot_on() {
-        for step in [Step::Connect, Step::Mail, Step::Rcpt, Step::Data] {
+        for step in [Step::Connect, Step::Mail] {
+            assert!(matches!(Failure::Lost(String::new()).outcome(step), Answer::Busy { .. }), "{step:?}");
+        }
+        for step in [Step::Rcpt, Step::Data] {
             assert!(matches!(Failure::Lost(String::new()).outcome(step), Answer::Retry { .. }), "{step:?}");
         }
         assert!(matches!(Failure::Lost(String::new()).outcome(Step::Dot), Answer::Uncertain { .. }));

@@ -79,11 +79,15 @@ impl Smtp {
             Ok(parcel) => parcel,
             Err(detail) => return Answer::Invalid { detail },
         };
-        let dot = AtomicBool::new(false);
-        let outcome = match timeout(self.0.deadline, self.deliver(&parcel, &dot)).await {
+        let (begun, dot) = (AtomicBool::new(false), AtomicBool::new(false));
+        let outcome = match timeout(self.0.deadline, self.deliver(&parcel, &begun, &dot)).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                let step = if dot.load(Ordering::SeqCst) { Step::Dot } else { Step::Data };
+                let step = match (begun.load(Ordering::SeqCst), dot.load(Ordering::SeqCst)) {
+                    (_, true) => Step::Dot,
+                    (true, false) => Step::Data,
+                    (false, false) => Step::Connect,
+                };
                 Failure::Lost(format!("no answer within {:?}", self.0.deadline)).outcome(step)
             }
         };
@@ -122,14 +126,16 @@ impl Smtp {
         Ok(Parcel { from, to: built.to, bytes })
     }
 
-    async fn deliver(&self, parcel: &Parcel, dot: &AtomicBool) -> Answer {
+    /// `begun` turns true when the server has agreed to take a mail from us, `dot` before it may have accepted it.
+    async fn deliver(&self, parcel: &Parcel, begun: &AtomicBool, dot: &AtomicBool) -> Answer {
         let Some(permit) = self.0.pool.permit().await else {
-            return Answer::Retry { reply: "the channel is closed".to_owned() };
+            return Answer::Busy { reply: "the channel is closed".to_owned() };
         };
         let mut connection = match self.begin(parcel).await {
             Ok(connection) => connection,
             Err((step, failure)) => return failure.outcome(step),
         };
+        begun.store(true, Ordering::SeqCst);
         match transmit(&mut connection, parcel, dot).await {
             Ok(reply) => {
                 self.give_back(connection, permit, false);

@@ -46,7 +46,7 @@ async fn mails_share_a_connection() {
     assert!(body.contains("\n..\n") && body.ends_with("--\n") && !body.ends_with("\n\n"), "{body}");
     smtp.close().await;
     assert_eq!(server.count("0 QUIT"), 1);
-    assert!(matches!(smtp.send(&mail()).await, Answer::Retry { .. }));
+    assert!(matches!(smtp.send(&mail()).await, Answer::Busy { .. }));
 }
 
 #[tokio::test]
@@ -73,12 +73,13 @@ async fn each_refusal_has_its_scope() {
     let refused = |reply: &str, bad_address| Answer::Refused { reply: reply.to_owned(), bad_address };
     let ours = |reply: &str| Answer::ProviderRefused { reply: reply.to_owned() };
     let retry = |reply: &str| Answer::Retry { reply: reply.to_owned() };
+    let busy = |reply: &str| Answer::Busy { reply: reply.to_owned() };
     let cases = [
         ("GREETING", "554 go away", ours("554 go away")),
-        ("GREETING", "421 too busy", retry("421 too busy")),
+        ("GREETING", "421 too busy", busy("421 too busy")),
         ("EHLO", "550 who are you", ours("550 who are you")),
         ("MAIL", "550 5.1.0 not you", ours("550 5.1.0 not you")),
-        ("MAIL", "450 4.2.0 greylisted", retry("450 4.2.0 greylisted")),
+        ("MAIL", "450 4.3.2 not now", busy("450 4.3.2 not now")),
         (
             "RCPT",
             "550-5.1.1 <Alice@example.com>: unknown\r\n550 5.1.1 really",
@@ -86,6 +87,7 @@ async fn each_refusal_has_its_scope() {
         ),
         ("RCPT", "550 5.7.1 blocked", ours("550 5.7.1 blocked")),
         ("RCPT", "452 4.2.2 full", retry("452 4.2.2 full")),
+        ("RCPT", "450 4.7.0 too many", busy("450 4.7.0 too many")),
         ("DATA", "554 5.6.0 no", refused("554 5.6.0 no", false)),
         (".", "552 5.3.4 too big", refused("552 5.3.4 too big", false)),
         (".", "554 5.7.1 spam", ours("554 5.7.1 spam")),
@@ -111,20 +113,25 @@ async fn a_refused_recipient_leaves_the_connection_clean() {
 
 #[tokio::test]
 async fn a_loss_is_uncertain_only_after_the_dot() {
-    for (word, act) in [
-        ("GREETING", Act::Close),
-        ("EHLO", Act::Close),
-        ("MAIL", Act::Close),
-        ("RCPT", Act::Close),
-        ("DATA", Act::Close),
-        ("MAIL", Act::Stall),
-        ("DATA", Act::Stall),
-        ("DATA", Act::Say("250 what?")),
-        ("RCPT", Act::Last("421 4.4.2 shutting down")),
-    ] {
+    let cases = [
+        ("GREETING", Act::Close, false),
+        ("EHLO", Act::Close, false),
+        ("MAIL", Act::Close, false),
+        ("MAIL", Act::Stall, false),
+        ("RCPT", Act::Last("421 4.4.2 shutting down"), false),
+        ("RCPT", Act::Close, true),
+        ("DATA", Act::Close, true),
+        ("DATA", Act::Stall, true),
+        ("DATA", Act::Say("250 what?"), true),
+    ];
+    for (word, act, costs_an_attempt) in cases {
         let (_server, smtp) = plain(vec![(word, act)]).await;
         let outcome = smtp.send(&mail()).await;
-        assert!(matches!(outcome, Answer::Retry { .. }), "{word} {act:?}: {outcome:?}");
+        match &outcome {
+            Answer::Retry { .. } => assert!(costs_an_attempt, "{word} {act:?}: {outcome:?}"),
+            Answer::Busy { .. } => assert!(!costs_an_attempt, "{word} {act:?}: {outcome:?}"),
+            _ => panic!("{word} {act:?}: {outcome:?}"),
+        }
         assert!(accepted(&smtp.send(&mail()).await), "the next mail, after {word} {act:?}");
     }
     for act in [Act::Close, Act::Stall, Act::Say("354 again?"), Act::Say("nonsense")] {
@@ -149,7 +156,7 @@ async fn a_body_that_does_not_get_through_was_not_accepted() {
 async fn nobody_listens() {
     let (server, _) = plain(vec![]).await;
     let gone = SmtpConfig { port: 1, ..config(&server) };
-    assert!(matches!(Smtp::new(&gone).unwrap().send(&mail()).await, Answer::Retry { .. }));
+    assert!(matches!(Smtp::new(&gone).unwrap().send(&mail()).await, Answer::Busy { .. }));
 }
 
 #[tokio::test]
@@ -290,8 +297,12 @@ fn configuration_as_text() {
         selector = "s1"
         algorithm = "ed25519-sha256"
         private_key_file = "k.pem"
+        [domains."gmail.com"]
+        max_rate = 20
+        max_connections = 2
     "#;
     let config: SmtpConfig = toml::from_str(text).unwrap();
+    assert_eq!(config.limits().domains["gmail.com"].max_rate, Some(20.0));
     assert_eq!((config.tls, config.connections, config.dkim.len()), (Tls::Implicit, 4, 1));
     assert!(toml::from_str::<SmtpConfig>("hosts = 1").is_err());
 }

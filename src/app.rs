@@ -4,13 +4,10 @@ mod pages;
 mod sink;
 mod ways;
 
-pub use pages::sms_hooks;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::active::Shelf;
 use crate::broker::AmqpConfig;
-use crate::channels::{Capture, SmtpConfig};
+use crate::channels::Capture;
+use crate::channels::sms::IncomingSink;
+use crate::channels::sms::http::Webhooks;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::reclaim;
+use crate::incoming;
 use crate::intake::{self, Sink};
 use crate::ops;
 use crate::process::Processor;
@@ -48,6 +48,9 @@ pub struct App {
     pub sink: Sink,
     config: Config,
     ways: Vec<ways::Way>,
+    webhooks: Option<Webhooks>,
+    /// Where providers' receipts and customers' texts go.
+    incoming: IncomingSink,
     amqp: Option<AmqpConfig>,
     source: publish::Source,
     secret: Vec<u8>,
@@ -64,13 +67,8 @@ impl App {
     /// Connects to the database, brings its tables up to date in embedded mode, reads the rules.
     pub async fn build(config: Config, options: Options) -> anyhow::Result<Self> {
         // Mistakes in the configuration first, before anything is touched.
-        let smtp: Option<SmtpConfig> = config.section("smtp")?;
+        let sections = ways::Sections::read(&config)?;
         let amqp: Option<AmqpConfig> = config.section("amqp")?;
-        let send_deadline = TimeDelta::seconds(smtp.as_ref().map_or(1, |s| s.send_deadline_s as i64));
-        check_deadlines(&config, send_deadline)?;
-        if let Some((key, words)) = smtp.as_ref().and_then(|smtp| smtp.limits().problem()) {
-            return Err(config.invalid(&format!("smtp.{key}"), words).into());
-        }
         let clock = config.clock();
         let store = open_store(&config, clock.clone()).await?;
         let secret = secret(&config, &store).await?;
@@ -82,18 +80,32 @@ impl App {
         };
         let shelf = Shelf::new(source.first().await?);
         let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-        // SMS is captured always, e-mail where no provider is configured; the captured are shown together.
+        // What has no provider is captured; all that is captured is shown together.
         let capture = Capture::new(CAPTURED, clock.clone());
-        let email =
-            ways::Way::email(smtp.as_ref(), &capture).map_err(|words| config.invalid("smtp", words))?;
-        let ways = vec![email, ways::Way::sms(&capture)];
+        let base_url = config.public.base_url();
+        let email = ways::Way::email(sections.smtp.as_ref(), &capture);
+        let sms = ways::Way::sms(sections.sms.as_ref(), &base_url, &capture);
+        let ways = vec![
+            email.map_err(|words| config.invalid("smtp", words))?,
+            sms.map_err(|words| config.invalid("sms", words))?,
+        ];
+        let capture = ways.iter().any(ways::Way::is_captured).then_some(capture);
+        let webhooks = match &sections.sms {
+            Some(sms) => {
+                Webhooks::new(sms, &base_url).map_err(|words| config.invalid("sms.webhook", words))?
+            }
+            None => None,
+        };
+        let incoming = incoming::sink(store.clone(), shelf.clone(), clock.clone(), processor.clone());
         let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
             shelf,
             clock,
             processor,
-            capture: Some(capture),
+            capture,
+            webhooks,
+            incoming,
             sink,
             config,
             ways,
@@ -192,6 +204,8 @@ impl App {
         let reclaim =
             reclaim::run(self.store.clone(), self.shelf.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("reclaimer", reclaim));
+        let receipts = incoming::receipts::run(self.store.clone(), self.clock.clone(), shutdown.clone());
+        parts.spawn(named("receipts", receipts));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());
         parts.spawn(named("rule watcher", follow));
     }
@@ -217,7 +231,12 @@ impl App {
             also: events,
         });
         let (shelf, processor) = (self.shelf.clone(), self.processor.clone());
-        let public = ops::public::router(pages::public(&self.secret, shelf, processor, self.clock.clone()));
+        let mut public =
+            ops::public::router(pages::public(&self.secret, shelf, processor, self.clock.clone()));
+        if let Some(webhooks) = &self.webhooks {
+            let receive = pages::sms_hooks(webhooks.clone(), self.incoming.clone(), self.clock.clone());
+            public = public.merge(ops::hooks::router(receive));
+        }
         for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
         {
             let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
@@ -236,27 +255,6 @@ impl App {
         }
         Ok(format!("admin page on http://{admin_at}, public pages on http://{public_at}"))
     }
-}
-
-/// Refuses times that do not fit together.
-fn check_deadlines(config: &Config, send_deadline: TimeDelta) -> Result<(), ConfigError> {
-    let (lease, shutdown) = (config.worker.lease_s as i64, config.worker.shutdown_deadline_s as i64);
-    let send = send_deadline.num_seconds();
-    if lease <= send * 3 {
-        let message = format!(
-            "worker.lease_s ({lease}) must be more than three times smtp.send_deadline_s ({send}): a lease that ends \
-             during a hand-over would let another worker send the same message"
-        );
-        return Err(config.invalid("worker.lease_s", message));
-    }
-    if shutdown <= send {
-        let message = format!(
-            "worker.shutdown_deadline_s ({shutdown}) must be more than smtp.send_deadline_s ({send}): a hand-over cut \
-             short leaves its message uncertain"
-        );
-        return Err(config.invalid("worker.shutdown_deadline_s", message));
-    }
-    Ok(())
 }
 
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.

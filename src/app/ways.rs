@@ -3,7 +3,9 @@
 use chrono::TimeDelta;
 
 use super::App;
+use crate::channels::sms::http::{HttpSms, HttpSmsConfig};
 use crate::channels::{Capture, EmailChannel, Limits, Outlet, SmsChannel, Smtp, SmtpConfig};
+use crate::config::{Config, ConfigError};
 use crate::delivery::dispatch::Dispatcher;
 use crate::delivery::flow::Flow;
 use crate::delivery::outcomes::Outcomes;
@@ -24,6 +26,48 @@ const OF_A_PROVIDER: &[&[Lane]] = &[URGENT, ALL, ALL];
 
 /// A capture never hangs.
 const OF_A_CAPTURE: &[&[Lane]] = &[ALL, ALL];
+
+/// What the configuration says of providers.
+pub(super) struct Sections {
+    pub smtp: Option<SmtpConfig>,
+    pub sms: Option<HttpSmsConfig>,
+}
+
+impl Sections {
+    /// Reads the sections and refuses what does not fit together, before anything is touched.
+    pub fn read(config: &Config) -> Result<Self, ConfigError> {
+        let sections = Self { smtp: config.section("smtp")?, sms: config.section("sms")? };
+        let email = sections.smtp.as_ref().map(|s| ("smtp", s.limits(), s.send_deadline_s));
+        let sms = sections.sms.as_ref().map(|s| ("sms", s.limits(), s.send_deadline_s));
+        for (section, limits, send_deadline_s) in email.into_iter().chain(sms) {
+            if let Some((key, words)) = limits.problem() {
+                return Err(config.invalid(&format!("{section}.{key}"), words));
+            }
+            check_deadlines(config, section, send_deadline_s)?;
+        }
+        Ok(sections)
+    }
+}
+
+/// Refuses times that do not fit together.
+fn check_deadlines(config: &Config, section: &str, send: u64) -> Result<(), ConfigError> {
+    let (lease, shutdown) = (config.worker.lease_s, config.worker.shutdown_deadline_s);
+    if lease <= send.saturating_mul(3) {
+        let message = format!(
+            "worker.lease_s ({lease}) must be more than three times {section}.send_deadline_s ({send}): a lease that \
+             ends during a hand-over would let another worker send the same message"
+        );
+        return Err(config.invalid("worker.lease_s", message));
+    }
+    if shutdown <= send {
+        let message = format!(
+            "worker.shutdown_deadline_s ({shutdown}) must be more than {section}.send_deadline_s ({send}): a hand-over \
+             cut short leaves its message uncertain"
+        );
+        return Err(config.invalid("worker.shutdown_deadline_s", message));
+    }
+    Ok(())
+}
 
 /// The way out of one channel.
 pub(super) struct Way {
@@ -52,9 +96,24 @@ impl Way {
         })
     }
 
-    /// Captured: there is no provider of SMS to configure.
-    pub fn sms(capture: &Capture) -> Self {
-        Self::captured(Outlet::Sms(SmsChannel::Capture(capture.clone())))
+    /// By the provider, or without one captured. The error is in words, about the section.
+    pub fn sms(http: Option<&HttpSmsConfig>, base_url: &str, capture: &Capture) -> Result<Self, String> {
+        let Some(http) = http else {
+            return Ok(Self::captured(Outlet::Sms(SmsChannel::Capture(capture.clone()))));
+        };
+        let outlet = Outlet::Sms(SmsChannel::Http(HttpSms::new(http, base_url)?));
+        Ok(Self {
+            flow: Flow::new(outlet.channel(), &http.limits(), http.connections),
+            outlet,
+            connections: http.connections,
+            send_deadline: TimeDelta::seconds(http.send_deadline_s as i64),
+            dispatchers: OF_A_PROVIDER,
+        })
+    }
+
+    /// Whether its messages go nowhere.
+    pub fn is_captured(&self) -> bool {
+        matches!(self.outlet, Outlet::Email(EmailChannel::Capture(_)) | Outlet::Sms(SmsChannel::Capture(_)))
     }
 
     fn captured(outlet: Outlet) -> Self {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::channels::limits::Limits;
 use crate::secret::Secret;
 
 /// How to reach the provider, how to say a message, and how to understand the answer.
@@ -57,7 +58,18 @@ pub struct HttpSmsConfig {
     /// Seconds after which an idle connection is not used again. Keep it below the provider's own limit: a request
     /// on a connection that is just being closed is of unknown fate.
     pub idle_s: u64,
+    /// Messages a second at most, for this process; what one account may send.
+    pub max_rate: Option<f64>,
+    /// Messages that may go at once after a quiet moment; by default what a quarter of a second brings.
+    pub burst: Option<u32>,
     pub webhook: WebhookConfig,
+}
+
+impl HttpSmsConfig {
+    /// What the provider takes.
+    pub fn limits(&self) -> Limits {
+        Limits { max_rate: self.max_rate, burst: self.burst, ..Limits::default() }
+    }
 }
 
 impl Default for HttpSmsConfig {
@@ -85,6 +97,8 @@ impl Default for HttpSmsConfig {
             send_deadline_s: 20,
             connect_timeout_s: 5,
             idle_s: 15,
+            max_rate: None,
+            burst: None,
             webhook: WebhookConfig::default(),
         }
     }

@@ -78,7 +78,7 @@ fn shop(provider: &Provider) -> Shop {
             "[sms]\nurl = 'http://127.0.0.1:{}/send'\nsecret = 'key'\nauth = 'bearer'\ncontent_type = 'json'\n\
              id_pointer = '/id'\n\
              [sms.body]\nto = '{{{{to}}}}'\nfrom = '{{{{from}}}}'\ntext = '{{{{text}}}}'\n\
-             [sms.webhook]\nverify = 'path'\nsecret = 'hook-secret'\n\
+             [sms.webhook]\nverify = 'path'\nsecret = 'hook-secret-of-the-shop'\n\
              [sms.webhook.status]\nid = '/id'\nstate = '/state'\n\
              states = {{ done = 'delivered', lost = 'failed', nobody = 'bad_address' }}\n\
              [sms.webhook.inbound]\nid = '/id'\nfrom = '/from'\nto = '/to'\ntext = '/text'\n",
@@ -108,7 +108,7 @@ fn shop(provider: &Provider) -> Shop {
 fn hook(shop: &Shop, what: &str, body: &Value) -> String {
     let body = body.to_string();
     let request = format!(
-        "POST /sms/{what}/hook-secret HTTP/1.0\r\nHost: news.example.com\r\nContent-Type: application/json\r\n\
+        "POST /sms/{what}/hook-secret-of-the-shop HTTP/1.0\r\nHost: news.example.com\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -177,7 +177,7 @@ fn from_the_event_to_the_telephone_and_back() {
             && state(all, "chloe", "email") == ["sent"]
             && state(all, "alice", "email").is_empty()
     });
-    let forged = hook(&shop, "inbound", &json!({"id": "x"})).replace("hook-secret", "");
+    let forged = hook(&shop, "inbound", &json!({"id": "x"})).replace("hook-secret-of-the-shop", "");
     assert!(
         forged.contains(" 400 ") || forged.contains(" 200 "),
         "the secret is right, the message is none: {forged}"

@@ -9,12 +9,14 @@ pub mod capture;
 pub mod email;
 pub mod outcomes;
 pub mod sms;
+mod trust;
 
 use crate::domain::consent::Channel;
 pub use answer::Answer;
 pub use capture::{Capture, Captured};
 pub use email::{Email, Smtp, SmtpConfig};
 pub use sms::Sms;
+pub use sms::smpp::{Smpp, SmppConfig};
 
 /// Where e-mail goes. Cheap to clone; clones share connections and captured mail.
 #[derive(Debug, Clone)]
@@ -57,6 +59,8 @@ impl EmailChannel {
 /// Where SMS goes. Cheap to clone; clones share connections and captured messages.
 #[derive(Debug, Clone)]
 pub enum SmsChannel {
+    /// A real provider, over sessions that [`Smpp::run`] keeps up.
+    Smpp(Smpp),
     /// Nowhere: kept in memory, shown on a local page.
     Capture(Capture),
 }
@@ -65,6 +69,7 @@ impl SmsChannel {
     /// Hands over one SMS, all its parts. Ends within the send deadline, whatever the provider does.
     pub async fn send(&self, sms: &Sms) -> Answer {
         match self {
+            Self::Smpp(smpp) => smpp.send(sms).await,
             Self::Capture(capture) => capture.send(&Parcel::Sms(sms.clone())),
         }
     }
@@ -72,6 +77,7 @@ impl SmsChannel {
     /// Tries the way to the provider without sending. Both answers are words for the operator.
     pub async fn check(&self) -> Result<String, String> {
         match self {
+            Self::Smpp(smpp) => smpp.check().await,
             Self::Capture(_) => Ok("captured in memory, nothing leaves this machine".to_owned()),
         }
     }
@@ -79,6 +85,7 @@ impl SmsChannel {
     /// Says goodbye to the provider.
     pub async fn close(&self) {
         match self {
+            Self::Smpp(smpp) => smpp.close().await,
             Self::Capture(_) => {}
         }
     }

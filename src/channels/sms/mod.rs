@@ -2,6 +2,8 @@
 //!
 //! Whatever comes in is handed to an [`IncomingSink`] and acknowledged to the provider only after that has kept it.
 
+pub mod smpp;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

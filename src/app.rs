@@ -83,12 +83,20 @@ impl App {
         // What has no provider is captured; all that is captured is shown together.
         let capture = Capture::new(CAPTURED, clock.clone());
         let base_url = config.public.base_url();
+        let incoming = incoming::sink(store.clone(), shelf.clone(), clock.clone(), processor.clone());
         let email = ways::Way::email(sections.smtp.as_ref(), &capture);
-        let sms = ways::Way::sms(sections.sms.as_ref(), &base_url, &capture);
-        let ways = vec![
-            email.map_err(|words| config.invalid("smtp", words))?,
-            sms.map_err(|words| config.invalid("sms", words))?,
-        ];
+        let sms = match (&sections.sms, &sections.smpp) {
+            (Some(http), _) => {
+                ways::Way::http(http, &base_url).map_err(|words| config.invalid("sms", words))?
+            }
+            (None, Some(smpp)) => ways::Way::smpp(smpp, incoming.clone(), clock.clone())
+                .map_err(|words| config.invalid("smpp", words))?,
+            (None, None) => ways::Way::captured_sms(&capture),
+        };
+        let ways = vec![email.map_err(|words| config.invalid("smtp", words))?, sms];
+        for way in ways.iter().filter(|way| way.is_captured() && !config.uses_sqlite()) {
+            telemetry::nothing_is_sent(way.outlet.channel());
+        }
         let capture = ways.iter().any(ways::Way::is_captured).then_some(capture);
         let webhooks = match &sections.sms {
             Some(sms) => {
@@ -96,7 +104,6 @@ impl App {
             }
             None => None,
         };
-        let incoming = incoming::sink(store.clone(), shelf.clone(), clock.clone(), processor.clone());
         let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
@@ -196,6 +203,10 @@ impl App {
         let outcomes = Outcomes::new(self.store.clone(), publisher);
         parts.spawn(named("outcome publisher", outcomes.clone().run(shutdown.clone())));
         for way in &self.ways {
+            if let Some(smpp) = way.sessions() {
+                // Ends when the way is closed, after the dispatchers: until then what is under way needs the sessions.
+                tokio::spawn(async move { smpp.run().await });
+            }
             for dispatcher in self.dispatchers(way, &outcomes) {
                 let run = dispatcher.run(pulses.dispatcher.clone(), shutdown.clone());
                 parts.spawn(named("dispatcher", run));

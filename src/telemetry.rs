@@ -48,6 +48,18 @@ pub fn decided(verdicts: &Verdicts) {
     }
 }
 
+/// A worker beside real servers has no provider for a channel.
+pub fn nothing_is_sent(channel: Channel) {
+    let section = match channel {
+        Channel::Email => "[smtp]",
+        Channel::Sms => "[sms] or [smpp]",
+    };
+    tracing::warn!(
+        "there is no section {section}: messages by {} are captured, none is sent",
+        channel.as_str()
+    );
+}
+
 /// A customer's telephone has written to us.
 pub fn text_received(meaning: &'static str) {
     counter!("declic_sms_received_total", "meaning" => meaning).increment(1);

@@ -3,8 +3,12 @@
 use chrono::TimeDelta;
 
 use super::App;
-use crate::channels::sms::http::{HttpSms, HttpSmsConfig};
-use crate::channels::{Capture, EmailChannel, Limits, Outlet, SmsChannel, Smtp, SmtpConfig};
+use crate::channels::sms::IncomingSink;
+use crate::channels::{
+    Capture, EmailChannel, HttpSms, HttpSmsConfig, Limits, Outlet, Smpp, SmppConfig, SmsChannel, Smtp,
+    SmtpConfig,
+};
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::delivery::dispatch::Dispatcher;
 use crate::delivery::flow::Flow;
@@ -31,15 +35,25 @@ const OF_A_CAPTURE: &[&[Lane]] = &[ALL, ALL];
 pub(super) struct Sections {
     pub smtp: Option<SmtpConfig>,
     pub sms: Option<HttpSmsConfig>,
+    pub smpp: Option<SmppConfig>,
 }
 
 impl Sections {
     /// Reads the sections and refuses what does not fit together, before anything is touched.
     pub fn read(config: &Config) -> Result<Self, ConfigError> {
-        let sections = Self { smtp: config.section("smtp")?, sms: config.section("sms")? };
+        let sections = Self {
+            smtp: config.section("smtp")?,
+            sms: config.section("sms")?,
+            smpp: config.section("smpp")?,
+        };
+        if sections.sms.is_some() && sections.smpp.is_some() {
+            let message = "SMS go out by one provider: take out either [sms] or [smpp]".to_owned();
+            return Err(config.invalid("smpp", message));
+        }
         let email = sections.smtp.as_ref().map(|s| ("smtp", s.limits(), s.send_deadline_s));
         let sms = sections.sms.as_ref().map(|s| ("sms", s.limits(), s.send_deadline_s));
-        for (section, limits, send_deadline_s) in email.into_iter().chain(sms) {
+        let smpp = sections.smpp.as_ref().map(|s| ("smpp", s.limits(), s.send_deadline_s));
+        for (section, limits, send_deadline_s) in email.into_iter().chain(sms).chain(smpp) {
             if let Some((key, words)) = limits.problem() {
                 return Err(config.invalid(&format!("{section}.{key}"), words));
             }
@@ -96,11 +110,8 @@ impl Way {
         })
     }
 
-    /// By the provider, or without one captured. The error is in words, about the section.
-    pub fn sms(http: Option<&HttpSmsConfig>, base_url: &str, capture: &Capture) -> Result<Self, String> {
-        let Some(http) = http else {
-            return Ok(Self::captured(Outlet::Sms(SmsChannel::Capture(capture.clone()))));
-        };
+    /// Over HTTP. The error is in words, about the section.
+    pub fn http(http: &HttpSmsConfig, base_url: &str) -> Result<Self, String> {
         let outlet = Outlet::Sms(SmsChannel::Http(HttpSms::new(http, base_url)?));
         Ok(Self {
             flow: Flow::new(outlet.channel(), &http.limits(), http.connections),
@@ -109,6 +120,31 @@ impl Way {
             send_deadline: TimeDelta::seconds(http.send_deadline_s as i64),
             dispatchers: OF_A_PROVIDER,
         })
+    }
+
+    /// Over SMPP, whose sessions [`App::run`] keeps up. The error is in words, about the section.
+    pub fn smpp(smpp: &SmppConfig, incoming: IncomingSink, clock: Clock) -> Result<Self, String> {
+        let outlet = Outlet::Sms(SmsChannel::Smpp(Smpp::new(smpp, incoming, clock)?));
+        Ok(Self {
+            flow: Flow::new(outlet.channel(), &smpp.limits(), smpp.under_way()),
+            outlet,
+            connections: smpp.under_way(),
+            send_deadline: TimeDelta::seconds(smpp.send_deadline_s as i64),
+            dispatchers: OF_A_PROVIDER,
+        })
+    }
+
+    /// Nowhere, for want of a provider.
+    pub fn captured_sms(capture: &Capture) -> Self {
+        Self::captured(Outlet::Sms(SmsChannel::Capture(capture.clone())))
+    }
+
+    /// The sessions to keep up, where the provider wants that.
+    pub fn sessions(&self) -> Option<Smpp> {
+        match &self.outlet {
+            Outlet::Sms(SmsChannel::Smpp(smpp)) => Some(smpp.clone()),
+            Outlet::Sms(_) | Outlet::Email(_) => None,
+        }
     }
 
     /// Whether its messages go nowhere.

@@ -10,6 +10,7 @@ pub mod email;
 pub mod limits;
 pub mod outcomes;
 pub mod sms;
+mod trust;
 
 use crate::domain::consent::Channel;
 pub use answer::Answer;
@@ -18,6 +19,7 @@ pub use email::{Email, Smtp, SmtpConfig};
 pub use limits::Limits;
 pub use sms::Sms;
 pub use sms::http::{HttpSms, HttpSmsConfig};
+pub use sms::smpp::{Smpp, SmppConfig};
 
 /// Where e-mail goes. Cheap to clone; clones share connections and captured mail.
 #[derive(Debug, Clone)]
@@ -62,6 +64,8 @@ impl EmailChannel {
 pub enum SmsChannel {
     /// A real provider, over HTTP.
     Http(HttpSms),
+    /// A real provider, over sessions that [`Smpp::run`] keeps up.
+    Smpp(Smpp),
     /// Nowhere: kept in memory, shown on a local page.
     Capture(Capture),
 }
@@ -71,6 +75,7 @@ impl SmsChannel {
     pub async fn send(&self, sms: &Sms) -> Answer {
         match self {
             Self::Http(http) => http.send(sms).await,
+            Self::Smpp(smpp) => smpp.send(sms).await,
             Self::Capture(capture) => capture.send(&Parcel::Sms(sms.clone())),
         }
     }
@@ -79,6 +84,7 @@ impl SmsChannel {
     pub async fn check(&self) -> Result<String, String> {
         match self {
             Self::Http(http) => http.check().await,
+            Self::Smpp(smpp) => smpp.check().await,
             Self::Capture(_) => Ok("captured in memory, nothing leaves this machine".to_owned()),
         }
     }
@@ -87,6 +93,7 @@ impl SmsChannel {
     pub async fn close(&self) {
         match self {
             Self::Http(http) => http.close().await,
+            Self::Smpp(smpp) => smpp.close().await,
             Self::Capture(_) => {}
         }
     }

@@ -1,12 +1,14 @@
 //! `declic doctor`: tries everything the worker stands on, and says what is wrong and what to do.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Failure, environment};
 use crate::active::Checked;
 use crate::app;
 use crate::broker::{AmqpConfig, AmqpError, topology};
-use crate::channels::{EmailChannel, Smtp};
+use crate::channels::sms::IncomingSink;
+use crate::channels::{EmailChannel, HttpSms, Smpp, SmsChannel, Smtp};
 use crate::config::Config;
 use crate::domain::diagnostic::Severity;
 use crate::files;
@@ -25,6 +27,7 @@ pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
         Finding { name: "secret", outcome: secret(&config).await },
         Finding { name: "broker", outcome: broker(&config).await },
         Finding { name: "mail", outcome: mail(&config).await },
+        Finding { name: "sms", outcome: sms(&config).await },
     ];
     for finding in &findings {
         match &finding.outcome {
@@ -92,4 +95,27 @@ async fn mail(config: &Config) -> Result<String, String> {
     let answer = channel.check().await;
     channel.close().await;
     answer
+}
+
+async fn sms(config: &Config) -> Result<String, String> {
+    let (http, smpp) = (
+        config.section("sms").map_err(|e| e.to_string())?,
+        config.section("smpp").map_err(|e| e.to_string())?,
+    );
+    let channel = match (http, smpp) {
+        (None, None) => {
+            return Ok("none configured: SMS are captured and shown on the admin page".to_owned());
+        }
+        (Some(_), Some(_)) => return Err("both [sms] and [smpp] are configured: take one out".to_owned()),
+        (Some(http), None) => SmsChannel::Http(HttpSms::new(&http, &config.public.base_url())?),
+        // A trial of the way there: what comes in meanwhile is left for the worker.
+        (None, Some(smpp)) => SmsChannel::Smpp(Smpp::new(&smpp, left_for_the_worker(), config.clock())?),
+    };
+    let answer = channel.check().await;
+    channel.close().await;
+    answer
+}
+
+fn left_for_the_worker() -> IncomingSink {
+    Arc::new(|_| Box::pin(async { Err("only a trial".to_owned()) }))
 }

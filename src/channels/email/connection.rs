@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use std::{fs, io, iter};
+use std::{io, iter};
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -17,9 +17,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::{Response, Severity};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -27,6 +25,7 @@ use tokio_rustls::TlsConnector;
 use super::config::{SmtpConfig, Tls};
 use super::outcome::Failure;
 use super::wire::{Wire, starttls};
+use crate::channels::trust::trust;
 
 /// Opens connections to one provider.
 pub struct Dialer {
@@ -63,7 +62,7 @@ impl Dialer {
             host: config.host.clone(),
             port: config.port,
             tls: config.tls,
-            connector: TlsConnector::from(Arc::new(trust(config)?)),
+            connector: TlsConnector::from(Arc::new(trust(config.ca_file.as_deref())?)),
             hello_name: config.hello_name.clone(),
             credentials,
             limit: Duration::from_secs(config.connect_timeout_s.max(1)),
@@ -141,31 +140,6 @@ impl Dialer {
 
 fn loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// The public authorities and those of `ca_file`.
-fn trust(config: &SmtpConfig) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(file) = &config.ca_file {
-        let place = file.display();
-        let pem = fs::read(file).map_err(|error| format!("ca_file {place} cannot be read: {error}"))?;
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let added = certificate
-                .map_err(|error| error.to_string())
-                .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
-            added
-                .map_err(|error| format!("ca_file {place} is not a list of certificates in PEM: {error}"))?;
-            found = true;
-        }
-        if !found {
-            return Err(format!("ca_file {place} holds no certificate"));
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|error| error.to_string())
 }
 
 /// An open connection.

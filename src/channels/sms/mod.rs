@@ -3,6 +3,7 @@
 //! Whatever comes in is handed to an [`IncomingSink`] and acknowledged to the provider only after that has kept it.
 
 pub mod http;
+pub mod smpp;
 
 use std::future::Future;
 use std::pin::Pin;

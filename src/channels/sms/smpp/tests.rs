@@ -1,0 +1,1 @@
+//! Tests of the SMPP channel without a message centre.

@@ -19,13 +19,14 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",
+    "docs/sms.md",
     "docs/templates.md",
 ];
 
@@ -76,7 +77,7 @@ fn yaml_file(block: &str) -> SourceFile {
 #[test]
 fn rules_compile_as_printed() {
     let mut seen = 0;
-    for name in ["README.md", "docs/policy.md", "docs/quiet-hours.md", "docs/rules.md"] {
+    for name in ["README.md", "docs/policy.md", "docs/quiet-hours.md", "docs/rules.md", "docs/sms.md"] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];
             if files[0].path != "rules/policy.yaml" {
@@ -160,6 +161,9 @@ fn templates_compile_as_printed() {
     }
     for block in blocks(&printed, "text") {
         files.push(file("templates/t0/email.fr.txt", block));
+    }
+    for block in blocks(&page("docs/sms.md"), "text") {
+        files.push(file("templates/t0/sms.fr.txt", block));
     }
     let (compiled, findings) = templates::compile(&files, "fr");
     assert!(findings.is_empty(), "{}", render(&findings, &files, false));

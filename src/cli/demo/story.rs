@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::channels::Capture;
 use crate::clock::Clock;
 use crate::domain::event::Event;
+use crate::domain::consent::Channel;
 use crate::domain::message::{Message, MessageState};
 use crate::store::{MessageFilter, Store, StoreError};
 
@@ -90,8 +91,10 @@ impl Story {
         let filter = MessageFilter { limit: ALL, ..MessageFilter::default() };
         let Ok(mut messages) = self.store.messages(&filter).await else { return Vec::new() };
         messages.retain(|m| m.state.is_final() && !self.told.contains(&m.id));
-        let news = messages.iter().map(|message| match message.state {
-            MessageState::Sent => (message.planned_at, "32", "✉", self.sent_words(message)),
+        let news = messages.iter().map(|message| match (message.state, message.channel) {
+            // One that was put off has left at its new instant.
+            (MessageState::Sent, Channel::Email) => (message.due_at, "32", "✉", self.sent_words(message)),
+            (MessageState::Sent, Channel::Sms) => (message.due_at, "32", "✆", self.sent_words(message)),
             _ => (message.planned_at, "33", "✗", self.refused_words(message)),
         });
         let news = news.collect();
@@ -128,6 +131,7 @@ impl Story {
             "cart.updated" => format!("{name} fills a cart{amount}"),
             "cart.emptied" => format!("{name} empties the cart"),
             "order.placed" => format!("{name} places an order{amount}"),
+            "order.shipped" => format!("{name}'s order leaves the shop"),
             other => format!("{name}: {other}"),
         }
     }

@@ -1,5 +1,5 @@
-//! What the worker shows: the public page behind unsubscribe links, what providers call, and the operator's listener with
-//! metrics, health and, in embedded mode, the captured mail.
+//! What the worker shows: the public page behind unsubscribe links, what providers call, and the operator's
+//! listener with metrics, health and, in embedded mode, the captured mail.
 //!
 //! Two routers for two listeners, so that nothing meant for the operator can be reached from outside by a
 //! forgotten setting. Nothing here decides or stores: what a request needs is given as a closure by the

@@ -4,9 +4,7 @@
 //! connection it was meant for was closed before the first byte of it was written; every other retry is for the
 //! caller to decide. Redirects are not followed: a message goes where the configuration says, or nowhere.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,15 +13,10 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, Request, Uri};
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use hyper_util::client::legacy::Error;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -35,6 +28,7 @@ use super::outcome::{self, Reply};
 use super::presets::with_preset;
 use super::provider::Provider;
 use super::webhook::Webhooks;
+use super::wire::{Body, HttpClient, chain, client, tls_error, trust};
 use crate::channels::{Answer, Sms};
 
 /// How much of an answer is read: providers say what matters in less than one kilobyte.
@@ -42,15 +36,13 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// How long requests under way may take once the channel is closed.
 const TIDY: Duration = Duration::from_secs(5);
 
-type Body = UnsyncBoxBody<Bytes, std::convert::Infallible>;
-
 /// A provider reached over HTTP. Clones share its connections.
 #[derive(Clone)]
 pub struct HttpSms(Arc<Inner>);
 
 struct Inner {
     provider: Provider,
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: HttpClient,
     tls: Arc<ClientConfig>,
     permits: Semaphore,
     connections: u32,
@@ -238,72 +230,4 @@ enum Failure {
     Unreachable(String),
     /// There was one.
     Lost(String),
-}
-
-fn client(
-    config: &HttpSmsConfig,
-    tls: &Arc<ClientConfig>,
-    connections: usize,
-) -> Client<HttpsConnector<HttpConnector>, Body> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_connect_timeout(Some(Duration::from_secs(config.connect_timeout_s.max(1))));
-    Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(Duration::from_secs(config.idle_s))
-        .pool_max_idle_per_host(connections)
-        .build(HttpsConnector::from((http, tls.as_ref().clone())))
-}
-
-/// The public authorities and those of `ca_file`.
-fn trust(config: &HttpSmsConfig) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(file) = &config.ca_file {
-        let place = file.display();
-        let pem = fs::read(file).map_err(|error| format!("`ca_file` {place} cannot be read: {error}"))?;
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let added = certificate
-                .map_err(|error| error.to_string())
-                .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
-            added.map_err(|error| {
-                format!("`ca_file` {place} is not a list of certificates in PEM: {error}")
-            })?;
-        }
-        if roots.len() == before {
-            return Err(format!("`ca_file` {place} holds no certificate"));
-        }
-    }
-    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
-        .map_err(|error| error.to_string())
-}
-
-/// The error of TLS within, if that is what it is.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(found) = error.downcast_ref::<rustls::Error>() {
-        return Some(found);
-    }
-    // An error of the system that wraps another does not name that one as its source.
-    if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        return tls_error(inner);
-    }
-    tls_error(error.source()?)
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !words.ends_with(&more) {
-            words.push_str(": ");
-            words.push_str(&more);
-        }
-        cause = error.source();
-    }
-    words
 }

@@ -1,9 +1,9 @@
 //! SMS over HTTP: any provider that takes a message as one request, described in the configuration.
 //!
 //! `config` is the description and `presets` holds some, `provider` checks one, `template` and `form` write a
-//! message as it asks, `client` speaks to it, `outcome` says what its answer means. `webhook` reads what it tells of
-//! its own accord, after `verify` has made sure that it is the provider who speaks. Nothing here keeps state about
-//! messages or tries one twice.
+//! message as it asks, `client` speaks to it over `wire`, `outcome` says what its answer means, `mask` keeps numbers
+//! out of it. `webhook` takes what the provider tells of its own accord: `verify` makes sure that it is the provider
+//! who speaks, `report` reads it. Nothing here keeps state about messages or tries one twice.
 
 mod client;
 mod config;
@@ -12,11 +12,13 @@ mod mask;
 mod outcome;
 mod presets;
 mod provider;
+mod report;
 mod template;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod webhook;
+mod wire;
 
 pub use client::HttpSms;
 pub use config::{

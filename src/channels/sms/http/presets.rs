@@ -1,5 +1,7 @@
 //! Providers that are already described: data in the very form of the configuration, so that there is one engine.
 
+use std::collections::BTreeMap;
+
 use super::config::{Errors, HttpSmsConfig, InboundFields, StatusFields, WebhookConfig};
 
 const PRESETS: [(&str, &str); 4] = [
@@ -83,10 +85,7 @@ fn errors(own: Errors, base: Errors) -> Errors {
     }
 }
 
-fn both<K: Ord, V>(
-    own: std::collections::BTreeMap<K, V>,
-    mut base: std::collections::BTreeMap<K, V>,
-) -> std::collections::BTreeMap<K, V> {
+fn both<K: Ord, V>(own: BTreeMap<K, V>, mut base: BTreeMap<K, V>) -> BTreeMap<K, V> {
     base.extend(own);
     base
 }

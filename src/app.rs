@@ -4,6 +4,8 @@ mod pages;
 mod sink;
 mod ways;
 
+pub use pages::sms_hooks;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

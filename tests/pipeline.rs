@@ -222,7 +222,7 @@ fn one_click_on_the_link_of_a_mail_withdraws_consent() {
 #[test]
 fn consent_withdrawn_between_the_decision_and_the_send_stops_the_message() {
     let shop = Shop::open("start = 2026-11-23T09:45:00Z\nspeed = 60.0");
-    shop.sink.behave(&[("mail", "451 4.3.2 come back later")]);
+    shop.sink.behave(&[("rcpt", "450 4.2.1 come back later")]);
     let worker = shop.start();
     let profile = json!({"email": "alice@example.com", "first_name": "Alice"});
     shop.publish(&[event("1", "customer.signed_up", "alice", "2026-11-23T09:45:00Z", profile)]);

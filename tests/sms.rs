@@ -72,8 +72,7 @@ fn serve(stream: &TcpStream, taken: &Mutex<Vec<Value>>) {
 }
 
 fn shop(provider: &Provider) -> Shop {
-    let shop = Shop::with(
-        CLOCK,
+    let shop = Shop::open_with(
         &format!(
             "[sms]\nurl = 'http://127.0.0.1:{}/send'\nsecret = 'key'\nauth = 'bearer'\ncontent_type = 'json'\n\
              id_pointer = '/id'\n\
@@ -84,6 +83,7 @@ fn shop(provider: &Provider) -> Shop {
              [sms.webhook.inbound]\nid = '/id'\nfrom = '/from'\nto = '/to'\ntext = '/text'\n",
             provider.port
         ),
+        CLOCK,
     );
     let rule = "rule: flash\npurpose: marketing\ntrigger: { event: flash.sale }\nre_entry: always\n\
         steps: [{ send: { sms: flash, email: flash, prefer: sms } }]\n";

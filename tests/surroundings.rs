@@ -65,7 +65,7 @@ fn a_mail_server_that_refuses_us_loses_nothing() {
     shop.sink.behave(&[("mail", "550 5.7.1 you are not welcome")]);
     let profile = json!({"email": "alice@example.com"});
     shop.publish(&[event("1", "customer.signed_up", "alice", "2026-11-23T10:00:00Z", profile)]);
-    let told = wait_until(Duration::from_secs(20), || worker.log().contains("the mail server refuses us"));
+    let told = wait_until(Duration::from_secs(20), || worker.log().contains("the provider refuses us"));
     assert!(told, "{}", worker.log());
     assert!(worker.log().contains("you are not welcome"));
     let waiting =

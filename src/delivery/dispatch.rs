@@ -101,6 +101,7 @@ impl Dispatcher {
     /// Sends until told to stop; what has been begun is finished and recorded first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
         let mut size = self.claim as usize;
+        self.flow.announce();
         while !shutdown.is_cancelled() {
             let pause = match self.round(&mut size, &shutdown).await {
                 Ok(Round::Worked) => Duration::ZERO,

@@ -72,9 +72,13 @@ impl Flow {
             bucket: limits.max_rate.map(|rate| Bucket::new(rate, limits.burst, Instant::now())),
             domains: Domains::new(&limits.domains),
         };
-        telemetry::provider_state(channel, true);
         let connections = Arc::new(Semaphore::new(connections.max(1)));
         Self(Arc::new(Inner { channel, connections, state: Mutex::new(state) }))
+    }
+
+    /// Shows the state once, for whoever watches before it first changes.
+    pub fn announce(&self) {
+        telemetry::provider_state(self.0.channel, self.may_begin(None));
     }
 
     /// Asks whether it makes sense to claim anything. A probe is for one message; otherwise, how long to wait.

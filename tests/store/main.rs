@@ -6,6 +6,7 @@ mod concurrency;
 mod customers;
 mod entries;
 mod events;
+mod lanes;
 mod messages;
 mod publishing;
 mod samples;
@@ -124,6 +125,10 @@ conformance! {
     sms::customers_are_found_and_suppressed_by_their_number,
     sms::what_came_from_a_telephone_is_kept_once,
     sms::slots_count_what_may_have_reached_its_reader,
+    lanes::the_urgent_are_claimed_first_within_a_lane_the_longest_due,
+    lanes::each_channel_has_its_own_messages,
+    lanes::what_is_given_back_keeps_its_place,
+    lanes::a_claim_is_cheap_however_many_wait,
     sweeps::customers_are_found_by_zone_and_day_in_pages,
     sweeps::a_sweep_is_recorded_once_and_resumed,
     publishing::the_newest_rule_set_is_active,

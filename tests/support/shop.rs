@@ -18,6 +18,8 @@ pub const SECRET: &str = "a secret that is long enough for tests";
 pub struct Shop {
     pub folder: Folder,
     pub sink: Sink,
+    /// The name of the shop's own database on the shared server.
+    pub database: String,
     pub broker: String,
     pub admin: u16,
     pub public: u16,
@@ -27,26 +29,28 @@ pub struct Shop {
 impl Shop {
     /// Fresh everything, the shipped rules and templates, and a configuration whose clock section is `clock`.
     pub fn open(clock: &str) -> Self {
-        Self::with(clock, "")
+        Self::open_with("", clock)
     }
 
-    /// The same with more sections in the configuration.
-    pub fn with(clock: &str, sections: &str) -> Self {
+    /// The same with more keys and sections of `[smtp]`.
+    pub fn open_with(smtp: &str, clock: &str) -> Self {
         let (folder, sink) = (Folder::new("shop"), Sink::start());
         let (database, broker) = (Postgres::shared().database(), Rabbit::shared().vhost());
         let (admin, public) = (free_port(), free_port());
+        let name = database.rsplit('/').next().and_then(|end| end.split('?').next());
+        let name = name.expect("a URL with a database").to_owned();
         for part in ["rules", "templates"] {
             let from = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(part);
             run(Command::new("cp").arg("-r").arg(from).arg(folder.path()));
         }
         let configuration = format!(
             "[database]\nurl = '{database}'\n[amqp]\nurl = '{broker}'\n\
-             [smtp]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n\
+             [smtp]\nhost = '127.0.0.1'\nport = {}\ntls = 'none'\n{smtp}\n\
              [public]\nlisten = '127.0.0.1:{public}'\nbase_url = 'https://news.example.com'\n\
-             [admin]\nlisten = '127.0.0.1:{admin}'\n{sections}",
+             [admin]\nlisten = '127.0.0.1:{admin}'\n",
             sink.port
         );
-        let shop = Self { folder, sink, broker, admin, public, configuration };
+        let shop = Self { folder, sink, database: name, broker, admin, public, configuration };
         shop.set_clock(clock);
         run(shop.declic().arg("migrate"));
         shop

@@ -1,8 +1,8 @@
 """A mail server for tests: keeps every mail it accepts, and misbehaves when asked to.
 
 Writes to --dir, for the N-th mail accepted (from 1): N.eml, as received, and then N.json, the envelope:
-    {"n", "from", "to": [...], "mail_options": [...], "peer_port", "tls", "login", "answered"}
-and, once it listens, `port`. "answered" is false for a mail that was accepted without telling the client.
+    {"n", "from", "to": [...], "mail_options": [...], "peer_port", "tls", "login", "answered", "at"}
+("at": seconds since the epoch), once it listens, `port`, and in `connections` one byte for each. "answered" is false for a mail that was accepted without telling the client.
 
 A recipient's or sender's local part can ask for trouble (a trailing "+anything" keeps addresses apart):
     rcpt-550-5.1.1@…        RCPT TO is answered "550 5.1.1 …"; so is any other code
@@ -26,6 +26,7 @@ import json
 import os
 import ssl
 import sys
+import time
 
 try:
     from aiosmtpd.smtp import SMTP, AuthResult, sslproto
@@ -129,6 +130,7 @@ class Sink:
             "tls": server.transport.get_extra_info("sslcontext") is not None,
             "login": getattr(session, "login_name", None),
             "answered": answered,
+            "at": time.time(),
         }
         self.write(f"{self.count}.eml", envelope.content)
         self.write(f"{self.count}.json", json.dumps(facts).encode())
@@ -145,6 +147,8 @@ class Server(SMTP):
     """aiosmtpd's server, able to refuse at the greeting."""
 
     async def _handle_client(self):
+        with open(os.path.join(self.event_handler.folder, "connections"), "ab") as file:
+            file.write(b".")
         if answer := self.event_handler.everybody("connect"):
             await self.push(answer)
             self.transport.close()

@@ -89,6 +89,11 @@ impl Sink {
         std::fs::rename(part, path).expect("our own folder");
     }
 
+    /// Connections opened so far, whatever became of them.
+    pub fn connections(&self) -> u64 {
+        std::fs::metadata(self.folder.join("connections")).map_or(0, |file| file.len())
+    }
+
     /// Freezes the sink (connections hang) or lets it go on.
     pub fn freeze(&self, frozen: bool) {
         self.server.signal(if frozen { "STOP" } else { "CONT" });

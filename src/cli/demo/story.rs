@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::channels::Capture;
 use crate::clock::Clock;
-use crate::domain::event::Event;
 use crate::domain::consent::Channel;
+use crate::domain::event::Event;
 use crate::domain::message::{Message, MessageState};
 use crate::store::{MessageFilter, Store, StoreError};
 

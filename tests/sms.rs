@@ -155,7 +155,7 @@ fn from_the_event_to_the_telephone_and_back() {
     let to = |number: &str| taken.iter().position(|m| m["to"] == number).expect("it was sent");
     let alice = &taken[to("+33612345678")];
     // Plain letters, and the way to stop it.
-    assert_eq!(alice["text"], "Vente flash : c'est maintenant, Zoé ! STOP au 36180");
+    assert_eq!(alice["text"], "Vente flash : c'est maintenant, Zoé !\nSTOP au 36180");
     assert_eq!(alice["from"], "MaisonLumen");
 
     // Receipts: one is for nobody, one comes twice; a number that is none gives way to the mail.
@@ -200,7 +200,7 @@ fn from_the_event_to_the_telephone_and_back() {
     assert!(wait_until(Duration::from_secs(30), || provider.taken().len() == 4), "{:?}", provider.taken());
     let confirmation = &provider.taken()[3];
     assert_eq!(confirmation["to"], "+33612345678");
-    assert!(confirmation["text"].as_str().is_some_and(|t| t.contains("plus de SMS")), "{confirmation}");
+    assert!(confirmation["text"].as_str().is_some_and(|t| t.contains("plus de publicit")), "{confirmation}");
     let shown = run(shop.declic().args(["customers", "show", "alice", "--format", "json"]));
     let shown: Value = serde_json::from_str(&shown).expect("JSON");
     let shown = if shown.is_array() { shown[0].clone() } else { shown };

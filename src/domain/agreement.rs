@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
 use super::rules::{Basis, Op, Policy, Rule, RuleSet, Trigger};
 use super::sms::estimate::estimate;
-use super::sms::plain::forcing;
-use super::sms::{Encoding, Sender, segments};
+use super::sms::plain::first_foreign;
+use super::sms::sender::is_name;
+use super::sms::{Encoding, segments};
 use super::steps::basis;
 use super::templates::Templates;
 
@@ -82,7 +83,8 @@ fn text(
         findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
     }
     let sender = policy.sms.sender.as_deref();
-    let named = sender.is_none_or(|s| Sender::of(s) == Ok(Sender::Name));
+    // The sender of a country may be a name too, or the only one.
+    let named = sender.is_none_or(is_name) || policy.sms.senders.values().any(|s| is_name(s));
     if marketing && named && policy.sms.stop_number.is_none() {
         let who = sender.map_or("the provider's sender".to_owned(), |s| format!("`{s}`"));
         findings.push(
@@ -121,9 +123,9 @@ fn too_long(
         read.name, read.locale, policy.sms.max_segments
     );
     let finding = Diagnostic::warning("E0605", &place.path, place.span.clone(), message);
-    let dear = forcing(source, policy.sms.transliterate).filter(|_| encoding == Encoding::Ucs2);
+    let dear = first_foreign(source, policy.sms.transliterate).filter(|_| encoding == Encoding::Ucs2);
     Some(match dear {
-        Some(c) => finding.help(format!(
+        Some((_, c)) => finding.help(format!(
             "`{c}` is not in the alphabet of SMS: with it a segment holds 70 characters, not 160"
         )),
         None => finding.help("shorten it, or raise `max_segments` in the `sms` section of rules/policy.yaml"),

@@ -8,9 +8,8 @@ use super::admit::country_of;
 use super::customer::Profile;
 use super::message::Message;
 use super::rules::{Basis, Policy};
-use super::sms::laws::{opt_out_wording, tells_how_to_stop};
 use super::sms::plain::plain;
-use super::sms::{Encoding, segments};
+use super::sms::{Encoding, Way, segments, with_opt_out};
 use super::steps::{basis, zone_of};
 use super::templates::{RenderError, Rendered, SmsTemplate, Template, Templates};
 use super::token::Unsubscribe;
@@ -60,16 +59,20 @@ impl Composer<'_> {
         let policy = &self.policy.sms;
         let country = country_of(profile, self.policy);
         let sender = policy.sender_in(country.as_deref()).map(str::to_owned);
-        let mut text = written;
-        if basis(self.policy, &message.purpose) != Basis::Contract && !tells_how_to_stop(&text) {
-            text.push(' ');
-            text.push_str(&opt_out_wording(
-                language(&template.locale),
-                policy.stop_number_for(sender.as_deref()),
-            ));
-        }
-        if policy.transliterate {
-            text = plain(&text);
+        let mut text = if policy.transliterate { plain(&written).into_owned() } else { written };
+        if basis(self.policy, &message.purpose) != Basis::Contract {
+            let way = Way {
+                language: &template.locale,
+                country: country.as_deref(),
+                sender: sender.as_deref(),
+                stop_number: policy.stop_number.as_deref(),
+            };
+            text = with_opt_out(&text, &way).map_err(|_| RenderError {
+                message: format!(
+                    "template {} ({}): nobody can answer STOP to the sender, and the policy has no `stop_number`",
+                    template.name, template.locale
+                ),
+            })?;
         }
         let (encoding, segments) = segments(&text);
         Ok(FinishedSms { text, encoding, segments, sender })

@@ -67,7 +67,14 @@ impl Diagnostic {
 /// The nearest of `known` to `word`, if near enough to be what was meant.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
-    known.into_iter().map(|k| (distance(word, k), k)).filter(|(d, _)| *d <= limit).min().map(|(_, k)| k)
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    // Of two as near, the one of the same letters: fingers swap more often than they miss.
+    let rank = |k: &'a str| (distance(word, k), letters(k) != letters(word), k);
+    known.into_iter().map(rank).filter(|(d, ..)| *d <= limit).min().map(|(.., k)| k)
 }
 
 /// Optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.

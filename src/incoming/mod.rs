@@ -13,7 +13,7 @@ use crate::active::Shelf;
 use crate::channels::sms::{Inbound, Incoming, IncomingSink, Receipt, ReceiptState};
 use crate::clock::Clock;
 use crate::domain::phone;
-use crate::domain::sms::laws::stop_keyword;
+use crate::domain::sms::stop_keyword;
 use crate::process::Processor;
 use crate::store::{InboundRow, ReceiptRow, Store, StoreError};
 use crate::telemetry;

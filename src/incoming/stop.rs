@@ -12,7 +12,8 @@ use crate::domain::event::Event;
 use crate::domain::message::{Lane, Message, MessageState, message_id};
 use crate::domain::rules::book::CONSENT_CHANGED;
 use crate::domain::rules::{Basis, Policy};
-use crate::domain::sms::laws::{STOP_CONFIRMATION, confirms_stop};
+use crate::domain::sms::confirms_stop;
+use crate::domain::sms::laws::STOP_CONFIRMATION;
 use crate::domain::steps::basis;
 use crate::store::{Changes, CustomerState, StoreError};
 

@@ -1,6 +1,6 @@
 //! How long an SMS may become, told from its template before anybody's name is in it.
 
-use super::laws::{opt_out_wording, tells_how_to_stop};
+use super::laws::{Way, with_opt_out};
 use super::plain::plain;
 use crate::domain::rules::Policy;
 
@@ -38,11 +38,17 @@ pub fn estimate(source: &str, locale: &str, marketing: bool, policy: &Policy) ->
         rest = after.trim_start_matches('}');
     }
     text.push_str(rest);
-    let mut text = text.trim().to_owned();
-    if marketing && !tells_how_to_stop(&text) {
-        let language = locale.split(['-', '_']).next().unwrap_or_default();
-        text.push(' ');
-        text.push_str(&opt_out_wording(language, policy.sms.stop_number.as_deref()));
+    let text = text.trim();
+    let text = if policy.sms.transliterate { plain(text) } else { text.into() };
+    if !marketing {
+        return text.into_owned();
     }
-    if policy.sms.transliterate { plain(&text) } else { text }
+    let way = Way {
+        language: locale,
+        country: policy.default_country.as_deref(),
+        sender: policy.sms.sender.as_deref(),
+        stop_number: policy.sms.stop_number.as_deref(),
+    };
+    // Where there is no way to stop it is another finding that says so.
+    with_opt_out(&text, &way).unwrap_or_else(|_| text.into_owned())
 }

@@ -6,13 +6,15 @@ pub mod laws;
 pub mod plain;
 pub mod segments;
 pub mod sender;
+pub mod stop;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use laws::{Way, confirms_stop, with_opt_out};
 pub use segments::{Parts, parts, segments};
-pub use sender::Sender;
+pub use stop::stop_keyword;
 
 /// How a text travels (3GPP TS 23.038).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,12 +60,5 @@ impl SmsPolicy {
     /// Who messages to a country come from.
     pub fn sender_in(&self, country: Option<&str>) -> Option<&str> {
         country.and_then(|c| self.senders.get(c)).or(self.sender.as_ref()).map(String::as_str)
-    }
-
-    /// Where STOP is sent when the message comes from this sender; none: by reply.
-    pub fn stop_number_for(&self, sender: Option<&str>) -> Option<&str> {
-        // Without a sender of our own the provider chooses one, to which nobody may be able to reply.
-        let named = sender.is_none_or(|s| Sender::of(s) == Ok(Sender::Name));
-        self.stop_number.as_deref().filter(|_| named)
     }
 }

@@ -1,53 +1,74 @@
-//! Who an SMS comes from: a name, a number, or a short code, and where networks take which.
+//! Whom an SMS comes from: a name, a number or a short code, and where each is accepted.
 
-/// The kind of a sender.
+use crate::domain::phone;
+
+/// The most characters that a name may have: an address of 20 semi-octets (3GPP TS 23.040 §9.1.2.5) holds 11 septets.
+const MAX_NAME: usize = 11;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sender {
-    /// Up to eleven characters, at least one a letter (3GPP TS 23.040, §9.1.2.5). Nobody can reply to it.
+pub enum Kind {
+    /// Letters, digits and spaces. Nobody can reply to it.
     Name,
-    /// E.164, with the plus sign.
+    /// In E.164, with the plus sign.
     Number,
-    /// Three to eight digits, rented from the networks of one country.
+    /// Three to eight digits, valid in one country.
     ShortCode,
 }
 
-/// Countries whose networks refuse or replace names: messages there come from numbers or short codes.
-/// Sources: the CTIA's Messaging Principles and Best Practices (2023), §2 (United States: ten-digit numbers and short
-/// codes); the CWTA's common short code guidelines (Canada).
-const NO_NAMES: [&str; 2] = ["US", "CA"];
-
-impl Sender {
-    /// What this sender is. The error says what one may look like.
-    pub fn of(text: &str) -> Result<Self, &'static str> {
-        let digits = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit());
-        if let Some(number) = text.strip_prefix('+') {
-            let shaped = digits(number) && (8..=15).contains(&number.len()) && !number.starts_with('0');
-            return if shaped { Ok(Self::Number) } else { Err("a number is written like `+33612345678`") };
-        }
-        if digits(text) {
-            let shaped = (3..=8).contains(&text.len());
-            return if shaped {
-                Ok(Self::ShortCode)
-            } else {
-                Err("a short code has 3 to 8 digits; a number begins with `+`")
-            };
-        }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '&');
-        let shaped = (3..=11).contains(&text.chars().count())
-            && text.chars().all(allowed)
-            && text.chars().any(|c| c.is_ascii_alphabetic())
-            && text.trim() == text;
-        if shaped {
-            Ok(Self::Name)
-        } else {
-            Err("a name has 3 to 11 letters without accents, digits or spaces, like `MaisonLumen`")
-        }
+/// What kind of sender a text is. The error says what is wrong with it.
+pub fn kind(text: &str) -> Result<Kind, String> {
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return match (text.starts_with('+'), digits.len()) {
+            (true, 8..=15) => Ok(Kind::Number),
+            (true, _) => {
+                Err(format!("`{text}` is not a number in international form, which has 8 to 15 digits"))
+            }
+            (false, 3..=8) => Ok(Kind::ShortCode),
+            (false, _) => {
+                Err(format!("`{text}` is neither a short code of 3 to 8 digits nor a number with `+`"))
+            }
+        };
     }
-
-    /// Whether the networks of this country take such a sender, as far as we know.
-    pub fn is_taken_in(self, country: &str) -> bool {
-        self != Self::Name || !NO_NAMES.contains(&country)
+    if let Some(odd) = text.chars().find(|c| !c.is_ascii_alphanumeric() && *c != ' ') {
+        return Err(format!("a sender's name has plain letters, digits and spaces, not `{odd}`"));
     }
+    if !text.bytes().any(|b| b.is_ascii_alphabetic()) {
+        return Err(format!("`{text}` is neither a name, which has a letter, nor a number without spaces"));
+    }
+    match text.chars().count() {
+        3..=MAX_NAME => Ok(Kind::Name),
+        length => Err(format!("a sender's name has 3 to {MAX_NAME} characters, `{text}` has {length}")),
+    }
+}
+
+/// Whether nobody can reply to the sender, so that the way to stop must name a number.
+pub fn is_name(sender: &str) -> bool {
+    kind(sender) == Ok(Kind::Name)
+}
+
+/// Countries whose networks carry no names: the message is dropped, or comes from another number (AWS End User
+/// Messaging, "Sender IDs", which names these three; CTIA and CWTA know numbers and short codes only). The territories
+/// of the United States are served by its networks.
+const WITHOUT_NAMES: [&str; 8] = ["US", "PR", "VI", "GU", "AS", "MP", "CA", "CN"];
+
+/// What networks of `country` have against a sender, as far as it is known for certain.
+pub fn objection(sender: &str, country: &str) -> Option<String> {
+    match kind(sender) {
+        Ok(Kind::Name) if WITHOUT_NAMES.contains(&country) => Some(format!(
+            "networks in {country} accept no names as senders: `{sender}` would be replaced, or the message lost"
+        )),
+        // Arcep, decision 2018-0881, in force since August 2019: mobile numbers carry no messages of automated systems.
+        Ok(Kind::Number) if country == "FR" && is_french_mobile(sender) => Some(format!(
+            "in France, messages of automated systems may not come from a mobile number such as `{sender}`"
+        )),
+        _ => None,
+    }
+}
+
+fn is_french_mobile(number: &str) -> bool {
+    let french = phone::parse(number, None).is_some_and(|p| p.country.as_deref() == Some("FR"));
+    french && (number.starts_with("+336") || number.starts_with("+337"))
 }
 
 #[cfg(test)]
@@ -55,25 +76,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn senders() {
+    fn kinds() {
         let cases = [
-            ("MaisonLumen", Some(Sender::Name)),
-            ("Lumen 24", Some(Sender::Name)),
-            ("MaisonLumens", None),
-            ("Café", None),
-            ("36180", Some(Sender::ShortCode)),
-            ("12", None),
-            ("+33612345678", Some(Sender::Number)),
-            ("+0612345678", None),
-            ("0612345678", None),
-            ("", None),
-            (" Lumen", None),
-            ("---", None),
+            ("Lumen", Ok(Kind::Name)),
+            ("Maison Lum", Ok(Kind::Name)),
+            ("3M Shop", Ok(Kind::Name)),
+            ("36180", Ok(Kind::ShortCode)),
+            ("+33612345678", Ok(Kind::Number)),
+            ("ab", Err("3 to 11 characters, `ab` has 2")),
+            ("Maison Lumen", Err("3 to 11 characters, `Maison Lumen` has 12")),
+            ("Café", Err("not `é`")),
+            ("L&L", Err("not `&`")),
+            ("36 180", Err("neither a name")),
+            ("0612345678", Err("neither a short code")),
+            ("+12", Err("8 to 15 digits")),
+            ("12", Err("neither a short code")),
+            ("+", Err("not `+`")),
         ];
         for (text, expected) in cases {
-            assert_eq!(Sender::of(text).ok(), expected, "{text:?}");
+            match (kind(text), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{text}: {found}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
         }
-        assert!(!Sender::Name.is_taken_in("US") && Sender::Name.is_taken_in("FR"));
-        assert!(Sender::ShortCode.is_taken_in("US"));
+    }
+
+    #[test]
+    fn what_countries_refuse() {
+        for (sender, country, refused) in [
+            ("Lumen", "US", true),
+            ("Lumen", "CA", true),
+            ("Lumen", "FR", false),
+            ("36180", "US", false),
+            ("+33612345678", "FR", true),
+            ("+33612345678", "BE", false),
+            ("36180", "FR", false),
+        ] {
+            assert_eq!(objection(sender, country).is_some(), refused, "{sender} in {country}");
+        }
     }
 }

@@ -106,9 +106,9 @@ impl Templates {
         if !locales.is_empty() {
             return;
         }
-        let (_, other) = CONFIRMATIONS[CONFIRMATIONS.len() - 1];
+        let (_, other) = CONFIRMATIONS[0];
         let known = CONFIRMATIONS.iter().map(|(locale, text)| ((*locale).to_owned(), *text));
-        // A default language that none is written in gets the last, English.
+        // A default language that none is written in gets the first, English.
         for (locale, text) in [(default, other)].into_iter().chain(known) {
             let source = SmsSource {
                 name: STOP_CONFIRMATION.to_owned(),

@@ -4,7 +4,8 @@ use super::super::reader::{Fields, Reader};
 use super::super::tree::Node;
 use super::country;
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::sms::{Sender, SmsPolicy};
+use crate::domain::sms::SmsPolicy;
+use crate::domain::sms::sender::{Kind, kind, objection};
 
 const FIELDS: [&str; 6] =
     ["sender", "senders", "stop_number", "max_segments", "transliterate", "segment_cost"];
@@ -52,21 +53,16 @@ pub(super) fn sms<'a>(reader: &mut Reader<'a>, node: &'a Node) -> SmsPolicy {
 
 fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node, country: Option<&str>) -> Option<String> {
     let text = reader.text(node, "sender")?;
-    let kind = match Sender::of(text) {
-        Ok(kind) => kind,
-        Err(words) => {
-            let message = format!("`{text}` cannot be the sender of an SMS");
-            let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), message);
-            reader.report(diagnostic.help(words));
-            return None;
-        }
-    };
-    if let Some(country) = country.filter(|country| !kind.is_taken_in(country)) {
-        let message = format!("networks in {country} take no name as a sender");
-        let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), message);
+    if let Err(words) = kind(text) {
+        let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), words);
         reader.report(
-            diagnostic.help("write a number or a short code that you have there, like `+14155552671`"),
+            diagnostic.help("write a name like `MaisonLumen`, a number like `+33612345678`, or a short code"),
         );
+        return None;
+    }
+    if let Some(words) = country.and_then(|country| objection(text, country)) {
+        let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), words);
+        reader.report(diagnostic.help("write a sender that your provider has for that country"));
         return None;
     }
     Some(text.to_owned())
@@ -74,7 +70,7 @@ fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node, country: Option<&str>) ->
 
 fn stop_number<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<String> {
     let text = reader.text(node, "stop_number")?;
-    if !matches!(Sender::of(text), Ok(Sender::ShortCode | Sender::Number)) {
+    if !matches!(kind(text), Ok(Kind::ShortCode | Kind::Number)) {
         let message = format!("`{text}` is not a number that STOP can be sent to");
         let diagnostic = Diagnostic::error("E0408", reader.path, node.span.clone(), message);
         reader.report(diagnostic.help("write the short code that your provider gave you, like `\"36180\"`"));

@@ -150,7 +150,8 @@ impl Dialer {
         line.writer.flush().await.map_err(lost)?;
         loop {
             let frame = Frame::read(&mut line.reader).await.map_err(lost)?;
-            let answers = frame.command == asked | command::RESPONSE || frame.command == command::GENERIC_NACK;
+            let answers =
+                frame.command == asked | command::RESPONSE || frame.command == command::GENERIC_NACK;
             match frame.status {
                 // Some greet with a question before the bind is answered.
                 _ if !answers => {}

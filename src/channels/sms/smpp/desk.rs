@@ -85,8 +85,7 @@ impl Desk {
         entries.over.get_or_insert_with(|| why.to_owned());
         for (_, waiting) in entries.waiting.drain() {
             let told = why.to_owned();
-            let unanswered =
-                if waiting.begun { Unanswered::Unknown(told) } else { Unanswered::Unsent(told) };
+            let unanswered = if waiting.begun { Unanswered::Unknown(told) } else { Unanswered::Unsent(told) };
             // Who has gone in the meantime needs no answer.
             let _ = waiting.answer.send(Err(unanswered));
         }

@@ -75,7 +75,10 @@ impl Inbox {
         };
         count("not_kept", 1);
         if self.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(why, "SMPP deliveries could not be kept; the provider is asked to deliver them again");
+            tracing::warn!(
+                why,
+                "SMPP deliveries could not be kept; the provider is asked to deliver them again"
+            );
         }
         sleep(PAUSE).await;
         status::TRY_AGAIN

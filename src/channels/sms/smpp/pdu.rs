@@ -64,9 +64,8 @@ impl Frame {
     pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Self> {
         let mut header = [0; HEADER];
         stream.read_exact(&mut header).await?;
-        let word = |at: usize| {
-            u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
+        let word =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let length = word(0) as usize;
         if !(HEADER..=LONGEST).contains(&length) {
             let words = format!("what the provider says is not SMPP (a unit of {length} octets)");

@@ -170,7 +170,9 @@ fn inbound_id(delivered: &Delivered, now: DateTime<Utc>) -> String {
     let reference = delivered.tlv(tag::USER_MESSAGE_REFERENCE).unwrap_or_default();
     let minute = (now.timestamp() / 60).to_be_bytes();
     let (source, dest) = (delivered.source.digits.as_bytes(), delivered.dest.digits.as_bytes());
-    for part in [source, dest, &[delivered.esm_class, delivered.data_coding], &delivered.message, reference, &minute] {
+    for part in
+        [source, dest, &[delivered.esm_class, delivered.data_coding], &delivered.message, reference, &minute]
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

@@ -10,7 +10,7 @@ demo: ## a shop's day in a minute: nothing to install or configure
 setup: ## install what the tests need (Debian or Ubuntu; root or sudo)
 	@scripts/setup
 
-test: ## every test, with private PostgreSQL, RabbitMQ and SMTP servers
+test: ## every test, with private PostgreSQL, RabbitMQ, SMTP and SMPP servers
 	@scripts/setup --check || scripts/setup
 	cargo test --locked --features server-tests
 

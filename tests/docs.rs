@@ -248,6 +248,7 @@ fn every_key_is_explained() {
         ("src/config.rs", ["Database", "Public", "Admin", "Worker", "ClockSection"].as_slice()),
         ("src/broker/mod.rs", ["AmqpConfig"].as_slice()),
         ("src/channels/email/config.rs", ["SmtpConfig", "DkimConfig"].as_slice()),
+        ("src/channels/sms/smpp/config.rs", ["SmppConfig"].as_slice()),
     ];
     for (source, structs) in sources {
         let source = page(source);

@@ -82,6 +82,9 @@ impl Smpp {
         if config.connections == 0 || config.connections > 100 {
             return Err("connections must be 1 to 100".to_owned());
         }
+        if config.window == 0 || config.window > 10_000 {
+            return Err("window must be 1 to 10000".to_owned());
+        }
         let dialect = Dialect::new(config);
         let dialer = Dialer::new(config)?;
         let limits = Limits {

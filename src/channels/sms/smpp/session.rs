@@ -45,7 +45,7 @@ pub struct Session {
     queue: mpsc::Sender<Out>,
     limits: Limits,
     heard: Mutex<Instant>,
-    /// Whether anything was accepted or delivered on it.
+    /// Whether anything was answered or delivered on it.
     useful: AtomicBool,
 }
 
@@ -60,11 +60,10 @@ pub enum Out {
 impl Session {
     /// A session, and the units that it wants written, for [`Session::run`].
     pub fn new(limits: Limits) -> (Self, mpsc::Receiver<Out>) {
-        let window = limits.window.clamp(1, 10_000);
-        let (queue, units) = mpsc::channel(window + QUEUE);
+        let (queue, units) = mpsc::channel(limits.window + QUEUE);
         let session = Self {
             desk: Desk::default(),
-            window: Semaphore::new(window),
+            window: Semaphore::new(limits.window),
             queue,
             limits,
             heard: Mutex::new(Instant::now()),
@@ -188,7 +187,7 @@ impl Session {
         let code = frame.status;
         if frame.command == command::SUBMIT_SM | command::RESPONSE || frame.command == command::GENERIC_NACK {
             metrics::counter!("declic_smpp_submits_total", "status" => status::name(code)).increment(1);
-            self.useful.fetch_or(code == status::OK, Ordering::Relaxed);
+            self.useful.store(true, Ordering::Relaxed);
             if !self.desk.answered(frame) {
                 tracing::warn!(status = %status::words(code), "an SMPP answer came that nobody waits for any more");
             }

@@ -182,6 +182,7 @@ fn configurations_load_as_printed() {
             let smtp = config.section::<SmtpConfig>("smtp").unwrap_or_else(|e| panic!("{name}: {e}"));
             if let Some(smtp) = smtp {
                 Smtp::new(&smtp).unwrap_or_else(|e| panic!("{name}: {e}\n{block}"));
+                assert_eq!(smtp.limits().problem(), None, "{name}\n{block}");
                 assert!(config.worker.lease_s > smtp.send_deadline_s * 3, "{name}\n{block}");
                 assert!(config.worker.shutdown_deadline_s > smtp.send_deadline_s, "{name}\n{block}");
             }
@@ -199,6 +200,7 @@ fn every_key_is_explained() {
         ("src/config.rs", ["Database", "Public", "Admin", "Worker", "ClockSection"].as_slice()),
         ("src/broker/mod.rs", ["AmqpConfig"].as_slice()),
         ("src/channels/email/config.rs", ["SmtpConfig", "DkimConfig"].as_slice()),
+        ("src/channels/limits.rs", ["Limits", "DomainLimits"].as_slice()),
     ];
     for (source, structs) in sources {
         let source = page(source);

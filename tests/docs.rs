@@ -19,13 +19,14 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",
+    "docs/sms-providers.md",
     "docs/sms.md",
     "docs/templates.md",
 ];
@@ -231,6 +232,7 @@ fn configurations_load_as_printed() {
             let smtp = config.section::<SmtpConfig>("smtp").unwrap_or_else(|e| panic!("{name}: {e}"));
             if let Some(smtp) = smtp {
                 Smtp::new(&smtp).unwrap_or_else(|e| panic!("{name}: {e}\n{block}"));
+                assert_eq!(smtp.limits().problem(), None, "{name}\n{block}");
                 assert!(config.worker.lease_s > smtp.send_deadline_s * 3, "{name}\n{block}");
                 assert!(config.worker.shutdown_deadline_s > smtp.send_deadline_s, "{name}\n{block}");
             }
@@ -249,6 +251,7 @@ fn every_key_is_explained() {
         ("src/broker/mod.rs", ["AmqpConfig"].as_slice()),
         ("src/channels/email/config.rs", ["SmtpConfig", "DkimConfig"].as_slice()),
         ("src/channels/sms/smpp/config.rs", ["SmppConfig"].as_slice()),
+        ("src/channels/limits.rs", ["Limits", "DomainLimits"].as_slice()),
     ];
     for (source, structs) in sources {
         let source = page(source);

@@ -53,18 +53,17 @@ fn fill_the_outbox(shop: &Shop, address: &str) {
         &format!(
             "BEGIN;
              CREATE TEMP TABLE c AS SELECT * FROM customers WHERE customer_id = 'model';
-             INSERT INTO customers SELECT (json_populate_record(c, json_build_object('customer_id', 'bulk-' || n,
-                 'email', '{address}',
-                 'profile', replace(profile::text, 'model@example.com', '{address}')::json))).*
-             FROM c, generate_series(1, {WAITING}) AS n;
+             INSERT INTO customers SELECT copy.* FROM c, generate_series(1, {WAITING}) AS n,
+                 json_populate_record(c, json_build_object('customer_id', 'bulk-' || n, 'email', '{address}',
+                     'profile', replace(profile::text, 'model@example.com', '{address}')::json)) AS copy;
              CREATE TEMP TABLE m AS SELECT * FROM messages WHERE customer_id = 'model';
-             INSERT INTO messages SELECT (json_populate_record(m, json_build_object('customer_id', 'bulk-' || n,
-                 'id', md5(n::text), 'state', 'pending', 'lane', 2, 'attempts', 0, 'lease_token', null,
-                 'lease_until', null, 'slot_at', null,
-                 'body', (m.body::jsonb || jsonb_build_object('id', md5(n::text), 'customer_id', 'bulk-' || n,
-                     'state', 'pending', 'lane', 'bulk', 'attempts', 0, 'address', '{address}',
-                     'template_hash', null, 'slot_at', null, 'sent_at', null))::json))).*
-             FROM m, generate_series(1, {WAITING}) AS n;
+             INSERT INTO messages SELECT copy.* FROM m, generate_series(1, {WAITING}) AS n,
+                 json_populate_record(m, json_build_object('customer_id', 'bulk-' || n, 'id', md5(n::text),
+                     'state', 'pending', 'lane', 2, 'attempts', 0, 'lease_token', null, 'lease_until', null,
+                     'slot_at', null,
+                     'body', (m.body::jsonb || jsonb_build_object('id', md5(n::text), 'customer_id', 'bulk-' || n,
+                         'state', 'pending', 'lane', 'bulk', 'attempts', 0, 'address', '{address}',
+                         'template_hash', null, 'slot_at', null, 'sent_at', null))::json)) AS copy;
              COMMIT;
              ANALYZE"
         ),

@@ -171,13 +171,13 @@ pub(super) fn states(ways: &[Way]) -> Vec<Flow> {
 impl App {
     /// The dispatchers of one way out.
     pub(super) fn dispatchers(&self, way: &Way, outcomes: &Outcomes) -> Vec<Dispatcher> {
-        let dispatcher = |lanes: &&'static [Lane]| Dispatcher {
+        let dispatcher = |lanes: &'static [Lane]| Dispatcher {
             store: self.store.clone(),
             shelf: self.shelf.clone(),
             clock: self.clock.clone(),
             outlet: way.outlet.clone(),
             flow: way.flow.clone(),
-            lanes: *lanes,
+            lanes,
             outcomes: outcomes.clone(),
             public_url: self.config().public.base_url().into(),
             connections: way.connections,
@@ -185,6 +185,6 @@ impl App {
             lease: TimeDelta::seconds(self.config().worker.lease_s as i64),
             send_deadline: way.send_deadline,
         };
-        way.dispatchers.iter().map(dispatcher).collect()
+        way.dispatchers.iter().copied().map(dispatcher).collect()
     }
 }

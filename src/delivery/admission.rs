@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::active::Active;
 use crate::channels::{Email, Parcel, Sms};
-use crate::domain::admit::{Gate, Known, Question, admit_now, settle};
+use crate::domain::admit::{Gate, Known, Question, Settled, admit_now, settle};
 use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, sms_template_for, template_for};
 use crate::domain::consent::Channel;
@@ -53,8 +53,8 @@ impl Judge<'_> {
     ) -> Admission {
         let gate = self.ask(&message, customer, slots);
         match settle(message, gate) {
-            Ok((message, address)) => self.render(message, customer, address, pinned),
-            Err(message) => Admission::Stop(Box::new(message)),
+            Settled::Open(message, address) => self.render(*message, customer, address, pinned),
+            Settled::Stopped(message) => Admission::Stop(message),
         }
     }
 

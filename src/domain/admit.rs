@@ -92,9 +92,9 @@ pub fn admit_now(question: &Question<'_>, now: DateTime<Utc>) -> Gate {
 }
 
 /// The message as the gate's answer leaves it: with the address to send it to, or put off, or ended.
-pub fn settle(mut message: Message, gate: Gate) -> Result<(Message, String), Message> {
+pub fn settle(mut message: Message, gate: Gate) -> Settled {
     let (state, reason) = match gate {
-        Gate::Open { address } => return Ok((message, address)),
+        Gate::Open { address } => return Settled::Open(Box::new(message), address),
         Gate::Later { until, reason, .. } => {
             message.due_at = until;
             (MessageState::Deferred, reason)
@@ -105,7 +105,16 @@ pub fn settle(mut message: Message, gate: Gate) -> Result<(Message, String), Mes
     message.state = state;
     message.reason = Some(reason);
     message.detail = None;
-    Err(message)
+    Settled::Stopped(Box::new(message))
+}
+
+/// A message that the gate has answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// It may go, to this address.
+    Open(Box<Message>, String),
+    /// It is put off or has ended, with the reason in it.
+    Stopped(Box<Message>),
 }
 
 /// Whether the message may go, judged by the consent that held at `consent_at` and by the time `now`.

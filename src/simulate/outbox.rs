@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::Line;
 use crate::active::Active;
-use crate::domain::admit::{Known, Question, admit_now, settle};
+use crate::domain::admit::{Known, Question, Settled, admit_now, settle};
 use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, sms_template_for, template_for};
 use crate::domain::consent::Channel;
@@ -93,8 +93,8 @@ impl<'a> Outbox<'a> {
         let gate = admit_now(&Question::about(&message, policy, known, slots), now);
         let was_deferred = message.state == MessageState::Deferred;
         let (mut message, address) = match settle(message, gate) {
-            Ok(open) => open,
-            Err(message) => {
+            Settled::Open(message, address) => (message, address),
+            Settled::Stopped(message) => {
                 self.waiting.extend(message.fall_back(now).map(|other| Reverse(Waiting(other))));
                 let at = if was_deferred { now } else { message.planned_at };
                 return self.put(&message).map(|line| Line { at, ..line });

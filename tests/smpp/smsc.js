@@ -39,6 +39,14 @@ function faultFor(number) {
     return E.ESME_ROK;
 }
 
+// 140 octets go over the air: of the default alphabet 160 septets, or 153 beside a header of 6 octets.
+function tooLong(pdu) {
+    const { message, udh } = pdu.short_message;
+    if (pdu.data_coding === 8) return message.length * 2 + (udh ? 6 : 0) > 140;
+    const escaped = (message.match(/[\f^{}\\[~\]|€]/g) || []).length;
+    return message.length + escaped > (udh ? 153 : 160);
+}
+
 function accept(pdu) {
     const id = ++ids;
     const udh = (pdu.short_message.udh || []).map((element) => [...element]);
@@ -143,6 +151,7 @@ function serve(session) {
         if (typeof fault === 'number' && fault !== E.ESME_ROK) {
             return session.send(pdu.response({ command_status: fault }));
         }
+        if (tooLong(pdu)) return session.send(pdu.response({ command_status: E.ESME_RINVMSGLEN }));
         const id = accept(pdu);
         if (options.receipts) enqueue({ tag: `receipt ${id}`, ...receipt(id) });
         if (fault === 'accept_and_drop') return session.destroy();

@@ -17,8 +17,10 @@ const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 const FAILED: ReceiptState = ReceiptState::Failed { bad_address: false };
 const NOBODY: ReceiptState = ReceiptState::Failed { bad_address: true };
 
+type Tlvs<'a> = &'a [(u16, &'a [u8])];
+
 /// A `deliver_sm` from +33612345678 to 36180.
-fn deliver(esm_class: u8, data_coding: u8, text: &[u8], tlvs: &[(u16, &[u8])]) -> Frame {
+fn deliver(esm_class: u8, data_coding: u8, text: &[u8], tlvs: Tlvs) -> Frame {
     let mut body = b"\0\x01\x0133612345678\0\x03\x0036180\0".to_vec();
     body.extend_from_slice(&[esm_class, 0, 0, 0, 0, 0, 0, data_coding, 0, text.len() as u8]);
     body.extend_from_slice(text);
@@ -26,7 +28,7 @@ fn deliver(esm_class: u8, data_coding: u8, text: &[u8], tlvs: &[(u16, &[u8])]) -
     Frame { command: command::DELIVER_SM, status: 0, sequence: 1, body }
 }
 
-fn put(body: &mut Vec<u8>, tlvs: &[(u16, &[u8])]) {
+fn put(body: &mut Vec<u8>, tlvs: Tlvs) {
     for (tag, value) in tlvs {
         body.extend_from_slice(&tag.to_be_bytes());
         body.extend_from_slice(&(value.len() as u16).to_be_bytes());
@@ -85,7 +87,7 @@ fn receipts_in_text() {
 fn receipts_in_parameters_win() {
     let config = SmppConfig::default();
     let text = b"id:7 stat:UNDELIV err:000";
-    let cases: [(&[(u16, &[u8])], &str, ReceiptState); 6] = [
+    let cases: [(Tlvs, &str, ReceiptState); 6] = [
         (&[(0x1e, b"8\0"), (0x427, &[2])], "8", ReceiptState::Delivered),
         // Without its zero, as some write it, and beside a parameter that nobody knows.
         (&[(0x1400, b"x"), (0x1e, b"8"), (0x427, &[2])], "8", ReceiptState::Delivered),
@@ -129,7 +131,7 @@ fn ids_to_another_base() {
         let ours = Dialect::new(&config).submitted(submitted);
         let text = format!("id:{printed} stat:DELIVRD");
         // The parameter in the form of the answer changes nothing.
-        let tlvs: &[(u16, &[u8])] = &[(0x1e, submitted.as_bytes())];
+        let tlvs: Tlvs = &[(0x1e, submitted.as_bytes())];
         for tlvs in [&[], tlvs] {
             assert_eq!(receipt(&config, &deliver(4, 0, text.as_bytes(), tlvs)).0, ours, "{submitted}");
         }

@@ -51,7 +51,7 @@ pub fn encode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The text of unpacked septets. An unknown extension shows as its basic character and a lone escape as a space, as
-/// the standard wants of a receiver; octets above 127 are no septets and show as U+FFFD.
+/// the standard wants of a receiver. Octets above 127 are no septets: a message centre that sends them means Latin-1.
 pub fn decode(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len());
     let mut octets = octets.iter().copied();
@@ -72,7 +72,7 @@ pub fn decode(octets: &[u8]) -> String {
 }
 
 fn basic(octet: u8) -> char {
-    BASIC.get(usize::from(octet)).copied().unwrap_or(char::REPLACEMENT_CHARACTER)
+    BASIC.get(usize::from(octet)).copied().unwrap_or(char::from(octet))
 }
 
 enum Code {
@@ -125,6 +125,6 @@ mod tests {
             assert_eq!(encode(foreign), None, "{foreign:?}");
         }
         assert_eq!(decode(&[0x1b]), " ");
-        assert_eq!(decode(&[0x1b, 0x61, 0x80]), "a\u{fffd}");
+        assert_eq!(decode(&[0x1b, 0x61, 0xea]), "aê");
     }
 }

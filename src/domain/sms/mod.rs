@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use laws::{Way, confirms_stop, with_opt_out};
-pub use segments::{Parts, parts, segments};
+pub use segments::{Parts, cut, parts, segments};
 pub use stop::stop_keyword;
 
 /// How a text travels (3GPP TS 23.038).

@@ -49,16 +49,17 @@ impl Encoding {
 /// unit short.
 pub fn parts(text: &str) -> Parts {
     let encoding = Encoding::of(text);
-    Parts { encoding, parts: cuts(text, encoding).map(str::to_owned).collect() }
+    Parts { encoding, parts: cut(text, encoding).map(str::to_owned).collect() }
 }
 
 /// The encoding of a text and the number of parts it takes, without making them.
 pub fn segments(text: &str) -> (Encoding, u32) {
     let encoding = Encoding::of(text);
-    (encoding, u32::try_from(cuts(text, encoding).count()).unwrap_or(u32::MAX))
+    (encoding, u32::try_from(cut(text, encoding).count()).unwrap_or(u32::MAX))
 }
 
-fn cuts(text: &str, encoding: Encoding) -> impl Iterator<Item = &str> {
+/// The parts of a text that goes in this encoding.
+pub fn cut(text: &str, encoding: Encoding) -> impl Iterator<Item = &str> {
     let (alone, each) = encoding.limits();
     let limit = if encoding.units(text) <= alone { alone } else { each };
     let mut rest = Some(text);

@@ -4,12 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::alphabet;
 use super::pdu::esm;
-use crate::domain::sms::Encoding;
-
-/// Octets of user data in one part, 3GPP TS 23.040: 140, in which a centre packs 160 septets.
-const ALONE: (usize, usize) = (160, 140);
-/// The same beside the header of a part of several, which takes 6 octets, or 7 septets.
-const OF_SEVERAL: (usize, usize) = (153, 134);
+use crate::domain::sms::{Encoding, cut};
 
 /// What goes into one `submit_sm`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,21 +20,13 @@ pub struct Part {
 /// The reference that holds the parts together is derived from the message's id. It has 8 bits, which every
 /// telephone understands; two long messages to one telephone at one time with one reference are one chance in 256.
 pub fn parts(message_id: &str, text: &str, encoding: Encoding) -> Option<Vec<Part>> {
-    let pick = |(septets, octets)| if encoding == Encoding::Gsm7 { septets } else { octets };
     let data_coding = if encoding == Encoding::Gsm7 { alphabet::DEFAULT } else { alphabet::UCS2 };
-    let characters = text.chars().map(|c| alphabet::encode(c, encoding)).collect::<Option<Vec<_>>>()?;
-    let whole = characters.concat();
-    if whole.len() <= pick(ALONE) {
-        return Some(vec![Part { esm_class: 0, data_coding, octets: whole }]);
-    }
-    let mut pieces = vec![Vec::new()];
-    for character in characters {
-        match pieces.last_mut() {
-            Some(last) if last.len() + character.len() <= pick(OF_SEVERAL) => last.extend(character),
-            _ => pieces.push(character),
-        }
-    }
+    let pieces: Vec<Vec<u8>> =
+        cut(text, encoding).map(|piece| alphabet::encode(piece, encoding)).collect::<Option<_>>()?;
     let count = u8::try_from(pieces.len()).ok()?;
+    if let [whole] = &pieces[..] {
+        return Some(vec![Part { esm_class: 0, data_coding, octets: whole.clone() }]);
+    }
     let reference = Sha256::digest(message_id)[0];
     let part = |(piece, number): (Vec<u8>, u8)| {
         // TS 23.040, 9.2.3.24.1: five octets follow; element 0, concatenation with an 8-bit reference, has three.

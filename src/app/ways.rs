@@ -82,7 +82,7 @@ impl App {
             clock: self.clock.clone(),
             outlet: way.outlet.clone(),
             flow: way.flow.clone(),
-            lanes: *lanes,
+            lanes,
             outcomes: outcomes.clone(),
             public_url: self.config().public.base_url().into(),
             connections: way.connections,

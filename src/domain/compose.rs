@@ -9,6 +9,7 @@ use super::customer::Profile;
 use super::message::Message;
 use super::rules::{Basis, Policy};
 use super::sms::plain::plain;
+use super::sms::segments::MAX_PARTS;
 use super::sms::{Encoding, Way, segments, with_opt_out};
 use super::steps::{basis, zone_of};
 use super::templates::{RenderError, Rendered, SmsTemplate, Template, Templates};
@@ -56,6 +57,12 @@ impl Composer<'_> {
         template: &SmsTemplate,
     ) -> Result<FinishedSms, RenderError> {
         let written = template.render(&self.context(message, profile, &template.locale))?;
+        let error = |what: &str| RenderError {
+            message: format!("template {} ({}), sms: {what}", template.name, template.locale),
+        };
+        if written.is_empty() {
+            return Err(error("the text is empty"));
+        }
         let policy = &self.policy.sms;
         let country = country_of(profile, self.policy);
         let sender = policy.sender_in(country.as_deref()).map(str::to_owned);
@@ -67,14 +74,14 @@ impl Composer<'_> {
                 sender: sender.as_deref(),
                 stop_number: policy.stop_number.as_deref(),
             };
-            text = with_opt_out(&text, &way).map_err(|_| RenderError {
-                message: format!(
-                    "template {} ({}): nobody can answer STOP to the sender, and the policy has no `stop_number`",
-                    template.name, template.locale
-                ),
+            text = with_opt_out(&text, &way).map_err(|_| {
+                error("nobody can answer STOP to the sender's name: the policy needs `sms.stop_number`")
             })?;
         }
         let (encoding, segments) = segments(&text);
+        if segments as usize > MAX_PARTS {
+            return Err(error(&format!("{segments} segments are more than telephones can join")));
+        }
         Ok(FinishedSms { text, encoding, segments, sender })
     }
 

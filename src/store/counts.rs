@@ -41,15 +41,25 @@ impl Store {
         messages.extend(by_state(&mut session, sql).await?);
         let counted = "SELECT COUNT(*) FROM entries WHERE status <> 'ended'";
         let unpublished = "SELECT COUNT(*) FROM outcomes WHERE published_at IS NULL";
-        let message = "SELECT MIN(due_at) FROM messages
-             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND state IN ('pending', 'deferred')
-                 AND due_at <= $1";
+        // One look for each range of the index of what is open, which begins with channel and lane.
+        let ranges: Vec<_> = ["email", "sms"]
+            .into_iter()
+            .flat_map(|channel| (0..3).map(move |lane| (channel, lane)))
+            .map(|(channel, lane)| {
+                format!(
+                    "SELECT MIN(due_at) AS due_at FROM messages WHERE channel = '{channel}' AND lane = {lane}
+                         AND state IN ('pending', 'deferred', 'claimed', 'sending')
+                         AND state IN ('pending', 'deferred') AND due_at <= $1"
+                )
+            })
+            .collect();
+        let message = format!("SELECT MIN(due_at) FROM ({}) AS oldest", ranges.join(" UNION ALL "));
         let entry = "SELECT MIN(due_at) FROM entries WHERE due_at <= $1";
         Ok(Counts {
             messages,
             active_entries: number(&mut session, counted).await?,
             unpublished_outcomes: number(&mut session, unpublished).await?,
-            oldest_due_message: oldest(&mut session, message, now).await?,
+            oldest_due_message: oldest(&mut session, &message, now).await?,
             oldest_due_entry: oldest(&mut session, entry, now).await?,
         })
     }

@@ -103,7 +103,11 @@ fn sms(
     report.diagnostics.extend(found);
     report.handlebars(&text);
     if text.text.trim().is_empty() {
-        report.diagnostics.push(Diagnostic::error("E0502", &file.path, 0..0, "the SMS is empty"));
+        report.diagnostics.push(Diagnostic::error("E0502", &file.path, 0..0, "the text is empty"));
+    }
+    if file.text.lines().next().is_some_and(|line| line.trim_end() == "---") {
+        let diagnostic = Diagnostic::error("E0502", &file.path, 0..3, "an SMS has no front matter");
+        report.diagnostics.push(diagnostic.help("take it out: all of the file is the text"));
     }
     let Report { diagnostics, origins, .. } = report;
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {

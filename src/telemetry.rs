@@ -60,6 +60,11 @@ pub fn nothing_is_sent(channel: Channel) {
     );
 }
 
+/// A provider has taken an SMS of so many segments, each of which is paid for.
+pub fn sms_accepted(rule: &str, segments: u32) {
+    counter!("declic_sms_segments_total", "rule" => rule.to_owned()).increment(u64::from(segments));
+}
+
 /// A customer's telephone has written to us.
 pub fn text_received(meaning: &'static str) {
     counter!("declic_sms_received_total", "meaning" => meaning).increment(1);

@@ -10,8 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::table::{self, Format};
 use super::{Failure, environment, progress};
 use crate::active::Checked;
+use crate::domain::consent::Channel;
 use crate::domain::diagnostic::render;
 use crate::domain::event::Event;
+use crate::domain::sms::segments;
 use crate::files;
 use crate::simulate::{Line, Simulation, stand_in_secret};
 
@@ -71,6 +73,9 @@ pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
     )
     .map_err(|e| Failure::Environment(format!("cannot print: {e}")))?;
     summarise(&lines, &skipped, refused);
+    if let Some(words) = sms_words(&lines, active.book.active.policy.sms.segment_cost.as_ref()) {
+        eprintln!("{words}");
+    }
     Ok(())
 }
 
@@ -92,6 +97,25 @@ fn summarise(
     if refused > 0 {
         eprintln!("{refused} lines were not usable as events");
     }
+}
+
+/// How many SMS there would be, of how many segments, and what they would cost.
+fn sms_words(lines: &[Line], segment_cost: Option<&(u64, String)>) -> Option<String> {
+    let texts: Vec<&str> = lines
+        .iter()
+        .filter(|line| line.channel == Channel::Sms.as_str() && line.status == "sent")
+        .filter_map(|line| line.text.as_deref())
+        .collect();
+    if texts.is_empty() {
+        return None;
+    }
+    let segments: u64 = texts.iter().map(|text| u64::from(segments(text).1)).sum();
+    let cost = segment_cost.map(|(each, currency)| {
+        // Kept in hundred-thousandths; shown to the cent.
+        let total = (each * segments) as f64 / 100_000.0;
+        format!(", {total:.2} {currency}")
+    });
+    Some(format!("SMS: {} in {segments} segments{}", texts.len(), cost.unwrap_or_default()))
 }
 
 /// Reads the events of a file, telling of each line that is none.
@@ -118,4 +142,36 @@ fn read_events(path: &Path) -> Result<(Vec<Event>, usize), Failure> {
         }
     }
     Ok((events, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sms_are_counted_by_their_segments() {
+        let line = |channel, status, text: &str| Line {
+            at: DateTime::UNIX_EPOCH,
+            customer: String::new(),
+            rule: String::new(),
+            step: String::new(),
+            channel,
+            template: String::new(),
+            locale: None,
+            to: None,
+            status,
+            reason: None,
+            promo_code: None,
+            subject: None,
+            text: Some(text.to_owned()),
+        };
+        let long = "a".repeat(161);
+        let lines =
+            [line("sms", "sent", "Bonjour"), line("sms", "sent", &long), line("email", "sent", &long)];
+        let cost = (4_500, "EUR".to_owned());
+        let words = |cost| sms_words(&lines, cost);
+        assert_eq!(words(Some(&cost)).as_deref(), Some("SMS: 2 in 3 segments, 0.14 EUR"));
+        assert_eq!(words(None).as_deref(), Some("SMS: 2 in 3 segments"));
+        assert_eq!(sms_words(&lines[2..], None), None);
+    }
 }

@@ -392,6 +392,9 @@ impl Dispatcher {
                 pass.spend();
                 let answer = self.outlet.send(&parcel).await;
                 self.flow.note(&answer, &pass);
+                if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
+                    telemetry::sms_accepted(&sms.rule, sms.segments);
+                }
                 (message, Some(answer))
             })
             .buffer_unordered(self.connections.max(1))

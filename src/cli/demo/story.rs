@@ -141,7 +141,7 @@ impl Story {
             .capture
             .as_ref()
             .and_then(|c| c.list().into_iter().find(|mail| mail.parcel.message_id() == message.id))
-            .map(|mail| format!(" « {} »", mail.parcel.headline()))
+            .map(|mail| format!(" « {} »", mail.parcel.headline().replace('\n', " ")))
             .unwrap_or_default();
         let code = message.promo_code.as_ref().map(|c| format!(" [{c}]")).unwrap_or_default();
         format!("{} → {}{subject}{code}", message.rule, self.name(&message.customer_id))

@@ -51,7 +51,8 @@ pub fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
     let public_url = config.public.base_url();
     let mut simulation = Simulation::new(&active, &public_url, first.time - TimeDelta::microseconds(1));
     let bar = progress::bar(events.len() as u64, "events");
-    for event in events {
+    // What comes later than asked for would only bring its years with it.
+    for event in events.into_iter().filter(|event| args.until.is_none_or(|until| event.time <= until)) {
         simulation.event(event);
         bar.inc(1);
     }

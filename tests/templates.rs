@@ -4,7 +4,7 @@ use declic::domain::diagnostic::SourceFile;
 use declic::domain::templates::{Rendered, Templates, compile};
 use serde_json::{Value, json};
 
-const NAMES: &[&str] = &["abandoned-cart", "abandoned-cart-offer", "birthday", "welcome"];
+const NAMES: &[&str] = &["abandoned-cart", "abandoned-cart-offer", "birthday", "order-shipped", "welcome"];
 
 fn shipped() -> Templates {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -32,6 +32,7 @@ fn full(locale: &str) -> Value {
         "customer": {"id": "c-42", "email": "alice@example.com", "first_name": "Alice", "locale": locale},
         "event": {"id": "e-1", "type": "cart.updated", "time": "2026-11-22T09:00:00Z", "data": {}},
         "data": {
+            "order_id": "2026-118", "carrier": "Colissimo", "tracking_url": "https://carrier.example/track?n=6A1&l=fr",
             "cart_id": "k-7", "currency": "EUR", "total": 1289.4, "cart_url": "https://shop.example/cart/k-7",
             "items": [
                 {"name": "Théière en grès", "quantity": 1, "price": 1249.9, "url": "https://shop.example/p/1", "image_url": "https://shop.example/p/1.png"},

@@ -13,6 +13,7 @@ pub mod config;
 pub mod delivery;
 pub mod domain;
 pub mod entropy;
+pub mod failpoint;
 pub mod files;
 pub mod incoming;
 pub mod intake;

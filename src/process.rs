@@ -18,6 +18,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::promo;
 use crate::domain::rules::compile;
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
+use crate::failpoint;
 use crate::store::{Changes, CustomerState, Store, StoreError, Tx};
 use crate::telemetry;
 
@@ -43,6 +44,7 @@ impl Processor {
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;
         let fresh = tx.insert_events(events, now).await?;
+        failpoint::reach("accept.inserted");
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {
             let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
@@ -54,7 +56,9 @@ impl Processor {
             });
             write(&mut tx, &active, verdicts.collect(), &snapshots, now).await?;
         }
+        failpoint::reach("accept.written");
         tx.commit().await?;
+        failpoint::reach("accept.committed");
         Ok(fresh)
     }
 
@@ -73,7 +77,9 @@ impl Processor {
         let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
         let verdicts = snapshots.iter().map(|s| decide::on_timer(&active.book, s, now)).collect();
         write(&mut tx, &active, verdicts, &snapshots, now).await?;
+        failpoint::reach("timers.written");
         tx.commit().await?;
+        failpoint::reach("timers.committed");
         Ok(due.len())
     }
 

@@ -12,6 +12,7 @@ use crate::domain::decide::Tick;
 use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::ticks::{Scope, next_tick};
+use crate::failpoint;
 use crate::process::Processor;
 use crate::store::{Store, StoreError, Sweep, SweepState, Tx};
 use crate::supervise::Pulse;
@@ -156,7 +157,9 @@ impl Scheduler {
             sweep.cursor.clone_from(last);
         }
         tx.advance_sweep(&sweep).await?;
+        failpoint::reach("sweep.written");
         tx.commit().await?;
+        failpoint::reach("sweep.committed");
         Ok(true)
     }
 }

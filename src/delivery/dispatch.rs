@@ -30,6 +30,7 @@ use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
 use crate::domain::templates::Version;
 use crate::entropy;
+use crate::failpoint;
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
 use crate::telemetry;
@@ -150,6 +151,7 @@ impl Dispatcher {
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
+        failpoint::reach("delivery.claimed");
         let ends = Instant::now() + ROUND;
         let probe_number = probe.as_ref().map(|probe| probe.number);
         let mut rest = self.announce_promo_codes(claimed, &token).await?;
@@ -299,7 +301,11 @@ impl Dispatcher {
     ) -> Result<Vec<Message>, StoreError> {
         let ids: Vec<String> =
             claimed.iter().filter_map(|m| m.promo_code.as_deref().map(promo_outcome_id)).collect();
-        if ids.is_empty() || self.outcomes.publish_now(&ids).await? {
+        if ids.is_empty() {
+            return Ok(claimed);
+        }
+        if self.outcomes.publish_now(&ids).await? {
+            failpoint::reach("delivery.announced");
             return Ok(claimed);
         }
         let (mut with_code, without): (Vec<_>, _) = claimed.into_iter().partition(|m| m.promo_code.is_some());
@@ -347,7 +353,9 @@ impl Dispatcher {
         }
         let held = tx.mark_sending(token, &sending, lease_until).await?;
         record::write(&mut tx, token, &stopped, &changes, now).await?;
+        failpoint::reach("delivery.admitted");
         tx.commit().await?;
+        failpoint::reach("delivery.sending");
         // A lease lost meanwhile belongs to another worker now: theirs to send.
         go.retain(|(message, _)| held.contains(&message.id));
         Ok(go)
@@ -400,6 +408,7 @@ impl Dispatcher {
             .buffer_unordered(self.connections.max(1))
             .ready_chunks(RECORDED_AT_ONCE);
         while let Some(group) = answers.next().await {
+            failpoint::reach("delivery.answered");
             self.record(group, token).await?;
         }
         Ok(())
@@ -454,6 +463,9 @@ impl Dispatcher {
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
-        tx.commit().await
+        failpoint::reach("delivery.recorded");
+        tx.commit().await?;
+        failpoint::reach("delivery.done");
+        Ok(())
     }
 }

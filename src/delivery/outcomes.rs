@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::channels::outcomes::OutcomePublisher;
+use crate::failpoint;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -71,8 +72,10 @@ impl Outcomes {
             telemetry::waiting_for("broker", &error.to_string());
             return Ok(false);
         }
+        failpoint::reach("outcomes.published");
         let ids: Vec<String> = waiting.into_iter().map(|o| o.id).collect();
         self.store.mark_published(&ids).await?;
+        failpoint::reach("outcomes.marked");
         Ok(true)
     }
 }

@@ -9,6 +9,7 @@ use crate::active::Shelf;
 use crate::clock::Clock;
 use crate::domain::outcome::Outcome;
 use crate::domain::steps::basis;
+use crate::failpoint;
 use crate::store::{Changes, Store, StoreError};
 use crate::telemetry;
 
@@ -49,5 +50,6 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     let held = tx.settle_expired(wall, &settled).await?;
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
     tx.write(&changes).await?;
+    failpoint::reach("reclaim.settled");
     tx.commit().await
 }

@@ -14,6 +14,7 @@ use crate::channels::sms::{Inbound, Incoming, IncomingSink, Receipt, ReceiptStat
 use crate::clock::Clock;
 use crate::domain::phone;
 use crate::domain::sms::stop_keyword;
+use crate::failpoint;
 use crate::process::Processor;
 use crate::store::{InboundRow, ReceiptRow, Store, StoreError};
 use crate::telemetry;
@@ -44,7 +45,9 @@ impl Desk {
                 Incoming::Text(inbound) => self.text(inbound).await?,
             }
         }
-        self.store.keep_receipts(&receipts).await
+        self.store.keep_receipts(&receipts).await?;
+        failpoint::reach("incoming.kept");
+        Ok(())
     }
 
     /// Keeps a message from a telephone, after what it means has been done: it comes again if that fails.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Reason;
+use crate::failpoint;
 use crate::store::{Changes, SettledReceipt, Store, StoreError, Suppression};
 use crate::telemetry;
 
@@ -67,6 +68,7 @@ async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
     }
     tx.record_receipts(&messages).await?;
     tx.write(&changes).await?;
+    failpoint::reach("receipts.settled");
     tx.commit().await?;
     Ok(true)
 }

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::domain::event::{Event, Unusable};
+use crate::failpoint;
 
 use super::{Counts, DeadLetter, Origin, Sink, Status, decode, settle};
 use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
@@ -250,6 +251,7 @@ impl Intake {
 
     /// Commits or parks every delivery, publishes dead letters, and acknowledges the lot.
     async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<(), AmqpError> {
+        failpoint::reach("intake.received");
         let now = self.clock.now();
         let read: Vec<Result<Event, Unusable>> =
             batch.iter().map(|d| decode::delivery(&d.properties, &d.data, now)).collect();
@@ -265,12 +267,14 @@ impl Intake {
         };
         let publishing = dead_letters::publish(&self.config, &channels.side, &batch, &settled);
         self.within("publishing dead letters", publishing).await??;
+        failpoint::reach("intake.dead_lettered");
         if let Some(last) = batch.last() {
             let ack = channels.events.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true });
             self.within("acknowledging", ack)
                 .await?
                 .map_err(|e| AmqpError::from_lapin(&self.config, "acknowledging", &e))?;
         }
+        failpoint::reach("intake.acknowledged");
         self.status.settled(Counts::of(&settled));
         Ok(())
     }

@@ -26,6 +26,7 @@ use super::config::{SmtpConfig, Tls};
 use super::outcome::Failure;
 use super::wire::{Wire, starttls};
 use crate::channels::trust::trust;
+use crate::failpoint;
 
 /// Opens connections to one provider.
 pub struct Dialer {
@@ -185,11 +186,13 @@ impl Connection {
     /// Sends the body and the final dot. `dot` turns true before the first byte of the dot is written:
     /// from then on the server may have accepted the mail.
     pub async fn body(&mut self, bytes: &[u8], dot: &AtomicBool) -> Result<String, Failure> {
+        failpoint::reach("smtp.data");
         // The dot's own line end closes the last line.
         let body = bytes.strip_suffix(b"\r\n").unwrap_or(bytes);
         // lettre asks for the next piece when this one is written, and writes the dot when there is none.
         let marker = iter::from_fn(|| {
             dot.store(true, Ordering::SeqCst);
+            failpoint::reach("smtp.dot");
             None
         });
         completed(self.smtp.message_iter(iter::once(body).chain(marker)).await)

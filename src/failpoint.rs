@@ -1,0 +1,104 @@
+//! Failpoints: the places between two steps where a test ends or freezes this process, for real.
+//!
+//! Each has a name ([`POINTS`]) that `docs/guarantees.md` explains. Built with the cargo feature `failpoints`, the
+//! worker reads `DECLIC_FAILPOINTS`, such as `accept.committed=kill@3`: at the third passing it is sent SIGKILL.
+//! Without the feature, as in every ordinary build, [`reach`] is empty and the variable means nothing.
+
+/// Every failpoint, in the order in which an event passes them on its way to a message and its outcome.
+pub const POINTS: &[&str] = &[
+    "intake.received",
+    "accept.inserted",
+    "accept.written",
+    "accept.committed",
+    "intake.dead_lettered",
+    "intake.acknowledged",
+    "timers.written",
+    "timers.committed",
+    "sweep.written",
+    "sweep.committed",
+    "delivery.claimed",
+    "delivery.announced",
+    "delivery.admitted",
+    "delivery.sending",
+    "smtp.data",
+    "smtp.dot",
+    "delivery.answered",
+    "delivery.recorded",
+    "delivery.done",
+    "outcomes.published",
+    "outcomes.marked",
+    "reclaim.settled",
+    "incoming.kept",
+    "receipts.settled",
+];
+
+/// Passes a failpoint.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn reach(_name: &'static str) {}
+
+#[cfg(feature = "failpoints")]
+pub use armed::reach;
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::process::{Command, exit};
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use super::POINTS;
+
+    /// What the environment asks for at one failpoint.
+    struct Trap {
+        name: String,
+        /// The signal this process is sent: `KILL`, or `STOP` until somebody sends `CONT`.
+        signal: &'static str,
+        /// At which passing.
+        at: u32,
+        passed: AtomicU32,
+    }
+
+    /// Passes a failpoint: does what `DECLIC_FAILPOINTS` asks for there.
+    pub fn reach(name: &'static str) {
+        assert!(POINTS.contains(&name), "failpoint `{name}` is not in POINTS");
+        static TRAPS: OnceLock<Vec<Trap>> = OnceLock::new();
+        let traps = TRAPS.get_or_init(|| traps(&std::env::var("DECLIC_FAILPOINTS").unwrap_or_default()));
+        for trap in traps.iter().filter(|trap| trap.name == name) {
+            if trap.passed.fetch_add(1, Ordering::SeqCst) + 1 == trap.at {
+                eprintln!("failpoint {name}: SIG{}", trap.signal);
+                let (pid, signal) = (std::process::id().to_string(), trap.signal);
+                let told = Command::new("kill").args(["-s", signal, &pid]).status();
+                // What reached this place never passes it alive.
+                while signal == "KILL" && told.is_ok() {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            }
+        }
+    }
+
+    /// Reads `NAME=kill@N;NAME=stop`; a mistake ends the process, for a test that fails nowhere proves nothing.
+    fn traps(text: &str) -> Vec<Trap> {
+        text.split(';').filter(|item| !item.trim().is_empty()).map(trap).collect()
+    }
+
+    fn trap(item: &str) -> Trap {
+        let (name, action) = item.trim().split_once('=').unwrap_or((item, ""));
+        let (action, at) = action.split_once('@').unwrap_or((action, "1"));
+        let signal = match action {
+            "kill" => "KILL",
+            "stop" => "STOP",
+            _ => mistake(item),
+        };
+        let at = at.parse().ok().filter(|at| *at > 0).unwrap_or_else(|| mistake(item));
+        if !POINTS.contains(&name) {
+            mistake(item);
+        }
+        Trap { name: name.to_owned(), signal, at, passed: AtomicU32::new(0) }
+    }
+
+    fn mistake(item: &str) -> ! {
+        eprintln!("DECLIC_FAILPOINTS: `{item}` is not NAME=kill|stop[@N] with a known NAME");
+        exit(2)
+    }
+}

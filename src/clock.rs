@@ -77,3 +77,31 @@ impl Clock {
         }
     }
 }
+
+/// The end of a piece of real work, by two clocks: the steady one, which no correction moves, and the wall's, which goes
+/// on while the machine is suspended. It has passed when either says so.
+///
+/// A timer alone is not enough: a process that was frozen wakes with its socket ready before its timer fires.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    steady: Instant,
+    wall: DateTime<Utc>,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub fn after(real: Duration) -> Self {
+        let wall = TimeDelta::from_std(real).unwrap_or(TimeDelta::MAX);
+        let wall = Clock::Real.now().checked_add_signed(wall).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Self { steady: Instant::now() + real, wall }
+    }
+
+    pub fn has_passed(&self) -> bool {
+        self.comes_within(Duration::ZERO)
+    }
+
+    /// Whether less than `real` is left.
+    pub fn comes_within(&self, real: Duration) -> bool {
+        Instant::now() + real >= self.steady || Clock::Real.after(real) >= self.wall
+    }
+}

@@ -1,6 +1,6 @@
 //! The ways out: for each channel its outlet, its flow, and the dispatchers that serve it.
 
-use chrono::TimeDelta;
+use std::time::Duration;
 
 use super::App;
 use crate::channels::sms::IncomingSink;
@@ -90,7 +90,7 @@ pub(super) struct Way {
     /// Hand-overs under way at once.
     connections: usize,
     /// The longest one hand-over takes.
-    send_deadline: TimeDelta,
+    send_deadline: Duration,
     dispatchers: &'static [&'static [Lane]],
 }
 
@@ -105,7 +105,7 @@ impl Way {
             flow: Flow::new(outlet.channel(), &smtp.limits(), smtp.connections),
             outlet,
             connections: smtp.connections,
-            send_deadline: TimeDelta::seconds(smtp.send_deadline_s as i64),
+            send_deadline: Duration::from_secs(smtp.send_deadline_s),
             dispatchers: OF_A_PROVIDER,
         })
     }
@@ -117,7 +117,7 @@ impl Way {
             flow: Flow::new(outlet.channel(), &http.limits(), http.connections),
             outlet,
             connections: http.connections,
-            send_deadline: TimeDelta::seconds(http.send_deadline_s as i64),
+            send_deadline: Duration::from_secs(http.send_deadline_s),
             dispatchers: OF_A_PROVIDER,
         })
     }
@@ -129,7 +129,7 @@ impl Way {
             flow: Flow::new(outlet.channel(), &smpp.limits(), smpp.under_way()),
             outlet,
             connections: smpp.under_way(),
-            send_deadline: TimeDelta::seconds(smpp.send_deadline_s as i64),
+            send_deadline: Duration::from_secs(smpp.send_deadline_s),
             dispatchers: OF_A_PROVIDER,
         })
     }
@@ -157,7 +157,7 @@ impl Way {
             flow: Flow::new(outlet.channel(), &Limits::default(), CAPTURES_AT_ONCE),
             outlet,
             connections: CAPTURES_AT_ONCE,
-            send_deadline: TimeDelta::seconds(1),
+            send_deadline: Duration::from_secs(1),
             dispatchers: OF_A_CAPTURE,
         }
     }
@@ -182,7 +182,7 @@ impl App {
             public_url: self.config().public.base_url().into(),
             connections: way.connections,
             claim: CLAIM,
-            lease: TimeDelta::seconds(self.config().worker.lease_s as i64),
+            lease: Duration::from_secs(self.config().worker.lease_s),
             send_deadline: way.send_deadline,
         };
         way.dispatchers.iter().copied().map(dispatcher).collect()

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::Instant;
@@ -24,7 +23,7 @@ use super::record;
 use super::room::Room;
 use crate::active::{Active, Shelf};
 use crate::channels::{Answer, Outlet, Parcel};
-use crate::clock::Clock;
+use crate::clock::{Clock, Deadline};
 use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
@@ -75,9 +74,16 @@ pub struct Dispatcher {
     /// Messages claimed in one round at most; after rounds that did not get through, as many as they did.
     pub claim: u32,
     /// How long a claim holds. No hand-over begins that could outlast it.
-    pub lease: TimeDelta,
+    pub lease: Duration,
     /// The longest one hand-over takes.
-    pub send_deadline: TimeDelta,
+    pub send_deadline: Duration,
+}
+
+/// The right to hand over the messages of one claim.
+struct Lease {
+    token: String,
+    /// Not after the end that the database keeps: it begins before the claim.
+    ends: Deadline,
 }
 
 /// What one round found.
@@ -135,17 +141,15 @@ impl Dispatcher {
             Err(wait) => return Ok(Round::Held(wait)),
         };
         let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
-        let wall = self.clock.wall();
-        let lease_until = wall + self.lease;
+        let lease = Lease { token, ends: Deadline::after(self.lease) };
         let limit = if probe.is_some() { 1 } else { *size };
         let claim = Claim {
             channel: self.outlet.channel(),
             lanes: self.lanes,
             limit: u32::try_from(limit).unwrap_or(self.claim),
             now: self.clock.now(),
-            wall,
-            token: &token,
-            lease_until,
+            token: &lease.token,
+            lease: self.lease,
         };
         let claimed = self.store.claim_messages(&claim).await?;
         if claimed.is_empty() {
@@ -154,19 +158,19 @@ impl Dispatcher {
         failpoint::reach("delivery.claimed");
         let ends = Instant::now() + ROUND;
         let probe_number = probe.as_ref().map(|probe| probe.number);
-        let mut rest = self.announce_promo_codes(claimed, &token).await?;
+        let mut rest = self.announce_promo_codes(claimed, &lease.token).await?;
         let count = rest.len();
         let mut held = None;
         while !rest.is_empty() {
-            let late = self.clock.wall() + self.send_deadline * 2 >= lease_until;
+            let late = lease.ends.comes_within(self.send_deadline * 2);
             let over = late || Instant::now() >= ends || !self.flow.may_begin(probe_number);
             if shutdown.is_cancelled() || over {
                 break;
             }
             let picked = self.pick(&mut rest, probe_number);
-            self.put_back(picked.put_back, &token).await?;
+            self.put_back(picked.put_back, &lease.token).await?;
             if !picked.go.is_empty() {
-                self.send(picked.go, &token, lease_until, shutdown).await?;
+                self.send(picked.go, &lease, shutdown).await?;
             } else if let Some(wait) = picked.wait {
                 if Instant::now() + wait >= ends {
                     held = Some(wait);
@@ -182,7 +186,7 @@ impl Dispatcher {
                 break;
             }
         }
-        let left = self.release_rest(rest, &token).await?;
+        let left = self.release_rest(rest, &lease.token).await?;
         if probe.is_none() {
             let (least, most) = (self.group_size(), self.claim as usize);
             let next = if left == 0 { size.saturating_mul(2) } else { count - left };
@@ -227,8 +231,7 @@ impl Dispatcher {
     async fn send(
         &self,
         picked: Vec<(Message, Pass)>,
-        token: &str,
-        lease_until: DateTime<Utc>,
+        lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut passes = BTreeMap::new();
@@ -237,14 +240,14 @@ impl Dispatcher {
             passes.insert(message.id.clone(), pass);
             group.push(message);
         }
-        let ready = self.admit(group, token, lease_until).await?;
+        let ready = self.admit(group, &lease.token).await?;
         let ready = ready
             .into_iter()
             .filter_map(|(message, parcel)| Some((passes.remove(&message.id)?, message, parcel)))
             .collect();
         // Those of messages that do not go after all: others may have them.
         drop(passes);
-        self.hand_over(ready, token, lease_until, shutdown).await
+        self.hand_over(ready, lease, shutdown).await
     }
 
     /// Gives messages back untried that limits keep from going now, each for its time.
@@ -315,12 +318,7 @@ impl Dispatcher {
     }
 
     /// Asks the gate for each message and commits what may go as `sending`.
-    async fn admit(
-        &self,
-        claimed: Vec<Message>,
-        token: &str,
-        lease_until: DateTime<Utc>,
-    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
+    async fn admit(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<(Message, Parcel)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -351,7 +349,7 @@ impl Dispatcher {
                 }
             }
         }
-        let held = tx.mark_sending(token, &sending, lease_until).await?;
+        let held = tx.mark_sending(token, &sending).await?;
         record::write(&mut tx, token, &stopped, &changes, now).await?;
         failpoint::reach("delivery.admitted");
         tx.commit().await?;
@@ -384,8 +382,7 @@ impl Dispatcher {
     async fn hand_over(
         &self,
         ready: Vec<(Pass, Message, Parcel)>,
-        token: &str,
-        lease_until: DateTime<Utc>,
+        lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut answers = stream::iter(ready)
@@ -393,7 +390,7 @@ impl Dispatcher {
                 let _connection = self.flow.connection().await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
                 // certainly not sent.
-                let late = self.clock.wall() + self.send_deadline >= lease_until;
+                let late = lease.ends.comes_within(self.send_deadline);
                 if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
                     return (message, None);
                 }
@@ -409,7 +406,7 @@ impl Dispatcher {
             .ready_chunks(RECORDED_AT_ONCE);
         while let Some(group) = answers.next().await {
             failpoint::reach("delivery.answered");
-            self.record(group, token).await?;
+            self.record(group, &lease.token).await?;
         }
         Ok(())
     }
@@ -435,18 +432,17 @@ impl Dispatcher {
         self.insist_on_recording(token, &updates, &changes).await
     }
 
-    /// The mails are out; only this record says so. A database that is away for a moment is waited for, as long
-    /// as the lease may still be ours.
+    /// The mails are out; only this record says so. A database that is away is waited for as long as this process may
+    /// live: whoever settles the message meanwhile as `uncertain` is corrected by the token.
     async fn insist_on_recording(
         &self,
         token: &str,
         updates: &[Message],
         changes: &Changes,
     ) -> Result<(), StoreError> {
-        let give_up = self.clock.wall() + self.lease;
         loop {
             match self.try_recording(token, updates, changes).await {
-                Err(StoreError::Unavailable(error)) if self.clock.wall() < give_up => {
+                Err(StoreError::Unavailable(error)) => {
                     telemetry::waiting_for("database", &error);
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }

@@ -32,8 +32,7 @@ pub async fn run(store: Store, shelf: Shelf, clock: Clock, shutdown: Cancellatio
 /// Settles each hand-over whose lease is over: sent again only where the purpose is a contract.
 pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), StoreError> {
     let active = shelf.get();
-    let wall = clock.wall();
-    let expired = store.expired_sending(wall).await?;
+    let expired = store.expired_sending().await?;
     if expired.is_empty() {
         return Ok(());
     }
@@ -47,7 +46,7 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
         settled.push(message);
     }
     let mut tx = store.begin().await?;
-    let held = tx.settle_expired(wall, &settled).await?;
+    let held = tx.settle_expired(&settled).await?;
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
     tx.write(&changes).await?;
     failpoint::reach("reclaim.settled");

@@ -1,7 +1,10 @@
 //! The outbox: messages, their leases, and the few ways from one state to the next.
 //!
 //! A lease is a random token and an end. Whoever changes a claimed message shows the token, so a sender that
-//! wakes up late, after its lease was given to another, changes nothing.
+//! wakes up late, after its lease was given to another, changes nothing. Ends are set and compared by the database's
+//! clock: a worker whose own is wrong neither takes what another holds nor holds on to what is over.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -35,11 +38,9 @@ pub struct Claim<'a> {
     pub limit: u32,
     /// Tells what is due.
     pub now: DateTime<Utc>,
-    /// Tells whether a lease is over, for leases bound real work whatever clock the rules run on.
-    pub wall: DateTime<Utc>,
     pub token: &'a str,
-    /// By the wall's clock.
-    pub lease_until: DateTime<Utc>,
+    /// How long the token is good for, in real time whatever clock the rules run on.
+    pub lease: Duration,
 }
 
 #[derive(Serialize)]
@@ -139,8 +140,7 @@ impl Store {
             claim.now.into(),
             i64::from(claim.limit).into(),
             claim.token.into(),
-            claim.lease_until.into(),
-            claim.wall.into(),
+            milliseconds(claim.lease),
             claim.channel.as_str().into(),
         ];
         let mut messages = load(&mut session, sql, args).await?;
@@ -150,12 +150,14 @@ impl Store {
 
     /// Messages whose hand-over began and whose lease is over: nobody knows whether they went out.
     /// Settle them with [`Tx::settle_expired`].
-    pub async fn expired_sending(&self, now: DateTime<Utc>) -> Result<Vec<Message>, StoreError> {
+    pub async fn expired_sending(&self) -> Result<Vec<Message>, StoreError> {
+        let mut session = self.reading().await?;
         let sql = format!(
-            "SELECT {READ} FROM messages WHERE state = 'sending' AND lease_until <= $1
-             ORDER BY lease_until, id LIMIT $2"
+            "SELECT {READ} FROM messages WHERE state = 'sending' AND lease_until <= {}
+             ORDER BY lease_until, id LIMIT $1",
+            session.dialect().now()
         );
-        load(&mut self.reading().await?, sql, vec![now.into(), EXPIRED_LIMIT.into()]).await
+        load(&mut session, sql, vec![EXPIRED_LIMIT.into()]).await
     }
 
     /// When the next waiting message is due; it may lie in the past.
@@ -197,18 +199,20 @@ impl Store {
 }
 
 impl Tx {
-    /// Commits to the hand-over of claimed messages, just before it. Returns the ids that the token still holds:
-    /// only those may be handed over.
+    /// Commits to the hand-over of claimed messages, just before it, under the lease they were claimed with. Returns
+    /// the ids that the token still holds: only those may be handed over.
     pub async fn mark_sending(
         &mut self,
         token: &str,
         messages: &[Message],
-        lease_until: DateTime<Utc>,
     ) -> Result<Vec<String>, StoreError> {
         let sending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Sending, ..m }).collect();
-        let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
-        update(&mut self.session, &sending, token.into(), held, Some(lease_until)).await
+        let held = format!(
+            "messages.lease_token = $2 AND messages.state = 'claimed' AND messages.lease_until > {}",
+            self.session.dialect().now()
+        );
+        update(&mut self.session, &sending, token.into(), &held).await
     }
 
     /// Writes what became of messages: the whole message, in the state it carries; a pending one will be claimed anew
@@ -216,7 +220,7 @@ impl Tx {
     /// `uncertain` is taken too, as long as nobody else has claimed it.
     pub async fn record(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
         let held = "messages.lease_token = $2 AND messages.state IN ('claimed', 'sending', 'uncertain')";
-        update(&mut self.session, messages, token.into(), held, None).await
+        update(&mut self.session, messages, token.into(), held).await
     }
 
     /// Gives claimed messages back untouched, to whoever asks next. Returns the ids that the token still held.
@@ -224,25 +228,23 @@ impl Tx {
         let pending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
         let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
-        update(&mut self.session, &pending, token.into(), held, None).await
+        update(&mut self.session, &pending, token.into(), held).await
     }
 
     /// Settles messages from [`Store::expired_sending`], as `uncertain` or as pending again. Returns the ids
-    /// that were still expired at `now`.
-    pub async fn settle_expired(
-        &mut self,
-        now: DateTime<Utc>,
-        messages: &[Message],
-    ) -> Result<Vec<String>, StoreError> {
-        let expired = "messages.state = 'sending' AND messages.lease_until <= $2";
-        update(&mut self.session, messages, now.into(), expired, None).await
+    /// that nobody had settled meanwhile.
+    pub async fn settle_expired(&mut self, messages: &[Message]) -> Result<Vec<String>, StoreError> {
+        let now = self.session.dialect().now();
+        let expired = format!("messages.state = $2 AND messages.lease_until <= {now}");
+        update(&mut self.session, messages, MessageState::Sending.as_str().into(), &expired).await
     }
 }
 
 /// The claim: one range of the index `messages_open` for each lane, read no further than the limit. The ranges are read
 /// in turn, so a lane is not looked at, and nothing in it is locked, when those before it have filled the limit.
 fn claim_sql(dialect: Dialect, lanes: &[Lane]) -> String {
-    let lock = dialect.lock("FOR UPDATE SKIP LOCKED");
+    let (lock, now, lease_until) =
+        (dialect.lock("FOR UPDATE SKIP LOCKED"), dialect.now(), dialect.now_and(4));
     let mut ranks: Vec<i64> = lanes.iter().map(|lane| lane.rank()).collect();
     ranks.sort_unstable();
     ranks.dedup();
@@ -250,9 +252,9 @@ fn claim_sql(dialect: Dialect, lanes: &[Lane]) -> String {
         format!(
             "SELECT customer_id, id FROM (
                  SELECT customer_id, id FROM messages
-                 WHERE channel = $6 AND lane = {rank}
+                 WHERE channel = $5 AND lane = {rank}
                      AND state IN ('pending', 'deferred', 'claimed', 'sending') AND due_at <= $1
-                     AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= $5))
+                     AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= {now}))
                  ORDER BY due_at LIMIT $2 {lock}) AS lane_{rank}"
         )
     };
@@ -260,41 +262,39 @@ fn claim_sql(dialect: Dialect, lanes: &[Lane]) -> String {
     // MATERIALIZED: planned into a join, the limited and locking part could run more than once.
     format!(
         "WITH due AS MATERIALIZED (SELECT customer_id, id FROM ({}) AS lanes LIMIT $2)
-         UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = $4, updated_at = $1
+         UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = {lease_until}, updated_at = $1
          FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
          RETURNING messages.id, messages.state, CAST(messages.body AS text)",
         ranges.join(" UNION ALL ")
     )
 }
 
+fn milliseconds(duration: Duration) -> Arg {
+    Arg::Int(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
 /// Writes whole messages where `condition` (on `$2`) holds and returns the ids written. A message that becomes
-/// pending loses its token; any other keeps it, for an outcome that comes late.
+/// pending loses its token; any other keeps it, for an outcome that comes late. Its lease lasts while it is `sending`.
 pub(super) async fn update(
     session: &mut Session,
     messages: &[Message],
     arg: Arg,
     condition: &str,
-    lease_until: Option<DateTime<Utc>>,
 ) -> Result<Vec<String>, StoreError> {
     if messages.is_empty() {
         return Ok(Vec::new());
     }
     let mut rows: Vec<Row<'_>> = messages.iter().map(Row::from).collect();
     rows.sort_by_key(|r| (r.customer_id, r.id));
-    let mut args = vec![json_arg(&rows)?, arg, session.now.into()];
-    let lease = if let Some(until) = lease_until {
-        args.push(until.into());
-        "$4"
-    } else {
-        "NULL"
-    };
+    let args = vec![json_arg(&rows)?, arg, session.now.into()];
     let d = session.dialect();
     // A hand-over that was under way when its customer was erased must not bring the address back.
     let cleared = erasure::cleared_body(d, "r.body", false);
     let sql = format!(
         "UPDATE messages SET state = r.state, reason = r.reason, due_at = r.due_at, attempts = r.attempts,
              slot_at = r.slot_at,
-             updated_at = $3, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END, lease_until = {lease},
+             updated_at = $3, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END,
+             lease_until = CASE WHEN r.state = 'sending' THEN messages.lease_until END,
              lease_token = CASE WHEN r.state IN ('pending', 'deferred') THEN NULL ELSE messages.lease_token END
          FROM {}
          WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
@@ -337,7 +337,7 @@ mod tests {
         let lanes = [Lane::Bulk, Lane::Transactional, Lane::Event];
         let sql = format!("EXPLAIN QUERY PLAN {}", claim_sql(session.dialect(), &lanes));
         let at = DateTime::UNIX_EPOCH;
-        let args = vec![at.into(), 9.into(), "t".into(), at.into(), at.into(), "email".into()];
+        let args = vec![at.into(), 9.into(), "t".into(), 9.into(), "email".into()];
         let plan: Vec<(i64, i64, i64, String)> = session.fetch(sql, args).await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., words)| words).collect();
         let range = "USING INDEX messages_open (channel=? AND lane=? AND due_at<?)";

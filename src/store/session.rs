@@ -56,6 +56,24 @@ impl Dialect {
         }
     }
 
+    /// The database's own present instant, which all workers share whatever their machines' clocks show. For leases.
+    pub(super) fn now(self) -> &'static str {
+        match self {
+            Self::Postgres => "clock_timestamp()",
+            Self::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+        }
+    }
+
+    /// That instant and as many milliseconds as parameter `$n` says.
+    pub(super) fn now_and(self, n: usize) -> String {
+        match self {
+            Self::Postgres => format!("clock_timestamp() + ${n} * interval '1 millisecond'"),
+            Self::Sqlite => {
+                format!("strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', (${n} / 1000.0) || ' seconds')")
+            }
+        }
+    }
+
     /// `clause` on PostgreSQL; nothing on SQLite, which has one writer and so nothing to lock.
     pub(super) fn lock(self, clause: &'static str) -> &'static str {
         match self {

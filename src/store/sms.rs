@@ -227,6 +227,6 @@ impl Tx {
     /// Writes what receipts say of messages that are still `sent`; returns the ids written.
     pub async fn record_receipts(&mut self, messages: &[Message]) -> Result<Vec<String>, StoreError> {
         let sent = "messages.state = $2";
-        messages::update(&mut self.session, messages, "sent".into(), sent, None).await
+        messages::update(&mut self.session, messages, "sent".into(), sent).await
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::Place;
-use crate::samples::{at, begin, claim, entry, event, message, texts, write};
+use crate::samples::{LONG, at, begin, claim, entry, event, message, texts, write};
 
 /// Runs the same work in several tasks at once, each with its number.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -26,7 +26,7 @@ pub async fn concurrent_claims_give_no_duplicate(Place { store, .. }: Place) {
         async move {
             let mut mine = Vec::new();
             loop {
-                let batch = claim(&store, "10:00", 7, &format!("t-{n}"), "10:05").await;
+                let batch = claim(&store, "10:00", 7, &format!("t-{n}"), LONG).await;
                 if batch.is_empty() {
                     return mine;
                 }

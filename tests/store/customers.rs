@@ -7,7 +7,9 @@ use declic::store::{Changes, Suppression};
 use serde_json::{Value, json};
 
 use crate::Place;
-use crate::samples::{at, begin, claim, consent, entry, event, message, outcome, profile, texts, write};
+use crate::samples::{
+    LONG, at, begin, claim, consent, entry, event, message, outcome, profile, texts, write,
+};
 
 pub async fn a_customer_nobody_knew_is_made_empty(Place { store, .. }: Place) {
     assert_eq!(store.customer("c-1").await.expect("customer"), None);
@@ -146,7 +148,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     .expect("write");
     tx.commit().await.expect("commit");
     store.mark_published(&texts(&["o-1"])).await.expect("publish");
-    let held = claim(&store, "09:30", 1, "token", "09:40").await;
+    let held = claim(&store, "09:30", 1, "token", LONG).await;
     assert_eq!(held[0].id, "m-1");
     write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
 
@@ -165,10 +167,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     assert_eq!(store.unpublished_outcomes(9).await.expect("outcomes"), [outcome("o-2")]);
 
     let mut tx = begin(&store).await;
-    assert!(
-        tx.mark_sending("token", &held, at("09:50")).await.expect("mark").is_empty(),
-        "the lease is gone"
-    );
+    assert!(tx.mark_sending("token", &held).await.expect("mark").is_empty(), "the lease is gone");
     assert!(
         tx.customers_with_date("birthday", "", &texts(&["03-01"]), "", 9).await.expect("find").is_empty()
     );
@@ -200,9 +199,9 @@ pub async fn customers_are_listed_in_pages(Place { store, .. }: Place) {
 pub async fn an_outcome_after_the_erasure_brings_no_address_back(Place { store, .. }: Place) {
     write(&store, &["c-1"], Changes { messages: vec![message("c-1", "m-1", "09:00")], ..Default::default() })
         .await;
-    let claimed = claim(&store, "10:00", 1, "token", "10:05").await;
+    let claimed = claim(&store, "10:00", 1, "token", LONG).await;
     let mut tx = begin(&store).await;
-    assert_eq!(tx.mark_sending("token", &claimed, at("10:05")).await.expect("mark"), ["m-1"]);
+    assert_eq!(tx.mark_sending("token", &claimed).await.expect("mark"), ["m-1"]);
     tx.commit().await.expect("commit");
     write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
     assert_eq!(store.message("m-1").await.expect("message").expect("kept").state, MessageState::Sending);

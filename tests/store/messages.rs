@@ -1,9 +1,11 @@
+use std::time::Duration;
+
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
 use declic::store::{Changes, MessageFilter, Store};
 
 use crate::Place;
-use crate::samples::{at, begin, claim, entry, message, outcome, texts, write};
+use crate::samples::{LONG, OVER, at, begin, claim, entry, message, outcome, texts, write};
 
 async fn put(store: &Store, messages: Vec<Message>) {
     let customers: Vec<_> = messages.iter().map(|m| m.customer_id.clone()).collect();
@@ -37,41 +39,43 @@ pub async fn due_messages_are_claimed_in_order_and_once(Place { store, .. }: Pla
     )
     .await;
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("08:00")));
-    let first = claim(&store, "10:00", 10, "t-1", "10:05").await;
+    let first = claim(&store, "10:00", 10, "t-1", LONG).await;
     assert_eq!(ids(&first), ["a", "b"]);
     assert!(first.iter().all(|m| m.state == MessageState::Claimed));
     assert_eq!(get(&store, "a").await.state, MessageState::Claimed);
-    assert!(claim(&store, "10:00", 10, "t-2", "10:05").await.is_empty());
+    assert!(claim(&store, "10:00", 10, "t-2", LONG).await.is_empty());
     assert_eq!(store.next_message_at().await.expect("next"), Some(at("11:00")));
-    let limited = claim(&store, "11:00", 1, "t-2", "11:05").await;
-    assert_eq!(ids(&limited), ["a"], "its lease has run out");
+    assert_eq!(ids(&claim(&store, "11:00", 1, "t-2", LONG).await), ["c"]);
 }
 
 pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let first = claim(&store, "10:00", 10, "t-1", "10:05").await;
-    assert!(claim(&store, "10:04", 10, "t-2", "10:10").await.is_empty());
-    let second = claim(&store, "10:05", 10, "t-2", "10:10").await;
-    assert_eq!(second, first);
+    let first = claim(&store, "10:00", 10, "t-1", OVER).await;
     let mut tx = begin(&store).await;
     assert!(
-        tx.mark_sending("t-1", &first, at("10:20")).await.expect("mark").is_empty(),
-        "the old token is worth nothing"
+        tx.mark_sending("t-1", &first).await.expect("mark").is_empty(),
+        "nothing begins on a lease that is over"
     );
-    assert_eq!(tx.mark_sending("t-2", &second, at("10:20")).await.expect("mark"), ["m-1"]);
+    tx.rollback().await.expect("rollback");
+    let second = claim(&store, "10:00", 10, "t-2", LONG).await;
+    assert_eq!(second, first);
+    assert!(claim(&store, "10:00", 10, "t-3", LONG).await.is_empty());
+    let mut tx = begin(&store).await;
+    assert!(tx.mark_sending("t-1", &first).await.expect("mark").is_empty(), "the old token is worth nothing");
+    assert_eq!(tx.mark_sending("t-2", &second).await.expect("mark"), ["m-1"]);
 }
 
 pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-2", "m-2", "09:00")]).await;
-    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
+    let claimed = claim(&store, "10:00", 10, "t-1", LONG).await;
     let mut tx = begin(&store).await;
-    assert!(tx.mark_sending("wrong", &claimed, at("10:05")).await.expect("mark").is_empty());
-    assert_eq!(tx.mark_sending("t-1", &claimed[..1], at("10:05")).await.expect("mark"), ["m-1"]);
-    assert!(tx.mark_sending("t-1", &claimed[..1], at("10:05")).await.expect("mark").is_empty(), "once");
+    assert!(tx.mark_sending("wrong", &claimed).await.expect("mark").is_empty());
+    assert_eq!(tx.mark_sending("t-1", &claimed[..1]).await.expect("mark"), ["m-1"]);
+    assert!(tx.mark_sending("t-1", &claimed[..1]).await.expect("mark").is_empty(), "once");
     tx.commit().await.expect("commit");
     assert_eq!(get(&store, "m-1").await.state, MessageState::Sending);
     assert!(
-        claim(&store, "20:00", 10, "t-2", "20:05").await.iter().all(|m| m.id != "m-1"),
+        claim(&store, "20:00", 10, "t-2", LONG).await.iter().all(|m| m.id != "m-1"),
         "a hand-over that may have begun is never taken back blindly"
     );
 
@@ -92,14 +96,26 @@ pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place)
     assert_eq!(get(&store, "m-1").await, sent);
 }
 
+/// Settles expired hand-overs; the ids that were still to be settled.
+async fn settle(store: &Store, messages: &[Message]) -> Vec<String> {
+    let mut tx = begin(store).await;
+    let mut settled = tx.settle_expired(messages).await.expect("settle");
+    tx.commit().await.expect("commit");
+    settled.sort_unstable();
+    settled
+}
+
 pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-1", "m-2", "09:00")]).await;
-    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
+    let short = Duration::from_secs(2);
+    let claimed = claim(&store, "10:00", 10, "t-1", short).await;
     let mut tx = begin(&store).await;
-    tx.mark_sending("t-1", &claimed, at("10:05")).await.expect("mark");
+    assert_eq!(tx.mark_sending("t-1", &claimed).await.expect("mark").len(), 2);
     tx.commit().await.expect("commit");
-    assert!(store.expired_sending(at("10:04")).await.expect("expired").is_empty());
-    let expired = store.expired_sending(at("10:05")).await.expect("expired");
+    assert!(store.expired_sending().await.expect("expired").is_empty());
+    assert!(settle(&store, &claimed).await.is_empty(), "its lease is not over");
+    tokio::time::sleep(short).await;
+    let expired = store.expired_sending().await.expect("expired");
     assert_eq!(ids(&expired), ["m-1", "m-2"]);
 
     let settled = [
@@ -110,12 +126,8 @@ pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: P
         },
         Message { state: MessageState::Pending, due_at: at("10:06"), ..expired[1].clone() },
     ];
-    let mut tx = begin(&store).await;
-    assert!(tx.settle_expired(at("10:04"), &settled).await.expect("settle").is_empty());
-    let mut moved = tx.settle_expired(at("10:05"), &settled).await.expect("settle");
-    moved.sort_unstable();
-    assert_eq!(moved, ["m-1", "m-2"]);
-    tx.commit().await.expect("commit");
+    assert_eq!(settle(&store, &settled).await, ["m-1", "m-2"]);
+    assert!(settle(&store, &settled).await.is_empty(), "once");
     assert_eq!(get(&store, "m-1").await, settled[0]);
 
     let sent: Vec<_> = claimed.into_iter().map(|m| Message { state: MessageState::Sent, ..m }).collect();
@@ -128,12 +140,12 @@ pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: P
 
 pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00")]).await;
-    let claimed = claim(&store, "10:00", 10, "t-1", "10:05").await;
+    let claimed = claim(&store, "10:00", 10, "t-1", LONG).await;
     let mut tx = begin(&store).await;
     assert_eq!(tx.release("t-1", &claimed).await.expect("release"), ["m-1"]);
     assert!(tx.release("t-1", &[]).await.expect("release nothing").is_empty());
     tx.commit().await.expect("commit");
-    let again = claim(&store, "10:01", 10, "t-2", "10:05").await;
+    let again = claim(&store, "10:01", 10, "t-2", LONG).await;
     assert_eq!(ids(&again), ["m-1"]);
 
     // A refusal that asks to try again: recorded as pending, due later.
@@ -142,8 +154,8 @@ pub async fn a_released_message_is_claimed_again(Place { store, .. }: Place) {
     let mut tx = begin(&store).await;
     assert_eq!(tx.record("t-2", &[deferred]).await.expect("record"), ["m-1"]);
     tx.commit().await.expect("commit");
-    assert!(claim(&store, "10:29", 10, "t-3", "10:35").await.is_empty());
-    let third = claim(&store, "10:30", 10, "t-3", "10:35").await;
+    assert!(claim(&store, "10:29", 10, "t-3", LONG).await.is_empty());
+    let third = claim(&store, "10:30", 10, "t-3", LONG).await;
     assert_eq!(third[0].attempts, 1);
 }
 
@@ -181,7 +193,7 @@ pub async fn counts_tell_what_is_under_way(Place { store, .. }: Place) {
         vec![message("c-1", "m-1", "08:00"), message("c-1", "m-2", "09:00"), message("c-1", "m-3", "12:00")],
     )
     .await;
-    claim(&store, "10:00", 1, "t", "10:05").await;
+    claim(&store, "10:00", 1, "t", LONG).await;
     write(&store, &["c-1"], Changes { entries: vec![entry("c-1", "cart", "o")], ..Default::default() }).await;
     let counts = store.counts(at("10:00")).await.expect("counts");
     assert_eq!(counts.messages[&MessageState::Pending], 2);

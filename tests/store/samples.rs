@@ -1,5 +1,7 @@
 //! Small values to store, each complete; tests change the field they are about.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use declic::domain::consent::{Channel, ConsentFact, ConsentStatus};
 use declic::domain::customer::Profile;
@@ -139,9 +141,13 @@ pub async fn write(store: &Store, customers: &[&str], changes: Changes) {
     tx.commit().await.expect("commit");
 }
 
-/// Claims e-mails of all lanes; rules and leases run on one clock.
-pub async fn claim(store: &Store, now: &str, limit: u32, token: &str, lease_until: &str) -> Vec<Message> {
-    claim_of(store, Channel::Email, ALL_LANES, now, limit, token, lease_until).await
+/// A lease that outlasts any test, and one that is over as soon as it begins.
+pub const LONG: Duration = Duration::from_secs(3600);
+pub const OVER: Duration = Duration::ZERO;
+
+/// Claims e-mails of all lanes.
+pub async fn claim(store: &Store, now: &str, limit: u32, token: &str, lease: Duration) -> Vec<Message> {
+    claim_of(store, Channel::Email, ALL_LANES, now, limit, token, lease).await
 }
 
 pub const ALL_LANES: &[Lane] = &[Lane::Transactional, Lane::Event, Lane::Bulk];
@@ -153,9 +159,8 @@ pub async fn claim_of(
     now: &str,
     limit: u32,
     token: &str,
-    lease_until: &str,
+    lease: Duration,
 ) -> Vec<Message> {
-    let (now, lease_until) = (at(now), at(lease_until));
-    let claim = Claim { channel, lanes, limit, now, wall: now, token, lease_until };
+    let claim = Claim { channel, lanes, limit, now: at(now), token, lease };
     store.claim_messages(&claim).await.expect("claim")
 }

@@ -186,7 +186,6 @@ impl Connection {
     /// Sends the body and the final dot. `dot` turns true before the first byte of the dot is written:
     /// from then on the server may have accepted the mail.
     pub async fn body(&mut self, bytes: &[u8], dot: &AtomicBool) -> Result<String, Failure> {
-        failpoint::reach("smtp.data");
         // The dot's own line end closes the last line.
         let body = bytes.strip_suffix(b"\r\n").unwrap_or(bytes);
         // lettre asks for the next piece when this one is written, and writes the dot when there is none.

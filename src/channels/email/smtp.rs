@@ -22,6 +22,8 @@ use super::message::build;
 use super::outcome::{Failure, Step};
 use super::pool::Pool;
 use crate::channels::Answer;
+use crate::clock::Deadline;
+use crate::failpoint;
 
 /// How long RSET, QUIT and deliveries under way may take while nobody waits for their result.
 const TIDY: Duration = Duration::from_secs(5);
@@ -80,7 +82,8 @@ impl Smtp {
             Err(detail) => return Answer::Invalid { detail },
         };
         let (begun, dot) = (AtomicBool::new(false), AtomicBool::new(false));
-        let outcome = match timeout(self.0.deadline, self.deliver(&parcel, &begun, &dot)).await {
+        let until = Deadline::after(self.0.deadline);
+        let outcome = match timeout(self.0.deadline, self.deliver(&parcel, until, &begun, &dot)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let step = match (begun.load(Ordering::SeqCst), dot.load(Ordering::SeqCst)) {
@@ -127,7 +130,13 @@ impl Smtp {
     }
 
     /// `begun` turns true when the server has agreed to take a mail from us, `dot` before it may have accepted it.
-    async fn deliver(&self, parcel: &Parcel, begun: &AtomicBool, dot: &AtomicBool) -> Answer {
+    async fn deliver(
+        &self,
+        parcel: &Parcel,
+        until: Deadline,
+        begun: &AtomicBool,
+        dot: &AtomicBool,
+    ) -> Answer {
         let Some(permit) = self.0.pool.permit().await else {
             return Answer::Busy { reply: "the channel is closed".to_owned() };
         };
@@ -136,7 +145,7 @@ impl Smtp {
             Err((step, failure)) => return failure.outcome(step),
         };
         begun.store(true, Ordering::SeqCst);
-        match transmit(&mut connection, parcel, dot).await {
+        match transmit(&mut connection, parcel, until, dot).await {
             Ok(reply) => {
                 self.give_back(connection, permit, false);
                 Answer::Accepted { reply, ids: Vec::new() }
@@ -198,14 +207,20 @@ impl Parcel {
     }
 }
 
-/// The rest of a mail that has begun.
+/// The rest of a mail that has begun. Its body goes out before `until` or not at all: whoever gave us the time may have
+/// given the mail to another by then, and no timer has fired yet in a process that wakes with its answer waiting.
 async fn transmit(
     connection: &mut Connection,
     parcel: &Parcel,
+    until: Deadline,
     dot: &AtomicBool,
 ) -> Result<String, (Step, Failure)> {
     connection.rcpt(&parcel.to).await.map_err(|failure| (Step::Rcpt, failure))?;
     connection.data().await.map_err(|failure| (Step::Data, failure))?;
+    failpoint::reach("smtp.data");
+    if until.has_passed() {
+        return Err((Step::Mail, Failure::Lost("its time was over before its body was sent".to_owned())));
+    }
     connection.body(&parcel.bytes, dot).await.map_err(|failure| {
         let step = if dot.load(Ordering::SeqCst) { Step::Dot } else { Step::Data };
         (step, failure)

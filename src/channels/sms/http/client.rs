@@ -13,7 +13,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, Request, Uri};
-use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited};
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited, StreamBody};
 use hyper_util::client::legacy::Error;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -30,6 +31,7 @@ use super::provider::Provider;
 use super::webhook::Webhooks;
 use super::wire::{Body, HttpClient, chain, client, tls_error, trust};
 use crate::channels::{Answer, Sms};
+use crate::clock::Deadline;
 
 /// How much of an answer is read: providers say what matters in less than one kilobyte.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -81,8 +83,9 @@ impl HttpSms {
     /// Hands over one message, within the send deadline.
     pub async fn send(&self, sms: &Sms) -> Answer {
         let until = Instant::now() + self.0.deadline;
+        let ends = Deadline::after(self.0.deadline);
         let written = Arc::new(AtomicBool::new(false));
-        let request = match self.request(sms, &written) {
+        let request = match self.request(sms, ends, &written) {
             Ok(request) => request,
             Err(detail) => return Answer::Invalid { detail },
         };
@@ -132,7 +135,7 @@ impl HttpSms {
         drop(all);
     }
 
-    fn request(&self, sms: &Sms, written: &Arc<AtomicBool>) -> Result<Request<Body>, String> {
+    fn request(&self, sms: &Sms, ends: Deadline, written: &Arc<AtomicBool>) -> Result<Request<Body>, String> {
         let Inner { provider, callback_url, inbound_url, .. } = self.0.as_ref();
         let body = provider.body(sms, callback_url.as_deref(), inbound_url.as_deref());
         let mut request = Request::new(());
@@ -147,11 +150,16 @@ impl HttpSms {
             request.headers_mut().insert(name, value);
         }
         let written = Arc::clone(written);
-        // The connection asks for the body when it is about to write it: until then nobody can have the message.
-        let body = Full::new(Bytes::from(body)).map_frame(move |frame| {
+        // The connection asks for the body when it is about to write it: until then nobody can have the message. Not
+        // after the deadline, which a process that was frozen may have slept through.
+        let body = stream::once(async move {
+            if ends.has_passed() {
+                return Some(Err(io::Error::other("its time was over before it was written")));
+            }
             written.store(true, Ordering::SeqCst);
-            frame
+            Full::new(Bytes::from(body)).frame().await.map(|frame| frame.map_err(|never| match never {}))
         });
+        let body = StreamBody::new(body.filter_map(std::future::ready));
         Ok(request.map(|()| body.boxed_unsync()))
     }
 
@@ -185,7 +193,7 @@ impl HttpSms {
     }
 
     async fn ask(&self, uri: Uri) -> Result<String, String> {
-        let mut request = Request::new(Empty::new().boxed_unsync());
+        let mut request = Request::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = uri;
         *request.headers_mut() = self.0.provider.headers.clone();

@@ -1,6 +1,5 @@
 //! Connections: kept and used again, encrypted, trusted; and what their errors are.
 
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::config::HttpSmsConfig;
 
 /// The body of a request.
-pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 /// Keeps connections and makes requests on them. It repeats a request only where not a byte of it was written.
 pub type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
 

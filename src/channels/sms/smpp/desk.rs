@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::pdu::Frame;
+use crate::clock::Deadline;
 
 /// Why there is no answer to a submit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ struct Entries {
 
 struct Waiting {
     begun: bool,
+    /// Not begun after this: whoever waits has given up by then, or would have, had the process not been frozen.
+    until: Deadline,
     answer: oneshot::Sender<Answered>,
 }
 
@@ -44,20 +47,22 @@ impl Desk {
     }
 
     /// A number for a submit, and where its answer will come.
-    pub fn register(&self) -> Result<(u32, oneshot::Receiver<Answered>), Unanswered> {
+    pub fn register(&self, until: Deadline) -> Result<(u32, oneshot::Receiver<Answered>), Unanswered> {
         let mut entries = self.entries();
         if let Some(why) = &entries.over {
             return Err(Unanswered::Unsent(why.clone()));
         }
         let (answer, receiver) = oneshot::channel();
         let sequence = entries.number();
-        entries.waiting.insert(sequence, Waiting { begun: false, answer });
+        entries.waiting.insert(sequence, Waiting { begun: false, until, answer });
         Ok((sequence, receiver))
     }
 
     /// Marks a submit as begun; false when nobody wants it any more.
     pub fn begin(&self, sequence: u32) -> bool {
-        self.entries().waiting.get_mut(&sequence).map(|waiting| waiting.begun = true).is_some()
+        let mut entries = self.entries();
+        let waiting = entries.waiting.get_mut(&sequence).filter(|waiting| !waiting.until.has_passed());
+        waiting.map(|waiting| waiting.begun = true).is_some()
     }
 
     /// Takes the mark back: the system would not take its last octets, so that no whole submit has left.
@@ -112,6 +117,19 @@ impl Entries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    fn later() -> Deadline {
+        Deadline::after(Duration::from_secs(60))
+    }
+
+    #[test]
+    fn nothing_begins_after_its_time() {
+        let desk = Desk::default();
+        let (late, _receiver) = desk.register(Deadline::after(Duration::ZERO)).unwrap();
+        assert!(!desk.begin(late));
+        assert_eq!(desk.give_up(late), Some(false), "certainly not accepted");
+    }
 
     fn frame(sequence: u32) -> Frame {
         Frame { command: 0x8000_0004, status: 0, sequence, body: Vec::new() }
@@ -120,10 +138,10 @@ mod tests {
     #[test]
     fn what_is_known_when_a_session_ends() {
         let desk = Desk::default();
-        let (answered, mut first) = desk.register().unwrap();
-        let (begun, mut second) = desk.register().unwrap();
-        let (_, mut third) = desk.register().unwrap();
-        let (taken_back, mut fourth) = desk.register().unwrap();
+        let (answered, mut first) = desk.register(later()).unwrap();
+        let (begun, mut second) = desk.register(later()).unwrap();
+        let (_, mut third) = desk.register(later()).unwrap();
+        let (taken_back, mut fourth) = desk.register(later()).unwrap();
         for sequence in [answered, begun, taken_back] {
             assert!(desk.begin(sequence));
         }
@@ -136,16 +154,16 @@ mod tests {
         assert_eq!(second.try_recv().unwrap(), Err(Unanswered::Unknown("gone".into())));
         assert_eq!(third.try_recv().unwrap(), Err(Unanswered::Unsent("gone".into())));
         assert_eq!(fourth.try_recv().unwrap(), Err(Unanswered::Unsent("gone".into())));
-        assert_eq!(desk.register().err(), Some(Unanswered::Unsent("gone".into())));
+        assert_eq!(desk.register(later()).err(), Some(Unanswered::Unsent("gone".into())));
     }
 
     #[test]
     fn what_was_given_up_is_not_begun() {
         let desk = Desk::default();
-        let (unsent, _receiver) = desk.register().unwrap();
+        let (unsent, _receiver) = desk.register(later()).unwrap();
         assert_eq!(desk.give_up(unsent), Some(false));
         assert!(!desk.begin(unsent));
-        let (sent, _receiver) = desk.register().unwrap();
+        let (sent, _receiver) = desk.register(later()).unwrap();
         assert!(desk.begin(sent));
         assert_eq!(desk.give_up(sent), Some(true));
         assert_eq!(desk.give_up(sent), None);
@@ -155,7 +173,7 @@ mod tests {
     #[test]
     fn numbers_come_round() {
         let desk = Desk::default();
-        let (first, _receiver) = desk.register().unwrap();
+        let (first, _receiver) = desk.register(later()).unwrap();
         assert_eq!(first, 2);
         desk.entries().last = 0x7fff_fffe;
         assert_eq!([desk.number(), desk.number(), desk.number()], [0x7fff_ffff, 3, 4]);

@@ -17,6 +17,7 @@ use super::desk::{Answered, Desk, Unanswered};
 use super::inbox::Inbox;
 use super::pdu::{Frame, command, unit};
 use super::status;
+use crate::clock::Deadline;
 
 /// How long a goodbye may take, and what came in before it.
 const TIDY: Duration = Duration::from_secs(5);
@@ -77,7 +78,8 @@ impl Session {
         let unsent = |why: &str| Unanswered::Unsent(why.to_owned());
         let place = timeout_at(until, self.window.acquire()).await;
         let Ok(place) = place else { return Err(unsent("no place in the window before the deadline")) };
-        let (sequence, mut answer) = self.desk.register()?;
+        let left = until.saturating_duration_since(Instant::now());
+        let (sequence, mut answer) = self.desk.register(Deadline::after(left))?;
         let registered = Registered(&self.desk, sequence);
         let bytes = unit(command::SUBMIT_SM, status::OK, sequence, body);
         let exchange = async {

@@ -2,6 +2,7 @@
 
 mod pages;
 mod sink;
+mod watch;
 mod ways;
 
 pub use pages::sms_hooks;
@@ -36,9 +37,6 @@ use crate::{entropy, telemetry};
 
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
-
-/// How often the gauges of waiting work are set.
-const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
 /// The worker's parts, built and not yet running.
 pub struct App {
@@ -157,8 +155,7 @@ impl App {
             });
         }
         self.start_inner_parts(&mut parts, &pulses, reload, &shutdown);
-        let gauges = gauges(self.store.clone(), self.clock.clone(), metrics, shutdown.clone());
-        parts.spawn(named("gauges", gauges));
+        parts.spawn(named("gauges", self.watch().run(metrics, shutdown.clone())));
         tracing::info!("{pages}; ready");
         let ended = tokio::select! {
             // Asked first: a part that has ended because it was told to has not ended by itself.
@@ -186,6 +183,15 @@ impl App {
             Some(Some(Ok(Ok(part)))) => anyhow::bail!("the {part} ended by itself"),
             Some(Some(Err(panic))) => anyhow::bail!("a part of the worker crashed: {panic}"),
             Some(None) => anyhow::bail!("nothing was left running"),
+        }
+    }
+
+    fn watch(&self) -> watch::Watch {
+        watch::Watch {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            brake: self.sink.brake.clone(),
+            outbox_limit: self.config.worker.outbox_limit,
         }
     }
 
@@ -310,25 +316,6 @@ struct Pulses {
 impl Pulses {
     fn new(clock: &Clock) -> Self {
         Self { scheduler: Pulse::new(clock.clone()), dispatcher: Pulse::new(clock.clone()) }
-    }
-}
-
-/// Sets the gauges of waiting work, and lets the histograms drop what is old.
-async fn gauges(store: Store, clock: Clock, metrics: PrometheusHandle, shutdown: CancellationToken) {
-    loop {
-        metrics.run_upkeep();
-        let now = clock.now();
-        if let Ok(counts) = store.counts(now).await {
-            let age = |at: Option<chrono::DateTime<chrono::Utc>>| {
-                at.map_or(0.0, |at| (now - at).num_milliseconds() as f64 / 1000.0)
-            };
-            let waiting = counts.messages.values().sum();
-            telemetry::backlog(waiting, age(counts.oldest_due_message), age(counts.oldest_due_entry));
-        }
-        tokio::select! {
-            () = tokio::time::sleep(GAUGES_EVERY) => {}
-            () = shutdown.cancelled() => return,
-        }
     }
 }
 

@@ -117,13 +117,15 @@ pub struct Worker {
     /// Seconds that work under way may take to end after a first signal; keep it below the 30 that
     /// container platforms wait before they kill.
     pub shutdown_deadline_s: u64,
+    /// Messages that may wait in the outbox before the intake slows down.
+    pub outbox_limit: u64,
     /// The folder that holds `rules/` and `templates/`, relative to the working directory.
     pub rules_dir: PathBuf,
 }
 
 impl Default for Worker {
     fn default() -> Self {
-        Self { lease_s: 120, shutdown_deadline_s: 25, rules_dir: PathBuf::from(".") }
+        Self { lease_s: 120, shutdown_deadline_s: 25, outbox_limit: 100_000, rules_dir: PathBuf::from(".") }
     }
 }
 
@@ -252,6 +254,7 @@ impl Config {
         for (path, value) in [
             ("database.max_connections", u64::from(self.database.max_connections)),
             ("worker.lease_s", self.worker.lease_s),
+            ("worker.outbox_limit", self.worker.outbox_limit),
         ] {
             if value == 0 {
                 return Err(self.invalid(path, format!("`{path}` must be at least 1")));

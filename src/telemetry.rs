@@ -187,6 +187,16 @@ pub fn reclaimed(message: &Message) {
     );
 }
 
+/// More messages wait than the intake should add to, or no longer.
+pub fn intake_slowed(slowed: bool, waiting: u64, limit: u64) {
+    gauge!("declic_intake_slowed").set(if slowed { 1.0 } else { 0.0 });
+    if slowed {
+        tracing::warn!(waiting, limit, "{waiting} messages wait: the intake slows down until they are sent");
+    } else {
+        tracing::info!(waiting, limit, "the outbox is short enough: the intake goes at full speed");
+    }
+}
+
 /// What is waiting, for the gauges.
 pub fn backlog(pending: i64, oldest_message_seconds: f64, oldest_timer_seconds: f64) {
     gauge!("declic_outbox_messages").set(pending as f64);

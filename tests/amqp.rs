@@ -13,7 +13,7 @@ use declic::channels::outcomes::OutcomePublisher;
 use declic::clock::Clock;
 use declic::domain::event::{Event, UnusableReason};
 use declic::domain::outcome::Outcome;
-use declic::intake::{AcceptError, Accepted, DeadLetter, Sink, Status, amqp};
+use declic::intake::{AcceptError, Accepted, Brake, DeadLetter, Sink, Status, amqp};
 use futures_util::FutureExt;
 use lapin::options::*;
 use lapin::types::{AMQPValue, FieldTable};
@@ -107,7 +107,7 @@ fn sink(seen: &Arc<Seen>) -> Sink {
         let answer = if asking.away.load(Ordering::SeqCst) { Err(away()) } else { Ok(()) };
         async { answer }.boxed()
     };
-    Sink { accept: Arc::new(accept), park: Arc::new(park), ready: Arc::new(ready) }
+    Sink { accept: Arc::new(accept), park: Arc::new(park), ready: Arc::new(ready), brake: Brake::default() }
 }
 
 /// A worker that runs, with what is needed to look at it and to stop it.

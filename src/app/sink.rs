@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::domain::event::Event;
-use crate::intake::{AcceptError, Accepted, DeadLetter, Sink};
+use crate::intake::{AcceptError, Accepted, Brake, DeadLetter, Sink};
 use crate::process::Processor;
 use crate::store::{self, Store, StoreError};
 
 pub fn sink(processor: &Processor, store: &Store) -> Sink {
     let (processor, park, ready) = (processor.clone(), store.clone(), store.clone());
     Sink {
+        brake: Brake::default(),
         accept: Arc::new(move |events: Vec<Event>| {
             let processor = processor.clone();
             Box::pin(async move {

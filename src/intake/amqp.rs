@@ -38,6 +38,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// A session that lived this long was a good one, and the next failure is a new one.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
+/// Bodies of one batch come to no more than about this many bytes: parsed, they take several times as much.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// The only consumer of its channel.
 const CONSUMER_TAG: &str = "declic";
 
@@ -225,7 +227,8 @@ impl Intake {
         let size = usize::from(self.config.batch_size);
         let mut batch = Vec::new();
         let mut deadline = idle_until;
-        while batch.len() < size {
+        let mut bytes = 0;
+        while batch.len() < size && bytes < BATCH_BYTES {
             let next = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
@@ -233,7 +236,10 @@ impl Intake {
                 () = tokio::time::sleep_until(deadline) => break,
             };
             match next {
-                Some(Ok(delivery)) => batch.push(delivery),
+                Some(Ok(delivery)) => {
+                    bytes += delivery.data.len();
+                    batch.push(delivery);
+                }
                 Some(Err(e)) => return Err(AmqpError::from_lapin(&self.config, "consuming", &e)),
                 None => {
                     let queue = &self.config.queue;

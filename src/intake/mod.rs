@@ -7,6 +7,7 @@
 //! the sink and starts the sources.
 
 pub mod amqp;
+mod brake;
 pub mod decode;
 pub mod file;
 pub mod http;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason};
 
+pub use brake::Brake;
 pub use settle::Settled;
 pub(crate) use settle::settle;
 pub use status::{Counts, Status};
@@ -72,6 +74,8 @@ pub struct Sink {
     /// Whether `accept` has a chance at present: asked, after an `Unavailable`, before deliveries are taken
     /// from the broker again, because each time they are taken counts towards the queue's delivery limit.
     pub ready: Arc<Ready>,
+    /// Slows all sources down while the outbox is too long.
+    pub brake: Brake,
 }
 
 impl fmt::Debug for Sink {

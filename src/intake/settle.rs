@@ -19,7 +19,7 @@ pub enum Settled {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unavailable(pub String);
 
-/// Settles a batch, in order. `letter` makes the dead letter of the event at an index.
+/// Settles a batch, in order, after the pause that the outbox asks for. `letter` makes the dead letter of the event at an index.
 pub(crate) async fn settle<L>(
     sink: &Sink,
     origin: Origin,
@@ -29,6 +29,7 @@ pub(crate) async fn settle<L>(
 where
     L: Fn(usize, &Unusable) -> DeadLetter,
 {
+    sink.brake.wait().await;
     let mut settled: Vec<Settled> = Vec::with_capacity(read.len());
     let mut usable = Vec::with_capacity(read.len());
     for (index, item) in read.into_iter().enumerate() {

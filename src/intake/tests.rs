@@ -73,7 +73,15 @@ fn memory_sink() -> (Sink, Arc<Mutex<Memory>>) {
         async { Ok(()) }.boxed()
     };
     let ready = || async { Ok(()) }.boxed();
-    (Sink { accept: Arc::new(accept), park: Arc::new(park), ready: Arc::new(ready) }, memory)
+    (
+        Sink {
+            accept: Arc::new(accept),
+            park: Arc::new(park),
+            ready: Arc::new(ready),
+            brake: Brake::default(),
+        },
+        memory,
+    )
 }
 
 mod settling {

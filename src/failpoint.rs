@@ -69,9 +69,12 @@ mod armed {
                 eprintln!("failpoint {name}: SIG{}", trap.signal);
                 let (pid, signal) = (std::process::id().to_string(), trap.signal);
                 let told = Command::new("kill").args(["-s", signal, &pid]).status();
-                // What reached this place never passes it alive.
+                // What reached this place never passes it alive; or not before it has been stopped, for on a busy machine
+                // another thread is the one to be told, some time after we are told that it was.
+                let moment = || std::thread::sleep(Duration::from_secs(1));
+                moment();
                 while signal == "KILL" && told.is_ok() {
-                    std::thread::sleep(Duration::from_secs(1));
+                    moment();
                 }
             }
         }

@@ -12,8 +12,9 @@ use super::{Pool, StoreError};
 /// How long a caller waits for a free connection before it hears that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// SQLite's wait for another process's lock (`declic messages list` beside a running worker).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// SQLite's wait for another process's lock (`declic messages list` beside a running worker). Whoever closes the file
+/// last writes all of it back and holds everybody off meanwhile, which on a busy disk takes seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Bounds on the server's side: a statement that runs longer, or a transaction left open by a worker that hangs,
 /// is ended, so that its locks do not stop the other workers.

@@ -59,6 +59,10 @@ impl Postgres {
         run(&mut self.psql_command(database, sql))
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The server's process id.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Kept::pid)

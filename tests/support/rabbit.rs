@@ -97,6 +97,11 @@ impl Rabbit {
         }
     }
 
+    /// Where the broker listens.
+    pub fn port(&self) -> u16 {
+        self.ports.amqp
+    }
+
     /// The server's process id.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Kept::pid)

@@ -24,6 +24,8 @@ pub struct Shop {
     pub admin: u16,
     pub public: u16,
     configuration: String,
+    /// What every command of the shop finds in its environment.
+    variables: Vec<(String, String)>,
 }
 
 impl Shop {
@@ -50,7 +52,16 @@ impl Shop {
              [admin]\nlisten = '127.0.0.1:{admin}'\n",
             sink.port
         );
-        let shop = Self { folder, sink, database: name, broker, admin, public, configuration };
+        let shop = Self {
+            folder,
+            sink,
+            database: name,
+            broker,
+            admin,
+            public,
+            configuration,
+            variables: Vec::new(),
+        };
         shop.set_clock(clock);
         run(shop.declic().arg("migrate"));
         shop
@@ -61,6 +72,28 @@ impl Shop {
     pub fn set_clock(&self, clock: &str) {
         let text = format!("{}[clock]\n{clock}\n", self.configuration);
         std::fs::write(self.folder.join("declic.toml"), text).expect("the configuration is written");
+    }
+
+    /// Sets a variable for every command from now on, such as `DECLIC_DATABASE__URL`.
+    pub fn set(&mut self, name: &str, value: impl ToString) {
+        self.variables.push((name.to_owned(), value.to_string()));
+    }
+
+    /// Replaces all rules and templates by these files.
+    pub fn replace_files(&self, files: &[(&str, String)]) {
+        for part in ["rules", "templates"] {
+            std::fs::remove_dir_all(self.folder.join(part)).expect("they are there");
+        }
+        for (path, text) in files {
+            let path = self.folder.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, text).expect("the file is written");
+        }
+    }
+
+    /// The name of the shop's virtual host on the broker.
+    pub fn vhost(&self) -> &str {
+        self.broker.rsplit('/').next().expect("a URL with a virtual host")
     }
 
     /// Waits until the worker has taken in all events, and stops it.
@@ -84,7 +117,22 @@ impl Shop {
     pub fn declic(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_declic"));
         command.current_dir(self.folder.path()).env_clear().env("DECLIC_SECRET", SECRET);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        // What is found by name only: `kill`, for failpoints.
+        command.env("PATH", "/usr/bin:/bin");
         command
+    }
+
+    /// Starts one of several workers, without waiting for it: with ports and a log of its own, and these variables.
+    pub fn spawn(&self, name: &str, variables: &[(&str, &str)]) -> Worker {
+        let mut command = self.declic();
+        let (admin, public) = (free_port(), free_port());
+        command.env("DECLIC_ADMIN__LISTEN", format!("127.0.0.1:{admin}"));
+        command.env("DECLIC_PUBLIC__LISTEN", format!("127.0.0.1:{public}"));
+        command.envs(variables.iter().copied()).arg("run");
+        let mut worker = Worker::spawn(&mut command, self.folder.join(&format!("{name}.log")));
+        worker.admin = admin;
+        worker
     }
 
     /// Starts the worker and waits until it is ready.
@@ -97,8 +145,7 @@ impl Shop {
 
     /// Whether the worker that runs here says that it is well.
     pub fn is_healthy(&self) -> bool {
-        ask(self.admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .is_some_and(|answer| answer.contains(" 200 "))
+        is_healthy(self.admin)
     }
 
     /// Hands lines to the worker by `POST /events`.
@@ -137,6 +184,12 @@ impl Shop {
     }
 }
 
+/// Whether the worker with this admin page says that it is well.
+fn is_healthy(admin: u16) -> bool {
+    ask(admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .is_some_and(|answer| answer.contains(" 200 "))
+}
+
 /// NDJSON as values.
 pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
@@ -165,6 +218,8 @@ pub fn ask(port: u16, request: &str) -> Option<String> {
 pub struct Worker {
     child: Child,
     log: PathBuf,
+    /// Where its admin page is, if it is one of several.
+    pub admin: u16,
 }
 
 impl Worker {
@@ -173,11 +228,20 @@ impl Worker {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file");
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn().expect("declic starts");
-        Self { child, log }
+        Self { child, log, admin: 0 }
     }
 
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its state").is_none()
+    }
+
+    /// Whether it says that it is well, where it is one of several.
+    pub fn is_healthy(&self) -> bool {
+        is_healthy(self.admin)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn log(&self) -> String {

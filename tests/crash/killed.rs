@@ -1,0 +1,177 @@
+//! SIGKILL between any two arrows. What is expected stands in one table, and every failpoint must be in it.
+
+use declic::failpoint::POINTS;
+
+use crate::support::shop::Worker;
+use crate::town::{BEFORE_DAILY, Database, LONG_BEFORE_DAILY, Town, wait_for_failpoint, wait_until_ready};
+
+/// What becomes of a message whose worker is killed at a failpoint.
+struct Case {
+    point: &'static str,
+    /// See `town::RULES`; `receipt` is a contract's message, `text` an SMS, `daily` comes by schedule.
+    rule: &'static str,
+    /// Its state in the end.
+    state: &'static str,
+    /// How often its provider has taken it.
+    taken: usize,
+    /// A failpoint at which the worker before is killed.
+    before: Option<&'static str>,
+}
+
+const fn case(point: &'static str, rule: &'static str, state: &'static str, taken: usize) -> Case {
+    Case { point, rule, state, taken, before: None }
+}
+
+const CASES: &[Case] = &[
+    // From the broker to the outbox: whatever was not committed is delivered again, what was is known already.
+    case("intake.received", "news", "sent", 1),
+    case("accept.inserted", "news", "sent", 1),
+    case("accept.written", "news", "sent", 1),
+    case("accept.committed", "news", "sent", 1),
+    case("intake.acknowledged", "news", "sent", 1),
+    case("timers.written", "later", "sent", 1),
+    case("timers.committed", "later", "sent", 1),
+    case("sweep.written", "daily", "sent", 1),
+    case("sweep.committed", "daily", "sent", 1),
+    // From the outbox to the hand-over: certainly not begun.
+    case("delivery.claimed", "news", "sent", 1),
+    case("delivery.claimed", "receipt", "sent", 1),
+    case("delivery.announced", "offer", "sent", 1),
+    case("delivery.admitted", "news", "sent", 1),
+    case("delivery.admitted", "receipt", "sent", 1),
+    // The honest window: nobody can know. Marketing is not sent again, whether it had gone out or not; a contract's
+    // message is, under its Message-ID.
+    case("delivery.sending", "news", "uncertain", 0),
+    case("delivery.sending", "receipt", "sent", 1),
+    case("smtp.data", "news", "uncertain", 0),
+    case("smtp.data", "receipt", "sent", 1),
+    case("smtp.dot", "news", "uncertain", 0),
+    case("smtp.dot", "receipt", "sent", 1),
+    case("delivery.answered", "news", "uncertain", 1),
+    case("delivery.answered", "receipt", "sent", 2),
+    case("delivery.answered", "text", "delivered", 2),
+    case("delivery.recorded", "news", "uncertain", 1),
+    case("delivery.recorded", "receipt", "sent", 2),
+    // Settling that window is itself torn apart.
+    Case { before: Some("delivery.answered"), ..case("reclaim.settled", "news", "uncertain", 1) },
+    Case { before: Some("delivery.answered"), ..case("reclaim.settled", "receipt", "sent", 2) },
+    // After the record: nothing is open but the news of it.
+    case("delivery.done", "news", "sent", 1),
+    case("delivery.done", "receipt", "sent", 1),
+    case("outcomes.published", "news", "sent", 1),
+    case("outcomes.marked", "news", "sent", 1),
+    // What the provider tells.
+    case("incoming.kept", "text", "delivered", 1),
+    case("receipts.settled", "text", "delivered", 1),
+];
+
+#[test]
+fn every_failpoint_is_in_the_table() {
+    let nonsense = ["intake.dead_lettered"];
+    for point in POINTS {
+        let known = CASES.iter().any(|case| case.point == *point) || nonsense.contains(point);
+        assert!(known, "no case says what a crash at `{point}` does");
+    }
+}
+
+/// A few at a time: each is mostly waiting, and its servers are shared.
+fn at_every_point(database: Database) {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(case) = CASES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
+                    dies_and_goes_on(database, case);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_kill_at_any_point_has_the_one_outcome_that_is_promised_on_postgresql() {
+    at_every_point(Database::Postgres);
+}
+
+#[test]
+fn a_kill_at_any_point_has_the_one_outcome_that_is_promised_on_sqlite() {
+    at_every_point(Database::Sqlite);
+}
+
+fn start(town: &Town, name: &str, failpoint: &str) -> Worker {
+    town.shop.spawn(name, &[("DECLIC_FAILPOINTS", failpoint)])
+}
+
+/// Starts a worker, does something once it is ready, and waits until it has died at the failpoint.
+fn killed(town: &Town, name: &str, point: &str, words: &str, tell: impl FnOnce()) {
+    let mut worker = start(town, name, &format!("{point}=kill"));
+    wait_until_ready(&mut worker, words);
+    tell();
+    wait_for_failpoint(&mut worker, words);
+}
+
+fn dies_and_goes_on(database: Database, case: &Case) {
+    let words = format!("{} of {} on {database:?}", case.point, case.rule);
+    let town = Town::open(database, case.rule);
+    let tell = || town.tell(case.rule);
+    match case.before {
+        Some(before) => {
+            killed(&town, "before", before, &words, tell);
+            killed(&town, "killed", case.point, &words, || ());
+        }
+        None if case.rule == "daily" => {
+            town.shop.set_clock(LONG_BEFORE_DAILY);
+            let mut worker = start(&town, "early", "");
+            wait_until_ready(&mut worker, &words);
+            tell();
+            town.shop.take_in_everything(worker);
+            town.shop.set_clock(BEFORE_DAILY);
+            killed(&town, "killed", case.point, &words, || ());
+        }
+        None => killed(&town, "killed", case.point, &words, tell),
+    }
+    let worker = start(&town, "heir", "");
+    let message = town.wait_for(case.state, &words);
+    // A second send, if one were to come, would come now: nothing is due any more, and no lease outlasts this.
+    std::thread::sleep(std::time::Duration::from_secs(crate::town::LEASE + 1));
+    assert_eq!(town.shop.messages(), [message.clone()], "{words}: and stays so");
+    assert_eq!(town.taken(), case.taken, "{words}: taken by the provider");
+    assert!(worker.terminate(crate::town::PATIENCE).success(), "{words}");
+
+    if town.smsc.is_none() {
+        let ids: std::collections::BTreeSet<Vec<u8>> =
+            town.shop.sink.mails().iter().map(message_id).collect();
+        assert!(ids.len() <= 1, "{words}: one Message-ID");
+    }
+    let told = format!("{}-{}", message["id"].as_str().expect("an id"), case.state);
+    let outcomes = town.outcomes();
+    assert!(outcomes.contains(&told), "{words}: {told} is not among {outcomes:?}");
+    let final_words = outcomes.iter().filter(|id| !id.starts_with("promo-")).count();
+    // Two where a receipt came after the provider's acceptance.
+    let expected = if case.state == "delivered" { 2 } else { 1 };
+    assert_eq!(final_words, expected, "{words}: {outcomes:?}");
+    if case.rule == "offer" {
+        assert_eq!(outcomes.iter().filter(|id| id.starts_with("promo-")).count(), 1, "{words}: {outcomes:?}");
+    }
+}
+
+fn message_id(mail: &crate::support::smtp::Mail) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&mail.raw);
+    let line = text.lines().find(|line| line.to_ascii_lowercase().starts_with("message-id:"));
+    line.expect("a Message-ID").as_bytes().to_vec()
+}
+
+#[test]
+fn a_kill_after_a_dead_letter_is_confirmed_keeps_one_letter() {
+    for database in [Database::Postgres, Database::Sqlite] {
+        let town = Town::open(database, "news");
+        killed(&town, "killed", "intake.dead_lettered", "a dead letter", || town.tell_nonsense());
+        let worker = start(&town, "heir", "");
+        town.tell("news");
+        town.wait_for("sent", "behind a dead letter");
+        let list =
+            crate::support::run(town.shop.declic().args(["dead-letters", "list", "--format", "ndjson"]));
+        assert_eq!(list.lines().count(), 1, "{database:?}: {list}");
+        assert!(worker.terminate(crate::town::PATIENCE).success());
+    }
+}

@@ -1,0 +1,189 @@
+//! A shop for one crash: a rule for each way that a message can be due, and what became of the one it sent.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::smsc::Smsc;
+use crate::support::rabbit::Rabbit;
+use crate::support::shop::{Shop, Worker, event, lines};
+use crate::support::{run, wait_until};
+
+/// Rules run twenty times as fast as the wall, so that a retry after half a minute is a test of seconds.
+const CLOCK: &str = "speed = 20.0";
+
+/// Seconds that a claim lasts, and a hand-over at most: the shortest that go together.
+pub const LEASE: u64 = 10;
+
+/// How long anything may take, on a machine that is busy with other tests.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+const POLICY: &str = "default_locale: en\ndefault_timezone: UTC\n\
+    sender: { name: Shop, email: shop@example.com, postal_address: 1 Main Street }\n\
+    sms: { sender: Shop }\n";
+
+const MAIL: &str = "---\nsubject: Hello\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>\
+    {{#if promo_code}}{{promo_code.code}}{{/if}} {{#if unsubscribe_url}}{{unsubscribe_url}}{{/if}}</mj-text></mj-column></mj-section></mj-body></mjml>\n";
+
+/// (rule, event type, purpose, what comes before the send, what is sent)
+const RULES: [(&str, &str, &str, &str, &str); 5] = [
+    ("news", "news.wanted", "marketing", "", "email: hello"),
+    (
+        "offer",
+        "offer.wanted",
+        "marketing",
+        "promo_code: { prefix: AB, discount: 10%, valid_for: 7d }",
+        "email: hello",
+    ),
+    ("later", "later.wanted", "marketing", "wait: 10s", "email: hello"),
+    ("receipt", "order.placed", "transactional", "", "email: hello"),
+    ("text", "parcel.sent", "transactional", "", "sms: hello"),
+];
+
+pub const AUDIT: &str = "audit";
+
+pub struct Town {
+    pub shop: Shop,
+    pub smsc: Option<Smsc>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    Postgres,
+    Sqlite,
+}
+
+impl Town {
+    pub fn open(database: Database, rule: &str) -> Self {
+        let smsc = (rule == "text").then(|| Smsc::start(&json!({ "receipts": true })));
+        let smpp = smsc.as_ref().map_or(String::new(), |smsc| {
+            format!(
+                "[smpp]\nhost = '127.0.0.1'\nport = {}\nsystem_id = 'shop'\npassword = 'secret'\nsend_deadline_s = 3\n",
+                smsc.port
+            )
+        });
+        let mut shop = Shop::open_with(
+            &format!("send_deadline_s = 3\n{smpp}[worker]\nlease_s = {LEASE}\nshutdown_deadline_s = 5\n"),
+            // What waits for a timer needs to know when it began.
+            if rule == "later" { "" } else { CLOCK },
+        );
+        if database == Database::Sqlite {
+            shop.set("DECLIC_DATABASE__URL", "sqlite:shop.db");
+            run(shop.declic().arg("migrate"));
+        }
+        let mut files = vec![
+            ("rules/policy.yaml".to_owned(), POLICY.to_owned()),
+            ("templates/hello/email.en.mjml".to_owned(), MAIL.to_owned()),
+            ("templates/hello/sms.en.txt".to_owned(), "Your parcel has left.\n".to_owned()),
+        ];
+        if rule == "daily" {
+            files.push(("rules/daily.yaml".to_owned(), DAILY.to_owned()));
+        }
+        files.extend(RULES.iter().map(|rule| (format!("rules/{}.yaml", rule.0), written(rule))));
+        let files: Vec<(&str, String)> =
+            files.iter().map(|(path, text)| (path.as_str(), text.clone())).collect();
+        shop.replace_files(&files);
+        listen(&shop);
+        Self { shop, smsc }
+    }
+
+    /// Publishes one customer and the event that the rule waits for; `daily` waits for none.
+    pub fn tell(&self, rule: &str) {
+        let now = if rule == "daily" { BEFORE_ALL.to_owned() } else { now() };
+        let profile = json!({"email": "alice@example.com", "phone": "+33612345678", "consents": [
+            {"channel": "email", "purpose": "marketing", "status": "granted", "source": "form"}]});
+        let mut events = vec![event("1", "customer.signed_up", "alice", &now, profile)];
+        if let Some((_, kind, ..)) = RULES.iter().find(|r| r.0 == rule) {
+            events.push(event("2", kind, "alice", &now, json!({})));
+        }
+        self.shop.publish(&events);
+    }
+
+    /// Publishes what cannot be used.
+    pub fn tell_nonsense(&self) {
+        self.shop.publish(&["this is not JSON".to_owned()]);
+    }
+
+    /// Waits until the only message is in a state, and returns it.
+    pub fn wait_for(&self, state: &str, words: &str) -> Value {
+        let mut messages = Vec::new();
+        let came = wait_until(PATIENCE, || {
+            std::thread::sleep(Duration::from_millis(200));
+            messages = self.shop.messages();
+            messages.len() == 1 && messages[0]["state"] == state
+        });
+        assert!(came, "{words}: not {state}: {messages:#?}");
+        messages.remove(0)
+    }
+
+    /// What the shop was told: each outcome by its id, however often it came.
+    pub fn outcomes(&self) -> BTreeSet<String> {
+        let path = format!("/queues/{}/{AUDIT}/get", self.shop.vhost());
+        let ask = r#"{"count":1000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+        let (_, body) = Rabbit::shared().api("POST", &path, ask).expect("the management port");
+        let got: Vec<Value> = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        let payload = |m: &Value| lines(m["payload"].as_str().unwrap_or_default()).remove(0);
+        got.iter().map(payload).map(|event| event["id"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Mails, or SMS, that their provider has taken.
+    pub fn taken(&self) -> usize {
+        match &self.smsc {
+            Some(smsc) => smsc.accepted().len(),
+            None => self.shop.sink.mails().len(),
+        }
+    }
+}
+
+/// Waits until a worker is ready, which declares exchange and queue, or gone.
+pub fn wait_until_ready(worker: &mut Worker, words: &str) {
+    let ready = wait_until(PATIENCE, || worker.is_healthy() || !worker.is_running());
+    assert!(ready, "{words}: not ready:\n{}", worker.log());
+}
+
+/// Waits until a worker has met a failpoint: for a kill, until it is gone.
+pub fn wait_for_failpoint(worker: &mut Worker, words: &str) {
+    let met = wait_until(PATIENCE, || {
+        let log = worker.log();
+        log.contains(": SIGSTOP") || (log.contains(": SIGKILL") && !worker.is_running())
+    });
+    assert!(met, "{words}: the failpoint is not met:\n{}", worker.log());
+}
+
+/// A rule whose schedule comes two seconds after a clock that starts at [`BEFORE_DAILY`].
+const DAILY: &str = "rule: daily\npurpose: service\n\
+    trigger: { schedule: \"0 11 * * *\", timezone: UTC, audience: \"customer.email != ''\" }\n\
+    steps: [{ send: { email: hello } }]\n";
+
+const BEFORE_ALL: &str = "2026-11-23T09:00:00Z";
+pub const LONG_BEFORE_DAILY: &str = "start = 2026-11-23T10:00:00Z";
+pub const BEFORE_DAILY: &str = "start = 2026-11-23T10:59:58Z";
+
+fn written((rule, kind, purpose, before, send): &(&str, &str, &str, &str, &str)) -> String {
+    let before = if before.is_empty() { String::new() } else { format!("  - {before}\n") };
+    format!(
+        "rule: {rule}\npurpose: {purpose}\ntrigger: {{ event: {kind} }}\nsteps:\n{before}  - send: {{ {send} }}\n"
+    )
+}
+
+fn now() -> String {
+    let date = std::process::Command::new("date").args(["-u", "+%FT%TZ"]).output().expect("date");
+    String::from_utf8_lossy(&date.stdout).trim().to_owned()
+}
+
+/// Keeps a copy of every outcome in a queue.
+fn listen(shop: &Shop) {
+    let vhost = shop.vhost();
+    let exchange = format!("/exchanges/{vhost}/declic.outcomes");
+    let queue = format!("/queues/{vhost}/{AUDIT}");
+    let bind = format!("/bindings/{vhost}/e/declic.outcomes/q/{AUDIT}");
+    for (method, path, body) in [
+        ("PUT", exchange, r#"{"type":"topic","durable":true}"#),
+        ("PUT", queue, r#"{"durable":true}"#),
+        ("POST", bind, r##"{"routing_key":"#"}"##),
+    ] {
+        let (status, words) = Rabbit::shared().api(method, &path, body).expect("the management port");
+        assert!((200..300).contains(&status), "{method} {path}: {status} {words}");
+    }
+}

@@ -1,5 +1,5 @@
 # The few commands that matter. `make` alone lists them.
-.PHONY: help demo setup test check ci
+.PHONY: help demo setup test chaos check ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,6 +13,10 @@ setup: ## install what the tests need (Debian or Ubuntu; root or sudo)
 test: ## every test, with private PostgreSQL, RabbitMQ, SMTP and SMPP servers
 	@scripts/setup --check || scripts/setup
 	cargo test --locked --features server-tests
+
+chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/guarantees.md)
+	@scripts/setup --check || scripts/setup
+	CHAOS_SEEDS=$(SEEDS) CHAOS_SEED=$(SEED) cargo test --locked --features server-tests --test chaos
 
 check: ## formatting, lints and documentation
 	cargo fmt --check

@@ -1,21 +1,27 @@
 //! What goes wrong, and when: drawn from the seed, noted in a diary, and mended in the end.
 
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use declic::failpoint::POINTS;
 use serde_json::json;
 
-use crate::mailbox::Mailbox;
 use crate::proxy::{Mode, Proxy};
-use crate::random::Random;
 use crate::run::{Ground, LEASE, Servers};
 use crate::smsc::Smsc;
+use crate::support::mailbox::Mailbox;
+use crate::support::random::Random;
 use crate::support::shop::Worker;
 use crate::support::wait_until;
 
-/// Debian's `faketime`: a clock for one process that a file moves.
-pub const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+/// Debian's `faketime`: a clock for one process that a file moves. Lies in a folder named after the architecture.
+pub fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let mut found =
+        folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).filter(|path| path.exists());
+    found.next().expect("faketime is not installed: run `make setup`")
+}
 
 /// Faults happen for at least so long, and until all events are published.
 const RAGE: Duration = Duration::from_secs(7);

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::mailbox::Mailbox;
 use crate::plan::{Plan, RULES};
 use crate::run::{Ground, Servers};
 use crate::smsc::Smsc;
+use crate::support::mailbox::Mailbox;
 use crate::support::run as finish;
 use crate::support::shop::lines;
 

@@ -14,10 +14,8 @@ mod smsc;
 
 mod faults;
 mod law;
-mod mailbox;
 mod plan;
 mod proxy;
-mod random;
 mod run;
 
 use std::io::Write;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::random::Random;
+use crate::support::random::Random;
 use crate::support::shop::event;
 
 const CUSTOMERS: usize = 50;

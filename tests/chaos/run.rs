@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::faults::{Chaos, Links};
 use crate::law;
-use crate::mailbox::Mailbox;
 use crate::plan::{MAIL, POLICY, Plan, RULES, SMS};
 use crate::proxy::Proxy;
-use crate::random::Random;
 use crate::smsc::Smsc;
+use crate::support::mailbox::Mailbox;
 use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
+use crate::support::random::Random;
 use crate::support::shop::{SECRET, Worker, lines};
 use crate::support::{Folder, PYTHON, free_port, python, run as finish, wait_until};
 
@@ -84,7 +84,7 @@ impl Ground {
         }
         if self.clock_jumps {
             command
-                .env("LD_PRELOAD", crate::faults::FAKETIME)
+                .env("LD_PRELOAD", crate::faults::faketime())
                 .env("FAKETIME_TIMESTAMP_FILE", self.folder.join("clock"));
             command.env("FAKETIME_CACHE_DURATION", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }

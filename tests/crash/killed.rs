@@ -68,9 +68,15 @@ const CASES: &[Case] = &[
 #[test]
 fn every_failpoint_is_in_the_table() {
     let nonsense = ["intake.dead_lettered"];
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guarantees.md"))
+        .expect("the page");
     for point in POINTS {
         let known = CASES.iter().any(|case| case.point == *point) || nonsense.contains(point);
         assert!(known, "no case says what a crash at `{point}` does");
+        assert!(
+            page.contains(&format!("`{point}`")),
+            "docs/guarantees.md does not say what a crash at `{point}` does"
+        );
     }
 }
 

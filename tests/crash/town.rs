@@ -56,7 +56,8 @@ pub enum Database {
 
 impl Town {
     pub fn open(database: Database, rule: &str) -> Self {
-        let smsc = (rule == "text").then(|| Smsc::start(&json!({ "receipts": true })));
+        let smsc =
+            (rule == "text").then(|| Smsc::start(&json!({ "receipts": true, "receipt_delay_ms": 2000 })));
         let smpp = smsc.as_ref().map_or(String::new(), |smsc| {
             format!(
                 "[smpp]\nhost = '127.0.0.1'\nport = {}\nsystem_id = 'shop'\npassword = 'secret'\nsend_deadline_s = 3\n",

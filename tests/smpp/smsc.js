@@ -153,7 +153,9 @@ function serve(session) {
         }
         if (tooLong(pdu)) return session.send(pdu.response({ command_status: E.ESME_RINVMSGLEN }));
         const id = accept(pdu);
-        if (options.receipts) enqueue({ tag: `receipt ${id}`, ...receipt(id) });
+        const report = () => enqueue({ tag: `receipt ${id}`, ...receipt(id) });
+        if (options.receipts && options.receipt_delay_ms) setTimeout(report, options.receipt_delay_ms);
+        else if (options.receipts) report();
         if (fault === 'accept_and_drop') return session.destroy();
         if (fault === 'accept_and_swallow') return;
         stats.most_outstanding = Math.max(stats.most_outstanding, ++session.outstanding);

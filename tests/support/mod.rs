@@ -10,8 +10,10 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 pub mod kept;
+pub mod mailbox;
 pub mod postgres;
 pub mod rabbit;
+pub mod random;
 pub mod shop;
 pub mod smtp;
 

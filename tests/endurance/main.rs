@@ -1,0 +1,66 @@
+//! What an operator's bad week looks like: workers that are killed every second, servers that are gone for a minute, and
+//! a start on top of everything that was left undone.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod away;
+mod cold;
+mod killed;
+
+use support::shop::{Shop, Worker, ask};
+use support::{run, wait_until};
+
+/// The most memory that a worker has used so far (`VmHWM`), or uses now (`VmRSS`), in MB.
+fn memory(worker: &Worker, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("a field of /proc");
+    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") / 1024
+}
+
+fn is_healthy(worker: &Worker) -> bool {
+    let health = "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    ask(worker.admin, health).is_some_and(|answer| answer.contains(" 200 "))
+}
+
+fn number(shop: &Shop, sql: &str) -> usize {
+    let rows = support::postgres::Postgres::shared().psql(&shop.database, sql);
+    rows.trim().parse().unwrap_or_else(|_| panic!("{sql}: {rows}"))
+}
+
+/// Publishes events as fast as the broker confirms them, many at a time.
+fn publish_fast(url: &str, events: &[String]) {
+    use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+    use lapin::{BasicProperties, Connection, ConnectionProperties};
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("the broker");
+        let channel = connection.create_channel().await.expect("a channel");
+        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+        let properties = BasicProperties::default()
+            .with_content_type("application/cloudevents+json".into())
+            .with_delivery_mode(2);
+        for some in events.chunks(1_000) {
+            let mut confirms = Vec::new();
+            for event in some {
+                let publish = channel.basic_publish(
+                    "declic.events".into(),
+                    "any".into(),
+                    BasicPublishOptions { mandatory: true, ..Default::default() },
+                    event.as_bytes(),
+                    properties.clone(),
+                );
+                confirms.push(publish.await.expect("published"));
+            }
+            for confirm in confirms {
+                let confirmed = confirm.await.expect("confirmed");
+                assert!(matches!(confirmed, lapin::Confirmation::Ack(None)), "taken and routed");
+            }
+        }
+    });
+}

@@ -268,7 +268,8 @@ mod tests {
         store.migrate().await.unwrap();
         let mut session = store.writing().await.unwrap();
         let sql = format!("EXPLAIN QUERY PLAN {BY_NUMBER}");
-        let plan: Vec<(i64, i64, i64, String)> = session.fetch(sql, vec!["+33612345678".into()]).await.unwrap();
+        let plan: Vec<(i64, i64, i64, String)> =
+            session.fetch(sql, vec!["+33612345678".into()]).await.unwrap();
         for index in ["customers_by_phone (phone=?)", "messages_by_number (<expr>=?)"] {
             assert!(plan.iter().any(|(.., words)| words.contains(index)), "{index} in {plan:#?}");
         }

@@ -1,8 +1,8 @@
+use chrono::TimeDelta;
 use declic::domain::consent::Channel;
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
 use declic::store::{Changes, InboundRow, MessageFilter, ReceiptRow, SmsPart, Store, Suppression};
-use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::Place;
@@ -210,7 +210,10 @@ pub async fn what_customers_wrote_is_listed_and_forgotten(Place { store, .. }: P
     let listed = store.inbound(None, 10).await.expect("list");
     assert_eq!(listed.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["in-2", "in-1"]);
     let text = &store.inbound(Some("other"), 10).await.expect("list")[0];
-    assert_eq!((text.sender.as_str(), text.recipient.as_str(), text.body.as_str()), (number, "36180", "Quand ?"));
+    assert_eq!(
+        (text.sender.as_str(), text.recipient.as_str(), text.body.as_str()),
+        (number, "36180", "Quand ?")
+    );
     assert_eq!((text.customers, text.received_at), (1, at("10:00")));
     assert_eq!(store.inbound(None, 1).await.expect("list").len(), 1);
     assert_eq!(store.forget_inbound(at("10:00")).await.expect("forget"), 0);
@@ -222,7 +225,8 @@ pub async fn erasure_takes_what_the_customer_wrote(Place { store, .. }: Place) {
     let phones = vec![("c-1".to_owned(), Some(now.to_owned())), ("c-2".to_owned(), Some(other.to_owned()))];
     let messages = vec![Message { address: Some(before.to_owned()), ..sent("m-1") }];
     write(&store, &["c-1", "c-2"], Changes { phones, messages, ..Default::default() }).await;
-    let rows = [now, before, other].map(|number| inbound(&format!("from {number}"), number, "Bonjour", "other"));
+    let rows =
+        [now, before, other].map(|number| inbound(&format!("from {number}"), number, "Bonjour", "other"));
     store.keep_inbound(&rows).await.expect("keep");
     write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
     let left: Vec<_> = store.inbound(None, 10).await.expect("list").into_iter().map(|t| t.sender).collect();

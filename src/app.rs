@@ -88,9 +88,8 @@ impl App {
         let incoming = incoming::sink(store.clone(), shelf.clone(), clock.clone(), processor.clone());
         let email = ways::Way::email(sections.smtp.as_ref(), &capture);
         let sms = match (&sections.sms, &sections.smpp) {
-            (Some(http), _) => {
-                ways::Way::http(http, &base_url).map_err(|words| config.invalid("sms", words))?
-            }
+            (Some(http), _) => ways::Way::http(http, &base_url, incoming.clone())
+                .map_err(|words| config.invalid("sms", words))?,
             (None, Some(smpp)) => ways::Way::smpp(smpp, incoming.clone(), clock.clone())
                 .map_err(|words| config.invalid("smpp", words))?,
             (None, None) => ways::Way::captured_sms(&capture),
@@ -227,6 +226,8 @@ impl App {
         parts.spawn(named("reclaimer", reclaim));
         let receipts = incoming::receipts::run(self.store.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("receipts", receipts));
+        let numbers = incoming::numbers::run(self.store.clone(), self.shelf.clone(), shutdown.clone());
+        parts.spawn(named("reading of numbers", numbers));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());
         parts.spawn(named("rule watcher", follow));
     }

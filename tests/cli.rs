@@ -44,7 +44,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["demo"],
         &["run"],
@@ -54,6 +54,7 @@ fn help_of_every_command() {
         &["customers", "import"],
         &["customers", "show"],
         &["messages", "list"],
+        &["messages", "inbound"],
         &["dead-letters", "list"],
         &["migrate"],
         &["doctor"],
@@ -152,6 +153,30 @@ fn a_folder_without_rules_and_an_unknown_key_are_refused() {
     let output = declic(&folder.0, &["messages", "list"]);
     assert_eq!(code(&output), 1);
     assert!(text(&output.stderr).contains("did you mean `database`"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_doctor_warns_where_no_stop_can_be_heard() {
+    let described = "[sms.webhook]\nverify = 'path'\nsecret = '0123456789abcdef'\n\
+        [sms.webhook.inbound]\nfrom = '/from'\ntext = '/text'\n";
+    let unread = "[sms.webhook]\nverify = 'path'\nsecret = '0123456789abcdef'\n";
+    let cases = [
+        (true, "", Some("webhooks are off")),
+        (true, unread, Some("`[sms.webhook.inbound]` is not described")),
+        (true, described, None),
+        (false, "", None),
+    ];
+    for (provider, webhook, expected) in cases {
+        let folder = Folder::new("doctor");
+        let sms = "[sms]\nurl = 'http://127.0.0.1:1/send'\n[sms.body]\nto = '{{to}}'\ntext = '{{text}}'\n";
+        folder.write("declic.toml", &format!("{}{webhook}", if provider { sms } else { "" }));
+        let output = declic(&folder.0, &["doctor"]);
+        let shown = text(&output.stdout);
+        let warning = shown.lines().find(|line| line.starts_with("warn  stop"));
+        assert_eq!(warning.is_some(), expected.is_some(), "{webhook}: {shown}");
+        let words = warning.unwrap_or_default();
+        assert!(words.contains(expected.unwrap_or_default()), "{words}");
+    }
 }
 
 #[test]

@@ -73,6 +73,13 @@ const TOGETHER: &[(&str, &str, &str, &str, &str, &str)] = &[
         "E0605",
         "`ê` is not",
     ),
+    // An `each` may go round several times.
+    ("", "transactional", "sms: a", "EACH", "E0605", "may take 3 segments"),
+    ("", "transactional", "sms: a", "ONCE", "", ""),
+    // One name in another alphabet, and the text is more than twice as dear.
+    ("", "transactional", "sms: a", "NAME", "E0607", "takes 3 segments"),
+    ("", "transactional", "sms: a", "SHORT NAME", "", ""),
+    ("", "transactional", "sms: a", "OURS", "", ""),
     ("", "transactional", "sms: a, email: nothing", "Bonjour", "E0601", "email.LOCALE.mjml"),
 ];
 
@@ -83,6 +90,11 @@ fn rules_and_sms_templates_are_checked_against_each_other() {
             "LONG" => "x".repeat(161),
             "EMOJI" => format!("🎂{}", "x".repeat(80)),
             "ACCENT" => format!("fête{}", "x".repeat(80)),
+            "EACH" => format!("{{{{#each data.name}}}}{}{{{{/each}}}}", "x".repeat(110)),
+            "ONCE" => format!("{{{{#if data.name}}}}{}{{{{/if}}}}", "x".repeat(110)),
+            "NAME" => format!("{{{{customer.first_name}}}}{}", "x".repeat(130)),
+            "SHORT NAME" => format!("{{{{customer.first_name}}}}{}", "x".repeat(120)),
+            "OURS" => format!("{{{{data.name}}}}{}", "x".repeat(130)),
             text => text.to_owned(),
         };
         let rule = format!(

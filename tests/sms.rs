@@ -15,7 +15,10 @@ use support::{run, wait_until};
 /// Monday, eleven in the morning in Paris: within the hours of SMS.
 const CLOCK: &str = "start = 2026-11-23T10:00:00Z";
 
-/// A provider over HTTP that takes everything and remembers it.
+/// Who has told the provider to stop, not us.
+const OPTED_OUT: &str = "+33600000010";
+
+/// A provider over HTTP that takes everything, but for who has told it to stop, and remembers it.
 struct Provider {
     port: u16,
     taken: Arc<Mutex<Vec<Value>>>,
@@ -57,9 +60,19 @@ fn serve(stream: &TcpStream, taken: &Mutex<Vec<Value>>) {
         if length == 0 || reader.read_exact(&mut body).is_err() {
             return;
         }
+        let message: Value = serde_json::from_slice(&body).expect("JSON");
+        if message["to"] == OPTED_OUT {
+            let answer = "{\"code\":21610}";
+            let mut stream = stream;
+            let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n";
+            if write!(stream, "{head}Content-Length: {}\r\n\r\n{answer}", answer.len()).is_err() {
+                return;
+            }
+            continue;
+        }
         let id = {
             let mut taken = taken.lock().expect("the list");
-            taken.push(serde_json::from_slice(&body).expect("JSON"));
+            taken.push(message);
             format!("sms-{}", taken.len())
         };
         let answer = json!({ "id": id }).to_string();
@@ -75,7 +88,7 @@ fn shop(provider: &Provider) -> Shop {
     let shop = Shop::open_with(
         &format!(
             "[sms]\nurl = 'http://127.0.0.1:{}/send'\nsecret = 'key'\nauth = 'bearer'\ncontent_type = 'json'\n\
-             id_pointer = '/id'\n\
+             id_pointer = '/id'\nerror_pointer = '/code'\nerrors = {{ opted_out = [21610] }}\n\
              [sms.body]\nto = '{{{{to}}}}'\nfrom = '{{{{from}}}}'\ntext = '{{{{text}}}}'\n\
              [sms.webhook]\nverify = 'path'\nsecret = 'hook-secret-of-the-shop'\n\
              [sms.webhook.status]\nid = '/id'\nstate = '/state'\n\
@@ -229,5 +242,13 @@ fn from_the_event_to_the_telephone_and_back() {
             && of("order-shipped", "sms", "sent") == 1
     });
     assert_eq!(provider.taken().len(), 5, "nothing was sent twice: {:?}", provider.taken());
+
+    // Who has told the provider to stop is heard by its refusal, and gets the mail.
+    shop.post(&[customer("diane", OPTED_OUT), sale(1, "diane", "09:59:00")]);
+    shop.wait_for(Duration::from_secs(30), |all| {
+        state(all, "diane", "sms") == ["failed"] && state(all, "diane", "email") == ["sent"]
+    });
+    let shown = run(shop.declic().args(["customers", "show", "diane", "--format", "json"]));
+    assert!(shown.contains("withdrawn") && shown.contains("400 21610"), "{shown}");
     assert!(worker.terminate(Duration::from_secs(25)).success());
 }

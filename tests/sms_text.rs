@@ -125,6 +125,15 @@ fn a_text_becomes_what_is_sent() {
             "+14155552671",
             1,
         ),
+        // The networks that carry it are those of the number, wherever the customer lives.
+        (
+            "Salut",
+            "marketing",
+            json!({"phone": "+14155552671", "country": "FR"}),
+            "Salut\nRépondez STOP pour vous désinscrire",
+            "+14155552671",
+            1,
+        ),
         ("Salut", "marketing", json!({"phone": "+262692123456"}), "Salut\nSTOP au 36180", "Lumen", 1),
     ];
     for (template, purpose, customer, text, sender, segments) in cases {
@@ -162,6 +171,14 @@ fn what_cannot_be_sent_says_why() {
         for want in wanted {
             assert!(error.contains(want), "{error:?} lacks {want:?}");
         }
+    }
+    let no_names = "sms: { sender: Lumen, stop_number: \"36180\" }\n";
+    for american in [json!({"phone": "+14155552671"}), json!({"phone": "+14155552671", "country": "FR"})] {
+        let error = finished(no_names, "Bonjour", "transactional", american).unwrap_err();
+        assert!(
+            error.contains("networks in US accept no names") && error.contains("`sms.senders`"),
+            "{error}"
+        );
     }
     let endless = finished(SMS, &"a".repeat(40_000), "transactional", customer).unwrap_err();
     assert!(endless.contains("262 segments"), "{endless}");

@@ -111,8 +111,9 @@ impl Way {
     }
 
     /// Over HTTP. The error is in words, about the section.
-    pub fn http(http: &HttpSmsConfig, base_url: &str) -> Result<Self, String> {
-        let outlet = Outlet::Sms(SmsChannel::Http(HttpSms::new(http, base_url)?));
+    pub fn http(http: &HttpSmsConfig, base_url: &str, incoming: IncomingSink) -> Result<Self, String> {
+        let channel = HttpSms::new(http, base_url)?.telling(incoming);
+        let outlet = Outlet::Sms(SmsChannel::Http(channel));
         Ok(Self {
             flow: Flow::new(outlet.channel(), &http.limits(), http.connections),
             outlet,

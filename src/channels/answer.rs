@@ -20,8 +20,9 @@ pub enum Answer {
     ProviderRefused { reply: String },
     /// It may have been accepted: a timeout or a loss after the message was complete.
     Uncertain { detail: String },
-    /// Never left: the message cannot be built.
-    Invalid { detail: String },
+    /// Never left: the message cannot be built. `bad_address`: because of whom it goes to, not of its words or its
+    /// sender.
+    Invalid { detail: String, bad_address: bool },
 }
 
 impl Answer {
@@ -33,7 +34,7 @@ impl Answer {
             | Self::Busy { reply }
             | Self::Refused { reply, .. }
             | Self::ProviderRefused { reply } => reply,
-            Self::Uncertain { detail } | Self::Invalid { detail } => detail,
+            Self::Uncertain { detail } | Self::Invalid { detail, .. } => detail,
         }
     }
 }

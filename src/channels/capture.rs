@@ -50,7 +50,7 @@ impl Capture {
         if let Parcel::Email(mail) = parcel
             && let Err(error) = message::build(mail)
         {
-            return Answer::Invalid { detail: error.to_string() };
+            return error.answer();
         }
         let parcel = Arc::new(parcel.clone());
         let at = self.0.clock.now();

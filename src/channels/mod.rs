@@ -145,7 +145,7 @@ impl Outlet {
             (Self::Email(channel), Parcel::Email(email)) => channel.send(email).await,
             (Self::Sms(channel), Parcel::Sms(sms)) => channel.send(sms).await,
             (Self::Email(_), Parcel::Sms(_)) | (Self::Sms(_), Parcel::Email(_)) => {
-                Answer::Invalid { detail: "handed to the other channel".to_owned() }
+                Answer::Invalid { detail: "handed to the other channel".to_owned(), bad_address: false }
             }
         }
     }

@@ -8,6 +8,7 @@ use crate::active::Checked;
 use crate::app;
 use crate::broker::{AmqpConfig, AmqpError, topology};
 use crate::channels::sms::IncomingSink;
+use crate::channels::sms::http::Webhooks;
 use crate::channels::{EmailChannel, HttpSms, Smpp, SmsChannel, Smtp};
 use crate::config::Config;
 use crate::domain::diagnostic::Severity;
@@ -29,11 +30,15 @@ pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
         Finding { name: "mail", outcome: mail(&config).await },
         Finding { name: "sms", outcome: sms(&config).await },
     ];
+    let doubt = deaf(&config);
     for finding in &findings {
         match &finding.outcome {
             Ok(words) => println!("ok    {:<9} {words}", finding.name),
             Err(words) => println!("WRONG {:<9} {words}", finding.name),
         }
+    }
+    if let Some(words) = doubt {
+        println!("warn  {:<9} {words}", "stop");
     }
     let wrong = findings.iter().filter(|f| f.outcome.is_err()).count();
     if wrong == 0 {
@@ -114,6 +119,20 @@ async fn sms(config: &Config) -> Result<String, String> {
     let answer = channel.check().await;
     channel.close().await;
     answer
+}
+
+/// Why no STOP could be heard by the HTTP provider that is configured, if so: it may be heard by other means.
+fn deaf(config: &Config) -> Option<String> {
+    let http = config.section("sms").ok()??;
+    let why = match Webhooks::new(&http, &config.public.base_url()).ok()? {
+        Some(webhooks) if webhooks.inbound_url().is_some() => return None,
+        Some(_) => "`[sms.webhook.inbound]` is not described",
+        None => "webhooks are off for want of `[sms.webhook] secret`",
+    };
+    Some(format!(
+        "customers' messages are not read ({why}): no STOP is heard from your SMS provider; describe them, or see \
+         to it that each STOP comes as a `consent.changed` event"
+    ))
 }
 
 fn left_for_the_worker() -> IncomingSink {

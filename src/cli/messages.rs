@@ -1,4 +1,4 @@
-//! `declic messages`: what was sent, what waits, what was refused, and why.
+//! `declic messages`: what was sent, what waits, what was refused, and why; and what customers wrote back.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::table::{self, Format};
 use super::{Failure, environment};
 use crate::domain::message::{Message, MessageState};
-use crate::store::MessageFilter;
+use crate::store::{InboundText, MessageFilter};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -18,6 +18,21 @@ pub enum Command {
         /// The message's id, as listed
         id: String,
     },
+    /// Lists what customers wrote by SMS, the latest received first
+    Inbound(Inbound),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Inbound {
+    /// Only those taken as this
+    #[arg(long, value_parser = ["stop", "other"])]
+    meaning: Option<String>,
+    /// How many at the most
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,7 +94,26 @@ pub async fn messages(config: Option<&Path>, command: Command) -> Result<(), Fai
             let message = message.ok_or_else(|| Failure::Refused(format!("there is no message `{id}`")))?;
             table::print(&[message], &[], Format::Json).map_err(environment::failed)
         }
+        Command::Inbound(list) => {
+            let found = store.inbound(list.meaning.as_deref(), list.limit).await;
+            let rows: Vec<_> = found.map_err(environment::failed)?.iter().map(inbound).collect();
+            let columns = ["received_at", "meaning", "customers", "from", "to", "text", "id"];
+            table::print(&rows, &columns, list.format).map_err(environment::failed)
+        }
     }
+}
+
+fn inbound(text: &InboundText) -> serde_json::Value {
+    json!({
+        "id": text.id,
+        "received_at": text.received_at,
+        "written_at": text.at,
+        "from": text.sender,
+        "to": text.recipient,
+        "text": text.body,
+        "meaning": text.meaning,
+        "customers": text.customers,
+    })
 }
 
 fn row(message: &Message) -> serde_json::Value {

@@ -47,7 +47,7 @@ enum Command {
     /// Imports and shows customers
     #[command(subcommand)]
     Customers(customers::Command),
-    /// Lists and shows messages: sent, waiting, refused, and why
+    /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
     /// Lists events that could not be used

@@ -48,7 +48,12 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     let mut tx = store.begin().await?;
     let held = tx.settle_expired(&settled).await?;
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
+    let ours = settled.iter().filter(|message| held.contains(&message.id));
+    changes.messages.extend(ours.filter_map(|message| message.fall_back(now)));
     tx.write(&changes).await?;
     failpoint::reach("reclaim.settled");
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests;

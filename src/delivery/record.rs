@@ -50,9 +50,10 @@ pub fn after(
             suppress = bad_address;
             reply
         }
-        Answer::Invalid { detail } => {
+        Answer::Invalid { detail, bad_address } => {
             message.state = MessageState::Failed;
-            message.reason = Some(Reason::InvalidAddress);
+            let reason = if bad_address { Reason::InvalidAddress } else { Reason::RenderFailed };
+            message.reason = Some(reason);
             message.slot_at = None;
             detail
         }
@@ -141,5 +142,30 @@ fn put_off(message: &mut Message, now: DateTime<Utc>) {
     } else {
         message.state = MessageState::Pending;
         message.due_at = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_built_says_whose_fault_it_is() {
+        let message: Message = serde_json::from_value(serde_json::json!({
+            "id": "m", "customer_id": "c", "rule": "r", "version": "1", "occurrence": "o", "step": "s",
+            "channel": "sms", "purpose": "marketing", "template": "t", "planned_at": "2026-11-22T10:00:00Z",
+            "expires_at": "2026-11-23T10:00:00Z", "state": "sending", "reason": null, "detail": null,
+            "promo_code": null, "due_at": "2026-11-22T10:00:00Z", "attempts": 1, "template_hash": null,
+            "locale": null, "address": "+33612345678", "reply": null, "sent_at": null, "context": null,
+            "slot_at": "2026-11-22T10:00:00Z",
+        }))
+        .unwrap();
+        for (bad_address, reason) in [(true, Reason::InvalidAddress), (false, Reason::RenderFailed)] {
+            let answer = Answer::Invalid { detail: "why".to_owned(), bad_address };
+            let mut changes = Changes::default();
+            let after = after(message.clone(), answer, Basis::Consent, message.due_at, &mut changes);
+            assert_eq!((after.state, after.reason), (MessageState::Failed, Some(reason)));
+            assert_eq!((after.reply.as_deref(), after.slot_at), (Some("why"), None));
+        }
     }
 }

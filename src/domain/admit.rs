@@ -218,6 +218,13 @@ pub fn country_of(profile: &Profile, policy: &Policy) -> Option<String> {
     known_country(profile, policy).or_else(|| policy.default_country.clone())
 }
 
+/// The country whose networks carry messages to the customer: as their number says, else where they live.
+pub fn network_of(profile: &Profile, policy: &Policy) -> Option<String> {
+    let country = country_of(profile, policy);
+    let number = profile.text("phone").and_then(|text| phone::parse(text, country.as_deref()));
+    number.and_then(|number| number.country).or(country)
+}
+
 /// The country that the customer or their number tells, not what the policy supposes.
 fn known_country(profile: &Profile, policy: &Policy) -> Option<String> {
     let default = policy.default_country.as_deref();

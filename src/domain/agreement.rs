@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
 use super::rules::{Basis, Op, Policy, Rule, RuleSet, Trigger};
-use super::sms::estimate::estimate;
+use super::sms::estimate::{estimate, shows_what_customers_write};
 use super::sms::plain::first_foreign;
 use super::sms::sender::is_name;
-use super::sms::{Encoding, segments};
+use super::sms::{Encoding, cut, segments};
 use super::steps::basis;
 use super::templates::Templates;
 
@@ -116,7 +116,7 @@ fn too_long(
     let estimate = estimate(source, read.locale, marketing, policy);
     let (encoding, segments) = segments(&estimate);
     if segments <= policy.sms.max_segments {
-        return None;
+        return longer_by_a_name(place, source, read, &estimate, policy);
     }
     let message = format!(
         "template `{}` ({}) may take {segments} segments, more than the {} of `max_segments`",
@@ -130,6 +130,30 @@ fn too_long(
         )),
         None => finding.help("shorten it, or raise `max_segments` in the `sms` section of rules/policy.yaml"),
     })
+}
+
+/// A text that fits, but not for customers whose name is outside of the alphabet of SMS.
+fn longer_by_a_name(
+    place: &Place,
+    source: &str,
+    read: &Read<'_>,
+    estimate: &str,
+    policy: &Policy,
+) -> Option<Diagnostic> {
+    let segments = cut(estimate, Encoding::Ucs2).count();
+    if segments <= policy.sms.max_segments as usize || !shows_what_customers_write(source) {
+        return None;
+    }
+    let message = format!(
+        "template `{}` ({}) takes {segments} segments, more than the {} of `max_segments`, for a customer with a name \
+         like \"Анна\"",
+        read.name, read.locale, policy.sms.max_segments
+    );
+    let (alone, _) = Encoding::Ucs2.limits();
+    Some(Diagnostic::warning("E0607", &place.path, place.span.clone(), message).help(format!(
+        "one letter that is not in the alphabet of SMS makes a segment hold {alone} characters, not 160: shorten the \
+         text, leave out what customers write, or raise `max_segments`"
+    )))
 }
 
 /// Where a rule names its template.

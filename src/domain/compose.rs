@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::admit::country_of;
+use super::admit::{country_of, network_of};
 use super::customer::Profile;
 use super::message::Message;
 use super::rules::{Basis, Policy};
 use super::sms::plain::plain;
 use super::sms::segments::MAX_PARTS;
-use super::sms::{Encoding, Way, segments, with_opt_out};
+use super::sms::{Encoding, Way, segments, sender, with_opt_out};
 use super::steps::{basis, zone_of};
 use super::templates::{RenderError, Rendered, SmsTemplate, Template, Templates};
 use super::token::Unsubscribe;
@@ -65,7 +65,15 @@ impl Composer<'_> {
         }
         let policy = &self.policy.sms;
         let country = country_of(profile, self.policy);
-        let sender = policy.sender_in(country.as_deref()).map(str::to_owned);
+        // Laws go by where the customer lives, networks by the number.
+        let network = network_of(profile, self.policy);
+        let sender = policy.sender_in(network.as_deref()).map(str::to_owned);
+        let objection = sender.as_deref().zip(network.as_deref());
+        if let Some(words) = objection.and_then(|(sender, network)| sender::objection(sender, network)) {
+            return Err(error(&format!(
+                "{words}; the policy needs a sender of that country in `sms.senders`"
+            )));
+        }
         let mut text = if policy.transliterate { plain(&written).into_owned() } else { written };
         if basis(self.policy, &message.purpose) != Basis::Contract {
             let way = Way {

@@ -1,7 +1,7 @@
 //! Receipts on their way to the messages they are about.
 //!
 //! A receipt may come before the record of its message is committed, so it is kept first and settled here, again and
-//! again, until its part is known.
+//! again, until its part is known. Forgets what is old, and what customers wrote too.
 
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ const AT_ONCE: u32 = 500;
 /// Networks try for three days at most; a week covers receipts that come late or never.
 const KEPT: TimeDelta = TimeDelta::days(7);
 
+/// What customers wrote is kept for people to read; three months are time enough. A STOP's proof is in the ledger.
+const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
+
 /// How often to forget what is older, in real time.
 const FORGET_EVERY: u32 = 3_600;
 
@@ -41,7 +44,7 @@ pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
             }
         };
         if rounds.is_multiple_of(FORGET_EVERY)
-            && let Err(error) = store.forget_receipts(clock.now() - KEPT).await
+            && let Err(error) = forget(&store, clock.now()).await
         {
             telemetry::waiting_for("database", &error.to_string());
         }
@@ -53,20 +56,26 @@ pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
     }
 }
 
+async fn forget(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    store.forget_receipts(now - KEPT).await?;
+    store.forget_inbound(now - TEXTS_KEPT).await.map(drop)
+}
+
 /// Settles some receipts; false when none was waiting.
 async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
     let now = clock.now();
     let mut tx = store.begin().await?;
     let Some(settled) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
-    let (mut messages, mut changes) = (Vec::new(), Changes::default());
-    for receipt in settled {
-        let Some(message) = after(receipt, now, &mut changes) else { continue };
-        telemetry::handed_over(&message);
-        changes.outcomes.extend(Outcome::of_message(&message, now));
+    let mut changes = Changes::default();
+    let messages: Vec<Message> =
+        settled.into_iter().filter_map(|receipt| after(receipt, now, &mut changes)).collect();
+    let written = tx.record_receipts(&messages).await?;
+    // What follows from a message follows only where this is its newest word.
+    for message in messages.iter().filter(|message| written.contains(&message.id)) {
+        telemetry::handed_over(message);
+        changes.outcomes.extend(Outcome::of_message(message, now));
         changes.messages.extend(message.fall_back(now));
-        messages.push(message);
     }
-    tx.record_receipts(&messages).await?;
     tx.write(&changes).await?;
     failpoint::reach("receipts.settled");
     tx.commit().await?;

@@ -1,12 +1,12 @@
 //! STOP: the withdrawal of consent to SMS, for all purposes that live by it, and its one confirmation.
 
-use chrono::TimeDelta;
-use serde_json::{Value, json};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Map, Value, json};
 
 use super::Desk;
 use crate::active::Active;
-use crate::channels::sms::Inbound;
-use crate::domain::admit::country_of;
+use crate::channels::sms::{Inbound, OptOut};
+use crate::domain::admit::{address_of, country_of};
 use crate::domain::consent::{Channel, ConsentStatus, Ledger};
 use crate::domain::event::Event;
 use crate::domain::message::{Lane, Message, MessageState, message_id};
@@ -26,25 +26,75 @@ const PURPOSE: &str = "transactional";
 /// A confirmation that comes later than this only puzzles.
 const CONFIRM_WITHIN: TimeDelta = TimeDelta::hours(1);
 
+/// What makes us withdraw a consent.
+pub(super) struct Stop {
+    /// The same when it is told again.
+    id: String,
+    at: DateTime<Utc>,
+    /// In E.164.
+    number: String,
+    proof: Map<String, Value>,
+    /// Whether the customer wrote to us, and so hears from us.
+    to_us: bool,
+}
+
+impl Stop {
+    /// The customer wrote a word such as STOP. `now` bounds the provider's clock, which may run ahead of ours: the
+    /// customer cannot have written in the future.
+    pub(super) fn by_text(inbound: &Inbound, number: &str, now: DateTime<Utc>) -> Self {
+        let proof = json!({
+            "source": "sms", "text": inbound.text, "from": number, "to": inbound.to,
+            "provider_message_id": inbound.id, "received_at": now,
+        });
+        Self {
+            id: inbound.id.clone(),
+            at: inbound.at.min(now),
+            number: number.to_owned(),
+            proof: fields(proof),
+            to_us: true,
+        }
+    }
+
+    /// The provider wrote nothing to the customer, who had told it to stop.
+    pub(super) fn by_refusal(opt_out: &OptOut, now: DateTime<Utc>) -> Self {
+        let proof = json!({
+            "source": "sms-provider", "answer": opt_out.answer, "from": opt_out.number,
+            "message_id": opt_out.message_id, "received_at": now,
+        });
+        Self {
+            id: format!("{}-refused", opt_out.message_id),
+            at: now,
+            number: opt_out.number.clone(),
+            proof: fields(proof),
+            to_us: false,
+        }
+    }
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
 impl Desk {
-    /// Withdraws the consent of everyone who has this number; the first of them is told so, where the law asks for it
-    /// and it is news.
-    pub(super) async fn withdraw(
-        &self,
-        inbound: &Inbound,
-        sender: &str,
-        customers: &[String],
-    ) -> Result<(), StoreError> {
+    /// Withdraws the consent of these customers, who have this number or had it; the first of those who have it still is
+    /// told so, where the law asks for it and it is news.
+    pub(super) async fn withdraw(&self, stop: &Stop, customers: &[String]) -> Result<(), StoreError> {
         let active = self.shelf.get();
         let policy = &active.book.active.policy;
         let mut events = Vec::new();
         let mut confirmation = None;
         for id in customers {
             let Some(customer) = self.store.customer(id).await? else { continue };
-            if confirmation.is_none() && is_news(policy, &customer.consents) {
-                confirmation = self.confirmation(&active, inbound, &customer, sender);
+            // It would go to their present number.
+            let reached =
+                || address_of(Channel::Sms, &customer.profile, policy).is_ok_and(|to| to == stop.number);
+            if stop.to_us && confirmation.is_none() && is_news(policy, &customer.consents) && reached() {
+                confirmation = self.confirmation(&active, stop, &customer);
             }
-            events.push(self.event(policy, inbound, sender, id));
+            events.push(event(policy, stop, id));
         }
         if events.is_empty() {
             return Ok(());
@@ -57,45 +107,18 @@ impl Desk {
         self.processor.accept(&events).await.map(drop)
     }
 
-    fn event(&self, policy: &Policy, inbound: &Inbound, sender: &str, customer: &str) -> Event {
-        let consents: Vec<Value> = stoppable(policy)
-            .map(|purpose| {
-                json!({
-                    "channel": Channel::Sms.as_str(), "purpose": purpose, "status": "withdrawn",
-                    "source": "sms", "text": inbound.text, "from": sender, "to": inbound.to,
-                    "provider_message_id": inbound.id, "received_at": self.clock.now(),
-                })
-            })
-            .collect();
-        Event {
-            id: inbound.id.clone(),
-            source: SOURCE.to_owned(),
-            kind: CONSENT_CHANGED.to_owned(),
-            subject: customer.to_owned(),
-            // A provider's clock may run ahead of ours, but the customer cannot have written in the future.
-            time: inbound.at.min(self.clock.now()),
-            data: json!({ "consents": consents }),
-        }
-    }
-
-    fn confirmation(
-        &self,
-        active: &Active,
-        inbound: &Inbound,
-        customer: &CustomerState,
-        sender: &str,
-    ) -> Option<Message> {
+    fn confirmation(&self, active: &Active, stop: &Stop, customer: &CustomerState) -> Option<Message> {
         let policy = &active.book.active.policy;
         if !confirms_stop(country_of(&customer.profile, policy).as_deref()) {
             return None;
         }
         let (rule, step, now) = (STOP_CONFIRMATION, "confirm", self.clock.now());
         Some(Message {
-            id: message_id(rule, &customer.customer_id, &inbound.id, step, Channel::Sms),
+            id: message_id(rule, &customer.customer_id, &stop.id, step, Channel::Sms),
             customer_id: customer.customer_id.clone(),
             rule: rule.to_owned(),
             version: String::new(),
-            occurrence: inbound.id.clone(),
+            occurrence: stop.id.clone(),
             step: step.to_owned(),
             channel: Channel::Sms,
             purpose: PURPOSE.to_owned(),
@@ -111,7 +134,7 @@ impl Desk {
             attempts: 0,
             template_hash: None,
             locale: None,
-            address: Some(sender.to_owned()),
+            address: Some(stop.number.clone()),
             reply: None,
             sent_at: None,
             lane: Lane::Transactional,
@@ -119,6 +142,26 @@ impl Desk {
             fallback: None,
             slot_at: None,
         })
+    }
+}
+
+fn event(policy: &Policy, stop: &Stop, customer: &str) -> Event {
+    let consents: Vec<Value> = stoppable(policy)
+        .map(|purpose| {
+            let mut word = stop.proof.clone();
+            for (key, value) in [("channel", "sms"), ("purpose", purpose), ("status", "withdrawn")] {
+                word.insert(key.to_owned(), value.into());
+            }
+            Value::Object(word)
+        })
+        .collect();
+    Event {
+        id: stop.id.clone(),
+        source: SOURCE.to_owned(),
+        kind: CONSENT_CHANGED.to_owned(),
+        subject: customer.to_owned(),
+        time: stop.at,
+        data: json!({ "consents": consents }),
     }
 }
 

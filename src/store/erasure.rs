@@ -16,6 +16,14 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
     let (d, now) = (session.dialect(), session.now);
     let among = d.among(1);
     let ids = json_arg(&ids)?;
+    // While their numbers are still known: those they have, and those that an SMS went to.
+    let texts = format!(
+        "DELETE FROM sms_inbound WHERE sender IN (
+             SELECT phone FROM customers WHERE customer_id {among} AND phone IS NOT NULL
+             UNION SELECT body->>'address' FROM messages
+             WHERE customer_id {among} AND channel = 'sms' AND body->>'address' IS NOT NULL)"
+    );
+    session.exec(texts, vec![ids.clone()]).await?;
     let dated = [
         format!(
             "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',

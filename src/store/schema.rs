@@ -22,6 +22,11 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0002_sms_hours_caps.sql"),
         sqlite: include_str!("../../migrations/sqlite/0002_sms_hours_caps.sql"),
     },
+    Migration {
+        version: 4,
+        postgres: include_str!("../../migrations/postgres/0004_sms_inbound.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0004_sms_inbound.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes.

@@ -1,8 +1,8 @@
 //! What SMS providers tell: the parts they know messages by, their receipts, and what customers wrote back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::messages::{self, READ, load};
@@ -52,6 +52,18 @@ pub struct InboundRow {
     pub customers: usize,
 }
 
+/// How much earlier than the record of its part a receipt may have been kept: the provider may be faster than our record
+/// of its answer, which waits for a database that is away, and the clocks of two workers differ.
+const AHEAD: TimeDelta = TimeDelta::hours(1);
+
+/// Who has a number: 0, or had it when an SMS went there: 1.
+const BY_NUMBER: &str = "SELECT customer_id, MIN(former) FROM (
+         SELECT customer_id, CAST(0 AS bigint) AS former FROM customers WHERE phone = $1
+         UNION ALL
+         SELECT customer_id, CAST(1 AS bigint) AS former FROM messages
+         WHERE channel = 'sms' AND body->>'address' = $1) AS found
+     GROUP BY customer_id ORDER BY MIN(former), customer_id";
+
 /// Notes the names of parts. A provider that begins to count anew gives an old name to a new part, which then holds.
 pub(super) async fn insert_parts(session: &mut Session, parts: &[SmsPart]) -> Result<(), StoreError> {
     if parts.is_empty() {
@@ -67,8 +79,14 @@ pub(super) async fn insert_parts(session: &mut Session, parts: &[SmsPart]) -> Re
             (p.provider_id.as_str(), row)
         })
         .collect();
-    let rows: Vec<_> = rows.into_values().collect();
-    let table = session.dialect().rows(
+    let names: Vec<&str> = rows.keys().copied().collect();
+    let rows: Vec<_> = rows.values().collect();
+    // A receipt from well before the part was sent is about an older part of the same name.
+    let earliest = parts.iter().map(|p| p.sent_at).min().unwrap_or(session.now) - AHEAD;
+    let d = session.dialect();
+    let sql = format!("DELETE FROM sms_receipts WHERE provider_id {} AND received_at < $2", d.among(1));
+    session.exec(sql, vec![json_arg(&names)?, earliest.into()]).await?;
+    let table = d.rows(
         1,
         &[
             ("provider_id", "text"),
@@ -158,11 +176,10 @@ impl Store {
         session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
     }
 
-    /// The customers who have this number, in id order.
+    /// The customers who have this number, in id order, and after them those who had it when an SMS went there.
     pub async fn customers_by_phone(&self, e164: &str) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT customer_id FROM customers WHERE phone = $1 ORDER BY customer_id";
-        let rows: Vec<(String,)> = self.reading().await?.fetch(sql, vec![e164.into()]).await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
+        let rows: Vec<(String, i64)> = self.reading().await?.fetch(BY_NUMBER, vec![e164.into()]).await?;
+        Ok(rows.into_iter().map(|(id, _)| id).collect())
     }
 
     /// Forgets receipts that nobody waited for and parts that nothing was reported of, older than `before`.
@@ -177,12 +194,11 @@ impl Store {
 
 impl Tx {
     /// Takes up to `limit` receipts whose parts are known, notes them on the parts, and returns the messages
-    /// concerned that are still `sent`, with the states of all their parts; none when no receipt was waiting. Two
-    /// workers take different receipts.
+    /// concerned that are still `sent`, locked, with the states of all their parts; none when no receipt was waiting.
+    /// Two workers take different receipts; of one message, the second waits for the first and sees what it noted.
     pub async fn settle_receipts(&mut self, limit: u32) -> Result<Option<Vec<SettledReceipt>>, StoreError> {
         let session = &mut self.session;
         let d = session.dialect();
-        // A receipt from before the part was sent belongs to an older part of the same name.
         let sql = format!(
             "SELECT r.provider_id, r.state, r.detail, p.customer_id, p.message_id
              FROM sms_receipts r JOIN sms_parts p ON p.provider_id = r.provider_id
@@ -194,6 +210,18 @@ impl Tx {
         if taken.is_empty() {
             return Ok(None);
         }
+        let details: BTreeMap<&str, &Option<String>> =
+            taken.iter().map(|(_, _, detail, _, message)| (message.as_str(), detail)).collect();
+        let messages: Vec<&str> = details.keys().copied().collect();
+        // The lock before anything is noted on parts, and their states read after it, in a statement of their own: two
+        // workers that settle the last two parts of one message would each see the other's as pending.
+        let sql = format!(
+            "SELECT {READ} FROM messages WHERE id {} AND state = 'sent' ORDER BY customer_id, id {}",
+            d.among(1),
+            d.lock("FOR UPDATE")
+        );
+        let sent = load(session, sql, vec![json_arg(&messages)?]).await?;
+
         let rows: Vec<_> =
             taken.iter().map(|(id, state, ..)| json!({ "provider_id": id, "state": state })).collect();
         let table = d.rows(1, &[("provider_id", "text"), ("state", "text")]);
@@ -204,15 +232,14 @@ impl Tx {
         let ids: Vec<&str> = taken.iter().map(|(id, ..)| id.as_str()).collect();
         let sql = format!("DELETE FROM sms_receipts WHERE provider_id {}", d.among(1));
         session.exec(sql, vec![json_arg(&ids)?]).await?;
-
-        let details: BTreeMap<&str, &Option<String>> =
-            taken.iter().map(|(_, _, detail, _, message)| (message.as_str(), detail)).collect();
-        let messages: Vec<&str> = details.keys().copied().collect();
-        let sql =
-            format!("SELECT message_id, state FROM sms_parts WHERE message_id {} ORDER BY part", d.among(1));
-        let parts: Vec<(String, String)> = session.fetch(sql, vec![json_arg(&messages)?]).await?;
-        let sql = format!("SELECT {READ} FROM messages WHERE id {} AND state = 'sent'", d.among(1));
-        let sent = load(session, sql, vec![json_arg(&messages)?]).await?;
+        let customers: BTreeSet<&str> = sent.iter().map(|message| message.customer_id.as_str()).collect();
+        let sql = format!(
+            "SELECT message_id, state FROM sms_parts WHERE message_id {} AND customer_id {} ORDER BY part",
+            d.among(1),
+            d.among(2)
+        );
+        let args = vec![json_arg(&messages)?, json_arg(&customers)?];
+        let parts: Vec<(String, String)> = session.fetch(sql, args).await?;
         let settled = sent
             .into_iter()
             .map(|message| SettledReceipt {
@@ -228,5 +255,23 @@ impl Tx {
     pub async fn record_receipts(&mut self, messages: &[Message]) -> Result<Vec<String>, StoreError> {
         let sent = "messages.state = $2";
         messages::update(&mut self.session, messages, "sent".into(), sent).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_number_is_looked_up_in_indexes() {
+        let store = Store::open("sqlite::memory:", 1).await.unwrap();
+        store.migrate().await.unwrap();
+        let mut session = store.writing().await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {BY_NUMBER}");
+        let plan: Vec<(i64, i64, i64, String)> =
+            session.fetch(sql, vec!["+33612345678".into()]).await.unwrap();
+        for index in ["customers_by_phone (phone=?)", "messages_by_number (<expr>=?)"] {
+            assert!(plan.iter().any(|(.., words)| words.contains(index)), "{index} in {plan:#?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ const options = JSON.parse(process.argv[2] || '{}');
 const E = smpp.errors;
 
 // What to do wrong. `*_every: N` concerns each Nth submit; `numbers` the submits to one number, by its end:
-// a list of status codes (or "drop", "swallow"), one for each submit, after which all is well.
+// a list of status codes (or what `faultFor` gives), one for each submit, after which all is well.
 let faults = {};
 let submits = 0; // seen
 let ids = 0; // given
@@ -68,12 +68,14 @@ function accept(pdu) {
 
 const forms = { hex: (id) => id.toString(16), decimal: (id) => String(id) };
 
-function receipt(id) {
+// Numbers that end in one of `options.undelivered` are never reached.
+function receipt(id, to) {
     const printed = forms[options.receipt_form || 'hex'](id);
-    const done = 'submit date:2611221000 done date:2611221001 stat:DELIVRD err:000 text:x';
+    const lost = (options.undelivered || []).some((end) => to.endsWith(end));
+    const done = `submit date:2611221000 done date:2611221001 stat:${lost ? 'UNDELIV err:001' : 'DELIVRD err:000'} text:x`;
     const pdu = { esm_class: 4, source_addr: '33600000000', destination_addr: 'shop' };
     // Some with parameters too, whose id is in the form of the answer to the submit.
-    if (id % 4 === 1) Object.assign(pdu, { receipted_message_id: forms.hex(id), message_state: 2 });
+    if (id % 4 === 1) Object.assign(pdu, { receipted_message_id: forms.hex(id), message_state: lost ? 5 : 2 });
     return { pdu, base64: Buffer.from(`id:${printed} sub:001 dlvrd:001 ${done}`).toString('base64') };
 }
 
@@ -153,7 +155,7 @@ function serve(session) {
         }
         if (tooLong(pdu)) return session.send(pdu.response({ command_status: E.ESME_RINVMSGLEN }));
         const id = accept(pdu);
-        const report = () => enqueue({ tag: `receipt ${id}`, ...receipt(id) });
+        const report = () => enqueue({ tag: `receipt ${id}`, ...receipt(id, pdu.destination_addr) });
         if (options.receipts && options.receipt_delay_ms) setTimeout(report, options.receipt_delay_ms);
         else if (options.receipts) report();
         if (fault === 'accept_and_drop') return session.destroy();

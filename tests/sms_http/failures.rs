@@ -1,8 +1,10 @@
 //! What a failing provider makes of a message: certain failures stay certain, the rest is uncertain, and nothing is
 //! sent twice.
 
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use declic::channels::sms::{Incoming, IncomingSink, OptOut};
 use declic::channels::{Answer, HttpSms};
 
 use crate::stub::{Play, Stub, data, http, json};
@@ -245,4 +247,41 @@ async fn checking_asks_or_connects() {
     let untrusted = Stub::encrypted(vec![json("200 OK", "{}")]).await;
     let said = speaking_to(&format!("https://127.0.0.1:{}/", untrusted.port), "").check().await.unwrap_err();
     assert!(said.contains("certificate"), "{said}");
+}
+
+/// The customer has told the provider to stop: that is kept before the message ends, or it is tried again.
+#[tokio::test]
+async fn a_refusal_for_a_stop_is_told() {
+    let words = "Attempt to send to unsubscribed recipient";
+    let refusal = json("400 Bad Request", &format!("{{\"code\": 21610, \"message\": \"{words}\"}}"));
+    let other = json("400 Bad Request", "{\"code\": 21617, \"message\": \"too long\"}");
+    let told: Arc<Mutex<Vec<Incoming>>> = Arc::default();
+    let keeping = |fails: bool| -> IncomingSink {
+        let told = told.clone();
+        Arc::new(move |items| {
+            let told = told.clone();
+            Box::pin(async move {
+                if fails {
+                    return Err("the database is away".to_owned());
+                }
+                told.lock().unwrap().extend(items);
+                Ok(())
+            })
+        })
+    };
+    for (play, fails, expected, count) in
+        [(other, false, "message", 0), (refusal.clone(), true, "retry", 0), (refusal, false, "message", 1)]
+    {
+        let stub = Stub::start(vec![play]).await;
+        let config = format!(
+            "preset = 'twilio'\naccount = 'AC12'\nsecret = 'k:1'\nurl = 'http://127.0.0.1:{}/send'\n",
+            stub.port
+        );
+        let answer = channel(&config).telling(keeping(fails)).send(&sms()).await;
+        assert_eq!(scope(&answer), expected, "{answer:?}");
+        assert_eq!(told.lock().unwrap().len(), count, "{answer:?}");
+    }
+    let opt_out =
+        OptOut { message_id: sms().message_id, number: sms().to, answer: format!("400 21610 {words}") };
+    assert_eq!(*told.lock().unwrap(), [Incoming::OptOut(opt_out)]);
 }

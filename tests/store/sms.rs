@@ -1,3 +1,4 @@
+use chrono::TimeDelta;
 use declic::domain::consent::Channel;
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
@@ -70,6 +71,41 @@ pub async fn a_receipt_finds_its_part_whichever_comes_first(Place { store, .. }:
     assert_eq!(store.forget_receipts(at("11:00")).await.expect("forget"), 4, "a receipt and three parts");
 }
 
+/// Two workers settle the last two parts of one message at once: the second waits, and sees that all are delivered.
+pub async fn parts_settled_at_once_are_seen_by_the_second(Place { store, .. }: Place) {
+    let messages = vec![sent("m-1")];
+    let sms_parts = vec![part("p-1", "m-1", 1, 2), part("p-2", "m-1", 2, 2)];
+    write(&store, &["c-1"], Changes { messages, sms_parts, ..Default::default() }).await;
+    store.keep_receipts(&[receipt("p-1", "delivered"), receipt("p-2", "delivered")]).await.expect("keep");
+
+    let mut first = begin(&store).await;
+    let settled = first.settle_receipts(1).await.expect("settle").expect("a receipt");
+    assert_eq!(settled[0].parts, ["delivered", "pending"]);
+    let other = store.clone();
+    let second = tokio::spawn(async move { settle(&other).await });
+    // Long enough for the second to get as far as it can.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    first.commit().await.expect("commit");
+    let expected = vec![("m-1".to_owned(), texts(&["delivered", "delivered"]))];
+    assert_eq!(second.await.expect("the second worker"), expected);
+}
+
+pub async fn a_receipt_of_an_older_part_is_not_taken_for_the_new_one_s(Place { store, .. }: Place) {
+    // Nobody knew the part that this is about. Then, hours later, the provider gives its name again.
+    store.keep_receipts(&[receipt("p-1", "failed"), receipt("p-2", "delivered")]).await.expect("keep");
+    let later = |provider_id: &str, message: &str, hours: i64| {
+        let part = part(provider_id, message, 1, 1);
+        SmsPart { sent_at: part.sent_at + TimeDelta::hours(hours), ..part }
+    };
+    let messages = vec![sent("m-1"), sent("m-2")];
+    // A receipt may come a little before the record of its part; the clocks of two workers differ.
+    for sms_parts in [vec![later("p-1", "m-1", 3)], vec![later("p-2", "m-2", 0)]] {
+        let messages = messages.clone();
+        write(&store, &["c-1"], Changes { messages, sms_parts, ..Default::default() }).await;
+    }
+    assert_eq!(settle(&store).await, [("m-2".to_owned(), texts(&["delivered"]))]);
+}
+
 pub async fn a_name_that_is_given_anew_belongs_to_the_newest_part(Place { store, .. }: Place) {
     let messages = vec![sent("m-1"), sent("m-2")];
     let sms_parts = vec![part("p-1", "m-1", 1, 1)];
@@ -110,16 +146,95 @@ pub async fn customers_are_found_and_suppressed_by_their_number(Place { store, .
     assert!(store.customers_by_phone(number).await.expect("find").is_empty(), "erased with the profile");
 }
 
-pub async fn what_came_from_a_telephone_is_kept_once(place: Place) {
-    let inbound = InboundRow {
-        id: "in-1".to_owned(),
-        sender: "+33612345678".to_owned(),
-        recipient: "36180".to_owned(),
-        body: "STOP\0".to_owned(),
-        at: at("10:00"),
-        meaning: "stop",
-        customers: 1,
+pub async fn a_customer_is_found_by_the_number_that_was_written_to(Place { store, .. }: Place) {
+    let (old, new) = ("+33612345678", "+33698765432");
+    let written = |customer: &str, id: &str, address: Option<&str>| Message {
+        customer_id: customer.to_owned(),
+        address: address.map(str::to_owned),
+        ..sent(id)
     };
+    // c-1 has a new number by now; c-3 has the old one, and mails are no SMS.
+    let messages = vec![
+        written("c-1", "m-1", Some(old)),
+        written("c-2", "m-2", None),
+        Message { channel: Channel::Email, ..written("c-2", "m-3", Some(old)) },
+        written("c-3", "m-4", Some(old)),
+    ];
+    let phones = vec![("c-1".to_owned(), Some(new.to_owned())), ("c-3".to_owned(), Some(old.to_owned()))];
+    let customers = ["c-1", "c-2", "c-3"];
+    write(&store, &customers, Changes { messages, phones, ..Default::default() }).await;
+    assert_eq!(store.customers_by_phone(old).await.expect("find"), ["c-3", "c-1"], "who has it first");
+    assert_eq!(store.customers_by_phone(new).await.expect("find"), ["c-1"]);
+
+    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    assert_eq!(store.customers_by_phone(old).await.expect("find"), ["c-3"]);
+}
+
+pub async fn numbers_are_read_anew_in_batches(Place { store, .. }: Place) {
+    let told = profile(json!({ "phone": "06 12 34 56 78" }));
+    let profiles = vec![("c-1".to_owned(), told.clone()), ("c-3".to_owned(), told)];
+    let phones = vec![("c-3".to_owned(), Some("+33612345678".to_owned()))];
+    write(&store, &["c-1", "c-2", "c-3"], Changes { profiles, phones, ..Default::default() }).await;
+    let mut tx = begin(&store).await;
+    assert_eq!(tx.lock_setting("reached").await.expect("setting"), None);
+    let batch = tx.numbered_after("", 2).await.expect("the first");
+    assert_eq!(batch.iter().map(|c| c.customer_id.as_str()).collect::<Vec<_>>(), ["c-1", "c-2"]);
+    assert_eq!(batch[0].profile.text("phone"), Some("06 12 34 56 78"));
+    assert_eq!(batch[0].phone, None);
+    let rest = tx.numbered_after("c-2", 2).await.expect("the rest");
+    assert_eq!((rest.len(), rest[0].phone.as_deref()), (1, Some("+33612345678")));
+    for value in ["c-2", "c-3"] {
+        tx.put_setting("reached", value).await.expect("put");
+    }
+    tx.commit().await.expect("commit");
+    let mut tx = begin(&store).await;
+    assert_eq!(tx.lock_setting("reached").await.expect("setting").as_deref(), Some("c-3"));
+}
+
+fn inbound(id: &str, sender: &str, body: &str, meaning: &'static str) -> InboundRow {
+    InboundRow {
+        id: id.to_owned(),
+        sender: sender.to_owned(),
+        recipient: "36180".to_owned(),
+        body: body.to_owned(),
+        at: at("10:00"),
+        meaning,
+        customers: 1,
+    }
+}
+
+pub async fn what_customers_wrote_is_listed_and_forgotten(Place { store, .. }: Place) {
+    let number = "+33612345678";
+    let rows = [inbound("in-1", number, "Quand ?", "other"), inbound("in-2", number, "STOP", "stop")];
+    store.keep_inbound(&rows).await.expect("keep");
+    let listed = store.inbound(None, 10).await.expect("list");
+    assert_eq!(listed.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["in-2", "in-1"]);
+    let text = &store.inbound(Some("other"), 10).await.expect("list")[0];
+    assert_eq!(
+        (text.sender.as_str(), text.recipient.as_str(), text.body.as_str()),
+        (number, "36180", "Quand ?")
+    );
+    assert_eq!((text.customers, text.received_at), (1, at("10:00")));
+    assert_eq!(store.inbound(None, 1).await.expect("list").len(), 1);
+    assert_eq!(store.forget_inbound(at("10:00")).await.expect("forget"), 0);
+    assert_eq!(store.forget_inbound(at("10:01")).await.expect("forget"), 2);
+}
+
+pub async fn erasure_takes_what_the_customer_wrote(Place { store, .. }: Place) {
+    let (now, before, other) = ("+33612345678", "+33698765432", "+33600000003");
+    let phones = vec![("c-1".to_owned(), Some(now.to_owned())), ("c-2".to_owned(), Some(other.to_owned()))];
+    let messages = vec![Message { address: Some(before.to_owned()), ..sent("m-1") }];
+    write(&store, &["c-1", "c-2"], Changes { phones, messages, ..Default::default() }).await;
+    let rows =
+        [now, before, other].map(|number| inbound(&format!("from {number}"), number, "Bonjour", "other"));
+    store.keep_inbound(&rows).await.expect("keep");
+    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    let left: Vec<_> = store.inbound(None, 10).await.expect("list").into_iter().map(|t| t.sender).collect();
+    assert_eq!(left, [other]);
+}
+
+pub async fn what_came_from_a_telephone_is_kept_once(place: Place) {
+    let inbound = inbound("in-1", "+33612345678", "STOP\0", "stop");
     place.store.keep_inbound(&[inbound.clone(), inbound.clone()]).await.expect("keep");
     place.store.keep_inbound(&[inbound]).await.expect("keep again");
     // A second row of that id would be refused, and a table with another number of rows too.

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::Email;
 use super::address::parse;
+use crate::channels::Answer;
 
 /// Characters of a subject or a name that are sent; beyond, clients cut anyway.
 const LONGEST_PHRASE: usize = 250;
@@ -34,6 +35,13 @@ pub enum Unbuildable {
         "the unsubscribe link is not an absolute http(s) URL in ASCII of at most {LONGEST_URL} characters"
     )]
     UnsubscribeUrl,
+}
+
+impl Unbuildable {
+    /// What it means for the message.
+    pub fn answer(&self) -> Answer {
+        Answer::Invalid { detail: self.to_string(), bad_address: *self == Self::To }
+    }
 }
 
 /// A built e-mail: its bytes, and the two addresses that go on the envelope by default.

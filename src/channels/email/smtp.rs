@@ -79,7 +79,7 @@ impl Smtp {
     pub async fn send(&self, mail: &Email) -> Answer {
         let parcel = match self.parcel(mail) {
             Ok(parcel) => parcel,
-            Err(detail) => return Answer::Invalid { detail },
+            Err(answer) => return answer,
         };
         let (begun, dot) = (AtomicBool::new(false), AtomicBool::new(false));
         let until = Deadline::after(self.0.deadline);
@@ -117,11 +117,12 @@ impl Smtp {
         }
     }
 
-    fn parcel(&self, mail: &Email) -> Result<Parcel, String> {
-        let built = build(mail).map_err(|error| error.to_string())?;
+    fn parcel(&self, mail: &Email) -> Result<Parcel, Answer> {
+        let built = build(mail).map_err(|error| error.answer())?;
+        let unsigned = |detail: &str| Answer::Invalid { detail: detail.to_owned(), bad_address: false };
         let mut signatures = String::new();
         for signer in &self.0.signers {
-            signatures.push_str(&signer.sign(&built.bytes, mail.date)?);
+            signatures.push_str(&signer.sign(&built.bytes, mail.date).map_err(unsigned)?);
         }
         let mut bytes = signatures.into_bytes();
         bytes.extend_from_slice(&built.bytes);

@@ -41,6 +41,7 @@ pub struct Sms {
 pub enum Incoming {
     Receipt(Receipt),
     Text(Inbound),
+    OptOut(OptOut),
 }
 
 /// What became of one part of a message.
@@ -71,12 +72,25 @@ pub enum ReceiptState {
 pub struct Inbound {
     /// The same when the provider delivers it again: the provider's own id, or derived from what it says.
     pub id: String,
-    /// As the provider gives it; E.164 with or without the plus sign.
+    /// As the provider gives it: E.164 with or without the plus sign, or as it is dialled in its country.
     pub from: String,
+    /// The provider says that `from` is without its country's code.
+    pub national: bool,
     /// Our number or short code.
     pub to: String,
     pub text: String,
     pub at: DateTime<Utc>,
+}
+
+/// A provider's refusal of a message because its customer has told the provider to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOut {
+    /// Of the message that was refused.
+    pub message_id: String,
+    /// The customer's, in E.164.
+    pub number: String,
+    /// The provider's words.
+    pub answer: String,
 }
 
 /// Keeps what came in, durably, before it answers. An error means: not kept, deliver it again.

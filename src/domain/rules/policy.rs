@@ -127,7 +127,7 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
         policy.frequency_caps = caps::frequency_caps(reader, node, &policy);
     }
     if let Some(node) = fields.get("sms") {
-        policy.sms = sms::sms(reader, node);
+        policy.sms = sms::sms(reader, node, policy.default_country.as_deref());
     }
     policy
 }

@@ -30,17 +30,20 @@ use super::presets::with_preset;
 use super::provider::Provider;
 use super::webhook::Webhooks;
 use super::wire::{Body, HttpClient, chain, client, tls_error, trust};
+use crate::channels::sms::{Incoming, IncomingSink, OptOut};
 use crate::channels::{Answer, Sms};
 use crate::clock::Deadline;
 
 /// How much of an answer is read: providers say what matters in less than one kilobyte.
 const LARGEST_ANSWER: usize = 64 * 1024;
+/// How long it may take to keep that a customer wants no more; else the message is tried, and refused, again.
+const TO_KEEP: Duration = Duration::from_secs(5);
 /// How long requests under way may take once the channel is closed.
 const TIDY: Duration = Duration::from_secs(5);
 
 /// A provider reached over HTTP. Clones share its connections.
 #[derive(Clone)]
-pub struct HttpSms(Arc<Inner>);
+pub struct HttpSms(Arc<Inner>, Option<IncomingSink>);
 
 struct Inner {
     provider: Provider,
@@ -68,7 +71,7 @@ impl HttpSms {
         let webhooks = Webhooks::described(&config, base_url)?;
         let tls = Arc::new(trust(&config)?);
         let connections = config.connections.clamp(1, 1000);
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             provider,
             client: client(&config, &tls, connections),
             tls,
@@ -77,7 +80,13 @@ impl HttpSms {
             deadline: Duration::from_secs(config.send_deadline_s.max(1)),
             callback_url: webhooks.as_ref().and_then(Webhooks::status_url),
             inbound_url: webhooks.as_ref().and_then(Webhooks::inbound_url),
-        })))
+        };
+        Ok(Self(Arc::new(inner), None))
+    }
+
+    /// Tells `sink` of customers to whom the provider does not write because they have told it to stop.
+    pub fn telling(self, sink: IncomingSink) -> Self {
+        Self(self.0, Some(sink))
     }
 
     /// Hands over one message, within the send deadline.
@@ -87,10 +96,16 @@ impl HttpSms {
         let written = Arc::new(AtomicBool::new(false));
         let request = match self.request(sms, ends, &written) {
             Ok(request) => request,
-            Err(detail) => return Answer::Invalid { detail },
+            Err(detail) => return Answer::Invalid { detail, bad_address: false },
         };
+        let mut opted_out = false;
         let mut answer = match timeout_at(until, self.exchange(request, until)).await {
-            Ok(Ok(reply)) => outcome::answer(&self.0.provider, &reply, &sms.to),
+            Ok(Ok(reply)) => {
+                let answer = outcome::answer(&self.0.provider, &reply, &sms.to);
+                opted_out =
+                    matches!(answer, Answer::Refused { .. }) && outcome::is_opt_out(&self.0.provider, &reply);
+                answer
+            }
             Ok(Err(Failure::Closed)) => Answer::Retry { reply: "the channel is closed".to_owned() },
             Ok(Err(Failure::Distrust(reply))) => Answer::ProviderRefused { reply },
             Ok(Err(Failure::Unreachable(reply))) => Answer::Busy { reply },
@@ -109,7 +124,24 @@ impl HttpSms {
             let words = answer.words_mut();
             *words = without_secret(std::mem::take(words), secret.expose());
         }
-        answer
+        if opted_out { self.opted_out(sms, answer).await } else { answer }
+    }
+
+    /// Has it kept that the customer wants no more, before the message ends.
+    async fn opted_out(&self, sms: &Sms, mut answer: Answer) -> Answer {
+        let Some(sink) = &self.1 else { return answer };
+        let opt_out = OptOut {
+            message_id: sms.message_id.clone(),
+            number: sms.to.clone(),
+            answer: answer.words_mut().clone(),
+        };
+        let kept = timeout(TO_KEEP, sink(vec![Incoming::OptOut(opt_out)])).await;
+        let why = match kept {
+            Ok(Ok(())) => return answer,
+            Ok(Err(why)) => why,
+            Err(_) => format!("not within {TO_KEEP:?}"),
+        };
+        Answer::Retry { reply: format!("{}; this could not be kept: {why}", answer.words_mut()) }
     }
 
     /// Tries the way to the provider without sending: asks at `check_path` with the secret, or else connects and

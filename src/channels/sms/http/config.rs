@@ -150,6 +150,8 @@ pub struct Errors {
     pub throttled: Vec<Code>,
     /// It is about us: the key, the credit, the sender.
     pub provider_refused: Vec<Code>,
+    /// The customer has told the provider to stop.
+    pub opted_out: Vec<Code>,
     /// This message will never be accepted.
     pub permanent: Vec<Code>,
 }

@@ -32,12 +32,23 @@ enum Listed {
     BadAddress,
     Throttled,
     ProviderRefused,
+    OptedOut,
     Permanent,
+}
+
+/// Whether a refusal says that the customer has told the provider to stop.
+pub fn is_opt_out(provider: &Provider, reply: &Reply) -> bool {
+    let code = json(reply).and_then(|body| scalar(body.pointer(provider.error_pointer.as_ref()?)?));
+    listed(provider, reply.status, code.as_deref()) == Some(Listed::OptedOut)
+}
+
+fn json(reply: &Reply) -> Option<Value> {
+    reply.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok())
 }
 
 /// The meaning of an answer to a message for `to`.
 pub fn answer(provider: &Provider, reply: &Reply, to: &str) -> Answer {
-    let json: Option<Value> = reply.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
+    let json = json(reply);
     let at = |pointer: &Option<String>| json.as_ref()?.pointer(pointer.as_ref()?).cloned();
     let ids = at(&provider.id_pointer).map(|found| names(&found)).unwrap_or_default();
     let code = at(&provider.error_pointer).and_then(|found| scalar(&found));
@@ -53,7 +64,7 @@ pub fn answer(provider: &Provider, reply: &Reply, to: &str) -> Answer {
             Listed::BadAddress => Answer::Refused { reply: words, bad_address: true },
             Listed::Throttled => Answer::Busy { reply: words },
             Listed::ProviderRefused => Answer::ProviderRefused { reply: words },
-            Listed::Permanent => Answer::Refused { reply: words, bad_address: false },
+            Listed::OptedOut | Listed::Permanent => Answer::Refused { reply: words, bad_address: false },
         };
     }
     if succeeded {
@@ -132,6 +143,7 @@ fn listed(provider: &Provider, status: u16, code: Option<&str>) -> Option<Listed
         (Listed::BadAddress, &errors.bad_address),
         (Listed::Throttled, &errors.throttled),
         (Listed::ProviderRefused, &errors.provider_refused),
+        (Listed::OptedOut, &errors.opted_out),
         (Listed::Permanent, &errors.permanent),
     ];
     let holds = |wanted: &str| {

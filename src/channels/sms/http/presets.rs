@@ -81,6 +81,7 @@ fn errors(own: Errors, base: Errors) -> Errors {
         bad_address: joined(own.bad_address, base.bad_address),
         throttled: joined(own.throttled, base.throttled),
         provider_refused: joined(own.provider_refused, base.provider_refused),
+        opted_out: joined(own.opted_out, base.opted_out),
         permanent: joined(own.permanent, base.permanent),
     }
 }

@@ -88,6 +88,7 @@ pub fn text(fields: &InboundFields, item: &Value, now: DateTime<Utc>) -> Result<
         id: at(item, fields.id.as_deref())
             .unwrap_or_else(|| verify::hex(&Sha256::digest(item.to_string().as_bytes()))[..32].to_owned()),
         from: required(item, fields.from.as_deref(), "webhook.inbound.from")?,
+        national: false,
         to: at(item, fields.to.as_deref()).unwrap_or_default(),
         text: text.to_owned(),
         at: instant(item, fields.at.as_deref(), now),

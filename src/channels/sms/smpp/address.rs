@@ -6,6 +6,7 @@ use super::pdu::Address;
 const UNKNOWN: u8 = 0;
 const INTERNATIONAL: u8 = 1;
 const ISDN: u8 = 1;
+const NATIONAL: u8 = 2;
 const NETWORK_SPECIFIC: u8 = 3;
 const ALPHANUMERIC: u8 = 5;
 
@@ -61,6 +62,11 @@ pub fn plain(address: &Address) -> String {
         INTERNATIONAL if number => format!("+{}", address.digits),
         _ => address.digits.clone(),
     }
+}
+
+/// Whether the provider says that the country's code is not part of it.
+pub fn is_national(address: &Address) -> bool {
+    address.ton == NATIONAL
 }
 
 #[cfg(test)]

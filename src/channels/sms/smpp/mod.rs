@@ -175,9 +175,10 @@ impl Smpp {
 impl Inner {
     /// The bodies of all submits of a message.
     fn submits(&self, sms: &Sms) -> Result<Vec<Vec<u8>>, Answer> {
-        let invalid = |detail: String| Answer::Invalid { detail };
+        let invalid = |detail: String| Answer::Invalid { detail, bad_address: false };
         let source = address::source(sms.from.as_deref(), &self.config).map_err(invalid)?;
-        let dest = address::dest(&sms.to, &self.config).map_err(invalid)?;
+        let dest = address::dest(&sms.to, &self.config)
+            .map_err(|detail| Answer::Invalid { detail, bad_address: true })?;
         let Some(validity_period) = validity(&self.clock, sms.expires_at) else {
             return Err(Answer::Retry { reply: "expired before it could be handed over".to_owned() });
         };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::address::plain;
+use super::address::{is_national, plain};
 use super::alphabet;
 use super::config::{ReceiptIds, SmppConfig};
 use super::pdu::{Delivered, esm, tag};
@@ -153,6 +153,7 @@ fn inbound(delivered: &Delivered, now: DateTime<Utc>) -> Inbound {
     Inbound {
         id: inbound_id(delivered, now),
         from: plain(&delivered.source),
+        national: is_national(&delivered.source),
         to: plain(&delivered.dest),
         text: alphabet::decode(octets, delivered.data_coding),
         at: now,

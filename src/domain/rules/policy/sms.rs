@@ -16,13 +16,10 @@ const MOST_SEGMENTS: u32 = 10;
 /// Decimals of a price: networks charge fractions of a cent.
 const DECIMALS: usize = 5;
 
-/// Reads `sms`.
-pub(super) fn sms<'a>(reader: &mut Reader<'a>, node: &'a Node) -> SmsPolicy {
+/// Reads `sms`. `home`: the policy's `default_country`, where most messages go.
+pub(super) fn sms<'a>(reader: &mut Reader<'a>, node: &'a Node, home: Option<&str>) -> SmsPolicy {
     let mut policy = SmsPolicy::default();
     let Some(fields) = reader.fields(node, "`sms`", &FIELDS) else { return policy };
-    if let Some(node) = fields.get("sender") {
-        policy.sender = sender(reader, node, None);
-    }
     if let Some(node) = fields.get("senders")
         && let Some(by_country) = reader.open_fields(node, "`senders`")
     {
@@ -32,6 +29,11 @@ pub(super) fn sms<'a>(reader: &mut Reader<'a>, node: &'a Node) -> SmsPolicy {
                 policy.senders.insert(country, sender);
             }
         }
+    }
+    if let Some(node) = fields.get("sender") {
+        // The sender of a country takes its place there.
+        let home = home.filter(|home| !policy.senders.contains_key(*home));
+        policy.sender = sender(reader, node, home);
     }
     if let Some(node) = fields.get("stop_number") {
         policy.stop_number = stop_number(reader, node);

@@ -235,6 +235,27 @@ fn a_whole_sms_section_means_what_it_says() {
 }
 
 #[test]
+fn the_sender_suits_the_country_where_most_messages_go() {
+    let cases = [
+        ("default_country: US\nsms: { sender: MaisonLumen }\n", Some("accept no names")),
+        ("default_country: FR\nsms: { sender: +33612345678 }\n", Some("may not come from a mobile number")),
+        ("default_country: FR\nsms: { sender: MaisonLumen }\n", None),
+        ("default_country: US\nsms: { sender: MaisonLumen, senders: { US: +14155552671 } }\n", None),
+        ("sms: { sender: MaisonLumen }\n", None),
+    ];
+    for (text, expected) in cases {
+        let (compiled, files) = read(text);
+        let shown = render(&compiled.diagnostics, &files, false);
+        assert_eq!(compiled.diagnostics.len(), usize::from(expected.is_some()), "{text}: {shown}");
+        let Some(words) = expected else { continue };
+        let finding = &compiled.diagnostics[0];
+        assert!(finding.code == "E0408" && shown.contains(words), "{text}: {shown}");
+        let place = &files[0].text[finding.span.clone()];
+        assert!(place == "MaisonLumen" || place == "+33612345678", "it points at {place}");
+    }
+}
+
+#[test]
 fn mistakes_about_sms() {
     for (from, to, code, words) in [
         ("sender: MaisonLumen", "sender: Maison Lumen SA", "E0408", "3 to 11 characters"),

@@ -108,6 +108,17 @@ fn octopush_reports_and_replies() {
     assert_ne!(first.id, later.id, "the same words a year later are another message");
 }
 
+/// Octopush takes STOP itself and tells of it on a callback of its own, which has no message that was replied to.
+#[test]
+fn octopush_tells_of_opt_outs_elsewhere() {
+    let octopush = preset("octopush");
+    let told = r#"{"message_id": "sms_5fa275dbf21dc", "number": "+33600000000", "text": "STOP",
+        "stop_date": "2020-11-04 11:11:45"}"#;
+    let stop = words(take_json(&octopush, &format!("/sms/inbound/{KEY}"), told));
+    assert_eq!((stop.from.as_str(), stop.to.as_str(), stop.text.as_str()), ("+33600000000", "", "STOP"));
+    assert_ne!(stop.id, "sms_5fa275dbf21dc", "that is the message's name, not the STOP's");
+}
+
 #[test]
 fn only_the_provider_is_heard() {
     let brevo = preset("brevo");

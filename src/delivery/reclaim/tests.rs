@@ -35,21 +35,21 @@ async fn a_hand_over_that_is_given_up_gives_way_to_the_other_channel() {
     tx.lock_customers(&["c".to_owned()], &[]).await.unwrap();
     tx.write(&Changes { messages: vec![message(at)], ..Changes::default() }).await.unwrap();
     tx.commit().await.unwrap();
-    // The lease has run out when nobody has recorded what became of it.
-    let over = clock.wall() - TimeDelta::seconds(1);
+    // The lease runs out before anybody has recorded what became of it.
+    let lease = Duration::from_secs(1);
     let claim = Claim {
         channel: Channel::Sms,
         lanes: &[Lane::Event],
         limit: 1,
         now: at,
-        wall: over,
         token: "t",
-        lease_until: over,
+        lease,
     };
     let claimed = store.claim_messages(&claim).await.unwrap();
     let mut tx = store.begin().await.unwrap();
-    assert_eq!(tx.mark_sending("t", &claimed, over).await.unwrap().len(), 1);
+    assert_eq!(tx.mark_sending("t", &claimed).await.unwrap().len(), 1);
     tx.commit().await.unwrap();
+    tokio::time::sleep(lease).await;
 
     pass(&store, &shelf(), &clock).await.unwrap();
     let mut found: Vec<_> = store

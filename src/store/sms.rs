@@ -208,11 +208,21 @@ impl Tx {
         let details: BTreeMap<&str, &Option<String>> =
             taken.iter().map(|(_, _, detail, _, message)| (message.as_str(), detail)).collect();
         let messages: Vec<&str> = details.keys().copied().collect();
-        let sql =
-            format!("SELECT message_id, state FROM sms_parts WHERE message_id {} ORDER BY part", d.among(1));
-        let parts: Vec<(String, String)> = session.fetch(sql, vec![json_arg(&messages)?]).await?;
-        let sql = format!("SELECT {READ} FROM messages WHERE id {} AND state = 'sent'", d.among(1));
-        let sent = load(session, sql, vec![json_arg(&messages)?]).await?;
+        let customers: Vec<&str> = taken.iter().map(|(_, _, _, customer, _)| customer.as_str()).collect();
+        // By customer first: the indexes begin with it, and so does whatever distributes the tables.
+        let args = vec![json_arg(&customers)?, json_arg(&messages)?];
+        let sql = format!(
+            "SELECT message_id, state FROM sms_parts WHERE customer_id {} AND message_id {} ORDER BY part",
+            d.among(1),
+            d.among(2)
+        );
+        let parts: Vec<(String, String)> = session.fetch(sql, args.clone()).await?;
+        let sql = format!(
+            "SELECT {READ} FROM messages WHERE customer_id {} AND id {} AND state = 'sent'",
+            d.among(1),
+            d.among(2)
+        );
+        let sent = load(session, sql, args).await?;
         let settled = sent
             .into_iter()
             .map(|message| SettledReceipt {

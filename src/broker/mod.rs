@@ -198,7 +198,9 @@ impl AmqpConfig {
             found.push(format!("amqp.shards must be at most {MAX_SHARDS}"));
         }
         if self.shards > 0 && (self.queue.len() > 240 || self.exchange.len() > 240) {
-            found.push("amqp.queue and amqp.exchange must leave room for the names of shards: 240 bytes".into());
+            found.push(
+                "amqp.queue and amqp.exchange must leave room for the names of shards: 240 bytes".into(),
+            );
         }
         if self.delivery_limit < MIN_DELIVERY_LIMIT {
             found.push(format!("amqp.delivery_limit must be at least {MIN_DELIVERY_LIMIT}"));

@@ -99,11 +99,7 @@ async fn with_connection<T>(
 }
 
 /// Everything, wanted or surplus; `bound` after it was all bound.
-async fn items(
-    config: &AmqpConfig,
-    connection: &Connection,
-    bound: bool,
-) -> Result<Vec<Item>, AmqpError> {
+async fn items(config: &AmqpConfig, connection: &Connection, bound: bool) -> Result<Vec<Item>, AmqpError> {
     let mut found = Vec::new();
     let kinds = [
         (&config.dead_letter_exchange, ExchangeKind::Fanout),
@@ -225,11 +221,7 @@ fn compared(item: Item, declared: Result<(), AmqpError>) -> Result<Item, AmqpErr
 }
 
 /// Unbinds what is surplus, and deletes what of it is free.
-async fn take_away(
-    config: &AmqpConfig,
-    connection: &Connection,
-    channel: &Channel,
-) -> Result<(), AmqpError> {
+async fn take_away(config: &AmqpConfig, connection: &Connection, channel: &Channel) -> Result<(), AmqpError> {
     let failed = |e: lapin::Error| AmqpError::from_lapin(config, "taking surplus queues away", &e);
     let by_customer = config.by_customer();
     if config.shards == 0 {
@@ -254,7 +246,9 @@ async fn take_away(
         }
     }
     if config.shards == 0 {
-        let delete = channel.exchange_delete(name(&by_customer)?, ExchangeDeleteOptions::default());
+        // In use, it feeds what is not ours.
+        let options = ExchangeDeleteOptions { if_unused: true, ..Default::default() };
+        let delete = channel.exchange_delete(name(&by_customer)?, options);
         delete.await.map_err(failed)?;
     }
     let first_look = topology::surplus(config, connection).await?;
@@ -282,7 +276,5 @@ async fn take_away(
 
 async fn delete(config: &AmqpConfig, channel: &Channel, called: &str) -> Result<(), AmqpError> {
     let deleted = channel.queue_delete(name(called)?, QueueDeleteOptions::default()).await;
-    deleted
-        .map(drop)
-        .map_err(|e| AmqpError::from_lapin(config, &format!("deleting queue `{called}`"), &e))
+    deleted.map(drop).map_err(|e| AmqpError::from_lapin(config, &format!("deleting queue `{called}`"), &e))
 }

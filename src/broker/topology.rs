@@ -30,6 +30,8 @@ pub struct Depth {
     pub waiting: u32,
     /// How many queues are consumed: by how many workers, where it is the one queue.
     pub consumers: u32,
+    /// Events waiting in queues of another number of shards.
+    pub surplus: u32,
     pub dead_letters: u32,
 }
 
@@ -43,20 +45,25 @@ pub async fn probe(config: &AmqpConfig) -> Result<Depth, AmqpError> {
             return Err(error);
         }
     };
-    let found = look(config, &channel).await;
+    let found = look(config, &connection, &channel).await;
     broker::close(&connection, &[&channel]).await;
     found
 }
 
-async fn look(config: &AmqpConfig, channel: &Channel) -> Result<Depth, AmqpError> {
+async fn look(
+    config: &AmqpConfig,
+    connection: &Connection,
+    channel: &Channel,
+) -> Result<Depth, AmqpError> {
     check(config, channel).await?;
     let dead = queue_passively(config, channel, &config.dead_letter_queue).await?;
-    let mut depth = Depth { waiting: 0, consumers: 0, dead_letters: dead.message_count() };
+    let mut depth = Depth { waiting: 0, consumers: 0, surplus: 0, dead_letters: dead.message_count() };
     for called in config.queues() {
         let events = queue_passively(config, channel, &called).await?;
         depth.waiting += events.message_count();
         depth.consumers += events.consumer_count();
     }
+    depth.surplus = surplus(config, connection).await?.iter().map(|(_, queue)| queue.message_count()).sum();
     Ok(depth)
 }
 

@@ -28,7 +28,8 @@ enum Format {
 
 pub async fn topology(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
     let config = environment::config(config)?;
-    let Some(amqp) = config.section::<AmqpConfig>("amqp").map_err(|e| Failure::Refused(e.to_string()))? else {
+    let Some(amqp) = config.section::<AmqpConfig>("amqp").map_err(|e| Failure::Refused(e.to_string()))?
+    else {
         return Err(Failure::Refused("no broker is configured: there is no section [amqp]".to_owned()));
     };
     let items = if args.apply { plan::apply(&amqp).await } else { plan::plan(&amqp).await };

@@ -208,7 +208,10 @@ impl Intake {
                     parts.shutdown().await;
                     return Err(error);
                 }
-                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+                Err(ended) => match ended.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(AmqpError::Lost("the runtime ends".into())),
+                },
             }
         }
         drop(roll_call);

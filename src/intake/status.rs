@@ -1,8 +1,8 @@
 //! What the rest of the process may know about a source of events: readiness and counters read it, the
 //! source itself writes it.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many events went which way.

@@ -55,18 +55,34 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         "claim due messages; whoever they are for, from one partial index. Each place has its own outbox",
     ),
     ("FROM entries e ", Everywhere, "take due timers and lock their customers; each place has its own"),
-    ("MIN(due_at) FROM entries WHERE due_at IS NOT NULL", Everywhere, "when to look for timers next: one index entry"),
-    ("SELECT MIN(due_at) FROM messages WHERE state", Everywhere, "when to look at the outbox next: the open messages"),
+    (
+        "MIN(due_at) FROM entries WHERE due_at IS NOT NULL",
+        Everywhere,
+        "when to look for timers next: one index entry",
+    ),
+    (
+        "SELECT MIN(due_at) FROM messages WHERE state",
+        Everywhere,
+        "when to look at the outbox next: the open messages",
+    ),
     (
         "FROM messages WHERE state = 'sending' AND lease_until <= NOW ORDER",
         Everywhere,
         "hand-overs whose worker died; a partial index that is nearly empty",
     ),
     ("FROM customer_dates WHERE attribute", Everywhere, "a page of an anniversary's sweep; 500 by one index"),
-    ("FROM customers WHERE customer_id > $1 AND erased_at IS NULL", Everywhere, "a page of a schedule's sweep, all zones"),
+    (
+        "FROM customers WHERE customer_id > $1 AND erased_at IS NULL",
+        Everywhere,
+        "a page of a schedule's sweep, all zones",
+    ),
     ("FROM customers WHERE timezone = $3", Everywhere, "a page of a schedule's sweep, one zone"),
     ("WITH RECURSIVE zones", Everywhere, "the zones customers live in: one step of an index each"),
-    ("FROM customers WHERE phone = $1", Everywhere, "whose number a STOP came from: only the number is known"),
+    (
+        "FROM customers WHERE phone = $1",
+        Everywhere,
+        "whose number a STOP came from: only the number is known",
+    ),
     ("INSERT INTO sms_parts", Everywhere, "the names providers give to parts are unique by themselves"),
     ("UPDATE sms_parts SET state", Everywhere, "receipts name parts, not customers"),
     ("FROM sms_receipts r JOIN sms_parts p", Everywhere, "receipts that have found their parts"),
@@ -80,7 +96,11 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         Everywhere,
         "outcomes to publish, the oldest first; each place publishes its own",
     ),
-    ("FROM outcomes WHERE published_at IS NULL AND id", Everywhere, "outcomes are known by their id; see below"),
+    (
+        "FROM outcomes WHERE published_at IS NULL AND id",
+        Everywhere,
+        "outcomes are known by their id; see below",
+    ),
     ("UPDATE outcomes SET published_at", Everywhere, "outcomes are known by their id; see below"),
     ("INSERT INTO promo_codes", Everywhere, "a code must be unique in the whole house"),
     ("FROM promo_codes WHERE code", Everywhere, "is a code taken? In the whole house"),
@@ -153,11 +173,13 @@ const END: &str = "<!-- end of statements -->";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_statement_is_in_its_class() {
     crate::every_test_on_both().await;
-    let seen: BTreeSet<String> = declic::store::statements::seen().iter().map(|sql| simplified(sql)).collect();
+    let seen: BTreeSet<String> =
+        declic::store::statements::seen().iter().map(|sql| simplified(sql)).collect();
     let mut wrong = Vec::new();
     let mut used: BTreeMap<usize, String> = BTreeMap::new();
     for statement in &seen {
-        let found: Vec<usize> = (0..STATEMENTS.len()).filter(|n| statement.contains(STATEMENTS[*n].0)).collect();
+        let found: Vec<usize> =
+            (0..STATEMENTS.len()).filter(|n| statement.contains(STATEMENTS[*n].0)).collect();
         match found[..] {
             [n] if STATEMENTS[n].1 == Customers && !names_customers(statement) => {
                 wrong.push(format!("does not name its customers: {statement}"));
@@ -202,7 +224,13 @@ fn simplified(sql: &str) -> String {
 }
 
 fn names_customers(statement: &str) -> bool {
-    let named = ["customer_id AMONG", "customer_id = $1", "customer_id = r.customer_id", "(customer_id, ", "SELECT r.customer_id, "];
+    let named = [
+        "customer_id AMONG",
+        "customer_id = $1",
+        "customer_id = r.customer_id",
+        "(customer_id, ",
+        "SELECT r.customer_id, ",
+    ];
     let written = statement.starts_with("INSERT INTO outcomes (id, customer_id");
     let allowed = |table: &&str| KEYED.contains(table) || *table == "suppressions";
     tables(statement).iter().all(allowed) && (written || named.iter().any(|form| statement.contains(form)))
@@ -303,7 +331,8 @@ fn the_page_says_so(used: &BTreeMap<usize, String>) {
     let (before, rest) = page.split_once(BEGIN).expect("where the statements begin");
     let (printed, after) = rest.split_once(END).expect("where the statements end");
     if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&path, format!("{before}{BEGIN}\n{written}{END}{after}")).expect("the page is written");
+        std::fs::write(&path, format!("{before}{BEGIN}\n{written}{END}{after}"))
+            .expect("the page is written");
     } else {
         assert_eq!(printed.trim(), written.trim(), "{PAGE} is out of date: run this test with BLESS=1");
     }

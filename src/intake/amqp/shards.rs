@@ -89,7 +89,11 @@ impl Intake {
             shares.waiting(number, found.message_count());
             self.status.progressed(number);
             if found.message_count() > 0 {
-                tracing::info!(queue, events = found.message_count(), "emptying a queue of another number of shards");
+                tracing::info!(
+                    queue,
+                    events = found.message_count(),
+                    "emptying a queue of another number of shards"
+                );
                 let attach = self.attach(&connection, queue.clone(), number);
                 let (channels, consumer) = self.within("starting to consume", attach).await??;
                 self.consume(&channels, consumer, &shares, Stay::UntilEmpty).await?;

@@ -224,7 +224,7 @@ fn configurations_load_as_printed() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("declic.toml");
     let mut seen = 0;
-    for name in ["README.md", "docs/configuration.md"] {
+    for name in ["README.md", "docs/configuration.md", "docs/scaling.md"] {
         for block in blocks(&page(name), "toml") {
             std::fs::write(&path, with_files(&block, &folder)).unwrap();
             let config = config::load(Some(&path), std::iter::empty());

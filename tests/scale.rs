@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use declic::clock::Clock;
 use serde_json::{Value, json};
 
 use support::postgres::Postgres;
@@ -68,7 +69,7 @@ impl<'a> Crowd<'a> {
 
     fn sign_up(&self, customers: usize, mode: &[&str]) {
         let mut count = self.count.lock().expect("lock");
-        let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).to_rfc3339();
+        let now = Clock::Real.now().to_rfc3339();
         let lines: Vec<String> = (*count..*count + customers)
             .map(|n| {
                 let data = json!({"email": format!("c{n}@example.com"), "locale": "en-GB"});
@@ -96,7 +97,9 @@ impl<'a> Crowd<'a> {
         let mails = self.shop.sink.wait_for(count, PATIENCE);
         let to: BTreeSet<String> = mails.iter().map(|mail| mail.envelope["to"][0].to_string()).collect();
         assert_eq!((mails.len(), to.len()), (count, count), "one mail each");
-        assert_eq!(psql("SELECT count(*) FROM messages WHERE state <> 'sent'"), "0");
+        // A mail is there a moment before it is recorded.
+        let open = || psql("SELECT count(*) FROM messages WHERE state <> 'sent'");
+        assert!(wait_until(PATIENCE, || open() == "0"), "{} are not recorded as sent", open());
         assert_eq!(psql("SELECT count(*) FROM dead_letters"), "0");
     }
 }

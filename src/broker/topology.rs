@@ -50,11 +50,7 @@ pub async fn probe(config: &AmqpConfig) -> Result<Depth, AmqpError> {
     found
 }
 
-async fn look(
-    config: &AmqpConfig,
-    connection: &Connection,
-    channel: &Channel,
-) -> Result<Depth, AmqpError> {
+async fn look(config: &AmqpConfig, connection: &Connection, channel: &Channel) -> Result<Depth, AmqpError> {
     check(config, channel).await?;
     let dead = queue_passively(config, channel, &config.dead_letter_queue).await?;
     let mut depth = Depth { waiting: 0, consumers: 0, surplus: 0, dead_letters: dead.message_count() };

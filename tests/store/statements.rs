@@ -99,9 +99,9 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     (
         "FROM outcomes WHERE published_at IS NULL AND id",
         Everywhere,
-        "outcomes are known by their id; see below",
+        "which of these are unpublished? Outcomes are known by their id: see above",
     ),
-    ("UPDATE outcomes SET published_at", Everywhere, "outcomes are known by their id; see below"),
+    ("UPDATE outcomes SET published_at", Everywhere, "note that these are published: by their id, too"),
     ("INSERT INTO promo_codes", Everywhere, "a code must be unique in the whole house"),
     ("FROM promo_codes WHERE code", Everywhere, "is a code taken? In the whole house"),
     ("INSERT INTO suppressions", Everywhere, "an address has no customer; every place must know it"),
@@ -294,7 +294,7 @@ fn holds_in_order(statement: &str, parts: &[String]) -> bool {
 
 /// The tables of the page.
 fn the_page_says_so(used: &BTreeMap<usize, String>) {
-    let table_of = |n: &usize| tables(&used[n]).first().copied().unwrap_or("none");
+    let table_of = |n: &usize| tables(&used[n]).first().copied().unwrap_or("declic_schema");
     let grouped = |class: Class| {
         let mut rows: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for (n, (_, _, what)) in STATEMENTS.iter().enumerate().filter(|(_, s)| s.1 == class) {

@@ -44,7 +44,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["demo"],
         &["run"],
@@ -57,6 +57,7 @@ fn help_of_every_command() {
         &["messages", "inbound"],
         &["dead-letters", "list"],
         &["migrate"],
+        &["topology"],
         &["doctor"],
     ];
     let mut all = String::new();

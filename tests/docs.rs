@@ -19,13 +19,14 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",
+    "docs/scaling.md",
     "docs/smpp.md",
     "docs/sms-providers.md",
     "docs/sms.md",
@@ -223,7 +224,7 @@ fn configurations_load_as_printed() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("declic.toml");
     let mut seen = 0;
-    for name in ["README.md", "docs/configuration.md"] {
+    for name in ["README.md", "docs/configuration.md", "docs/scaling.md"] {
         for block in blocks(&page(name), "toml") {
             std::fs::write(&path, with_files(&block, &folder)).unwrap();
             let config = config::load(Some(&path), std::iter::empty());

@@ -1,8 +1,9 @@
 //! The way to RabbitMQ: its configuration, one connection, and what its refusals mean in plain words.
 //!
 //! Owns no loop and retries nothing: a session that ends is its owner's to begin again, for lapin's own
-//! recovery is off. Called by the intake, the outcome publisher and `declic doctor`.
+//! recovery is off. Called by the intake, the outcome publisher, `declic doctor` and `declic topology`.
 
+pub mod plan;
 pub mod topology;
 
 use std::fmt;
@@ -26,6 +27,8 @@ const HEARTBEAT_SECONDS: u16 = 20;
 /// A quorum queue counts a delivery for the whole prefetch each time a worker goes away; a smaller limit
 /// would throw good events out during a bad night.
 pub const MIN_DELIVERY_LIMIT: u32 = 1000;
+/// More shards than any house has workers for; each costs every worker two channels.
+pub const MAX_SHARDS: u16 = 128;
 
 /// The broker's address with its credentials, which are never shown.
 #[derive(Clone, Deserialize)]
@@ -86,6 +89,8 @@ pub struct AmqpConfig {
     /// Topic exchange that producers publish events to.
     pub exchange: String,
     pub queue: String,
+    /// How many queues share the events out by customer; 0 for the one `queue`. See [`AmqpConfig::queues`].
+    pub shards: u16,
     /// Which routing keys of the exchange reach the queue. A key that is taken away here stays bound on the
     /// broker until somebody unbinds it.
     pub binding_keys: Vec<String>,
@@ -116,6 +121,7 @@ impl Default for AmqpConfig {
             ca_file: None,
             exchange: "declic.events".into(),
             queue: "declic.events".into(),
+            shards: 0,
             binding_keys: vec!["#".into()],
             dead_letter_exchange: "declic.dead-letters".into(),
             dead_letter_queue: "declic.dead-letters".into(),
@@ -131,6 +137,30 @@ impl Default for AmqpConfig {
 }
 
 impl AmqpConfig {
+    /// The queues that events wait in.
+    pub fn queues(&self) -> Vec<String> {
+        match self.shards {
+            0 => vec![self.queue.clone()],
+            shards => (0..shards).map(|shard| self.shard(shard)).collect(),
+        }
+    }
+
+    /// The queue of one shard.
+    pub(crate) fn shard(&self, shard: u16) -> String {
+        format!("{}.{shard}", self.queue)
+    }
+
+    /// The exchange that shares events out over the shards.
+    pub(crate) fn by_customer(&self) -> String {
+        format!("{}.by-customer", self.exchange)
+    }
+
+    /// A queue that never holds anything. Every worker consumes it, so the broker can say how many there are:
+    /// of a queue with a single active consumer it counts that one only.
+    pub(crate) fn roll_call(&self) -> String {
+        format!("{}.workers", self.queue)
+    }
+
     /// Everything wrong with the section, each in a sentence that names the key.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -163,6 +193,14 @@ impl AmqpConfig {
         }
         if self.batch_wait_ms > 10_000 {
             found.push("amqp.batch_wait_ms must be at most 10000".into());
+        }
+        if self.shards > MAX_SHARDS {
+            found.push(format!("amqp.shards must be at most {MAX_SHARDS}"));
+        }
+        if self.shards > 0 && (self.queue.len() > 240 || self.exchange.len() > 240) {
+            found.push(
+                "amqp.queue and amqp.exchange must leave room for the names of shards: 240 bytes".into(),
+            );
         }
         if self.delivery_limit < MIN_DELIVERY_LIMIT {
             found.push(format!("amqp.delivery_limit must be at least {MIN_DELIVERY_LIMIT}"));

@@ -86,8 +86,12 @@ async fn broker(config: &Config) -> Result<String, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
+    let surplus = match depth.surplus {
+        0 => String::new(),
+        events => format!("; {events} more in queues of another number of shards: see `declic topology`"),
+    };
     Ok(format!(
-        "RabbitMQ answers: {} events waiting, {} consumers, {} dead letters",
+        "RabbitMQ answers: {} events waiting, {} consumers, {} dead letters{surplus}",
         depth.waiting, depth.consumers, depth.dead_letters
     ))
 }

@@ -12,6 +12,7 @@ mod progress;
 mod run;
 mod simulate;
 mod table;
+mod topology;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Creates or upgrades the database's tables
     Migrate,
+    /// Plans the exchanges and queues that the configuration asks RabbitMQ for, and applies the plan
+    Topology(topology::Args),
     /// Tries the configuration, database, broker, mail server and rules, and says what is wrong
     Doctor,
 }
@@ -107,6 +110,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate => migrate::migrate(config).await,
+        Command::Topology(args) => topology::topology(config, &args).await,
         Command::Doctor => doctor::doctor(config).await,
     }
 }

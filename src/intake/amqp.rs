@@ -6,19 +6,24 @@
 //! Invariant: nothing is acknowledged before all of that is done, so a crash at any point brings the
 //! deliveries back, and the unique keys behind the sink turn what was already committed into duplicates.
 //! Never requeues by nack: closing the connection hands everything back in one step.
+//!
+//! With shards a session consumes several queues side by side, each on channels of its own, for a multiple-ack is a
+//! channel's. The first of them that fails ends the session.
 
 mod dead_letters;
+mod shards;
+mod shares;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
-};
-use lapin::types::FieldTable;
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection, Consumer};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -28,9 +33,15 @@ use crate::failpoint;
 
 use super::{Counts, DeadLetter, Origin, Sink, Status, decode, settle};
 use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
+use shares::Shares;
 
 /// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
 pub const PING_EVERY: Duration = Duration::from_secs(15);
+/// The same of a queue that is being emptied, which is left as soon as nothing comes any more.
+const DRAINED_AFTER: Duration = Duration::from_secs(2);
+/// Batches under way at once, whatever the number of shards: each holds one of the database's connections, which the
+/// rest of the worker needs too.
+const BATCHES_AT_ONCE: usize = 4;
 /// How long the broker may take to answer anything but a connect.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one batch may take. Well under RabbitMQ's `consumer_timeout` (30 min), which would close the
@@ -60,7 +71,8 @@ pub async fn run(
     if !problems.is_empty() {
         return Err(AmqpError::InvalidConfig(problems.join("; ")));
     }
-    let intake = Intake { config, clock, sink, shutdown, status };
+    let turns = Semaphore::new(BATCHES_AT_ONCE);
+    let intake = Arc::new(Intake { config, clock, sink, shutdown, status, turns });
     let mut attempt = 0;
     let mut consumed_ever = false;
     let mut last_words = String::new();
@@ -106,15 +118,31 @@ struct Intake {
     sink: Sink,
     shutdown: CancellationToken,
     status: Status,
+    /// A batch takes one while it is settled.
+    turns: Semaphore,
 }
 
-/// The two channels of a session.
+/// One queue of a session and its two channels.
 struct Channels {
+    queue: String,
+    /// Its place among the queues of the session.
+    number: usize,
     /// Deliveries and acknowledgements.
     events: Channel,
     /// Dead letters, confirmed, and looking at the queue.
     side: Channel,
 }
+
+/// How long a queue is consumed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    /// As long as the session.
+    ForEver,
+    UntilEmpty,
+}
+
+/// What a session begins with.
+type Started = (Vec<(Channels, Consumer)>, Vec<String>, Option<(Channel, Consumer)>);
 
 impl Intake {
     /// Waits before the next session; when the database was away, until it is back, because every
@@ -138,36 +166,85 @@ impl Intake {
     }
 
     /// One session, from connect to close. `Ok` means that it was told to stop.
-    async fn session(&self, last_words: &mut String) -> Result<(), AmqpError> {
+    async fn session(self: &Arc<Self>, last_words: &mut String) -> Result<(), AmqpError> {
         let connection = tokio::select! {
             () = self.shutdown.cancelled() => return Ok(()),
-            connection = broker::connect(&self.config, "intake") => connection?,
+            connection = broker::connect(&self.config, "intake") => Arc::new(connection?),
         };
-        let (channels, mut consumer) =
-            match self.within("starting to consume", self.start(&connection)).await.and_then(|r| r) {
-                Ok(started) => started,
-                Err(error) => {
-                    broker::close(&connection, &[]).await;
-                    return Err(error);
-                }
-            };
-        self.status.set_connected(true);
-        last_words.clear();
-        tracing::info!(broker = %self.config.url, queue = self.config.queue, "consuming events from RabbitMQ");
-        let ended = self.consume(&channels, &mut consumer).await;
-        broker::close(&connection, &[&channels.events, &channels.side]).await;
+        let mut channels = Vec::new();
+        let ended = self.consume_all(&connection, &mut channels, last_words).await;
+        broker::close(&connection, &channels.iter().collect::<Vec<_>>()).await;
         ended
     }
 
+    /// Consumes every queue until told to stop, or until one of them fails. `opened` are channels to say goodbye on.
+    async fn consume_all(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        opened: &mut Vec<Channel>,
+        last_words: &mut String,
+    ) -> Result<(), AmqpError> {
+        let start = self.start(connection, opened);
+        let (wanted, surplus, roll_call) = self.within("starting to consume", start).await??;
+        let shares = Shares::new(wanted.len() + surplus.len(), usize::from(self.config.shards));
+        let shares = Arc::new(shares);
+        self.status.consumes(wanted.len() + surplus.len());
+        last_words.clear();
+        let (broker, queues) = (&self.config.url, wanted.len());
+        tracing::info!(%broker, queue = self.config.queue, queues, "consuming events from RabbitMQ");
+        let mut parts = JoinSet::new();
+        for (number, queue) in (wanted.len()..).zip(surplus) {
+            parts.spawn(Arc::clone(self).drain(Arc::clone(connection), Arc::clone(&shares), queue, number));
+        }
+        for (channels, consumer) in wanted {
+            let (intake, shares) = (Arc::clone(self), Arc::clone(&shares));
+            parts.spawn(async move { intake.consume(&channels, consumer, &shares, Stay::ForEver).await });
+        }
+        while let Some(ended) = parts.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    // Dropped in the middle of a batch, the others' deliveries come again.
+                    parts.shutdown().await;
+                    return Err(error);
+                }
+                Err(ended) => match ended.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(AmqpError::Lost("the runtime ends".into())),
+                },
+            }
+        }
+        drop(roll_call);
+        Ok(())
+    }
+
     /// Settles batch after batch until told to stop.
-    async fn consume(&self, channels: &Channels, consumer: &mut Consumer) -> Result<(), AmqpError> {
+    async fn consume(
+        &self,
+        channels: &Channels,
+        mut consumer: Consumer,
+        shares: &Shares,
+        stay: Stay,
+    ) -> Result<(), AmqpError> {
+        let every = if stay == Stay::ForEver { PING_EVERY } else { DRAINED_AFTER };
         let mut next_ping = Instant::now();
+        let mut idle = false;
         loop {
             if Instant::now() >= next_ping {
-                self.ping(&channels.side).await?;
-                next_ping = Instant::now() + PING_EVERY;
+                let waiting = self.ping(channels, shares).await?;
+                next_ping = Instant::now() + every;
+                if stay == Stay::UntilEmpty && idle && waiting == 0 {
+                    return self.leave(channels, &mut consumer).await;
+                }
+                idle = true;
+                if stay == Stay::ForEver && self.has_too_many(channels, shares).await? {
+                    tracing::info!(queue = channels.queue, "leaving a queue to the next worker in line");
+                    self.leave(channels, &mut consumer).await?;
+                    let again = self.consumer(&channels.events, &channels.queue);
+                    consumer = self.within("starting to consume", again).await??;
+                }
             }
-            let batch = self.next_batch(consumer, next_ping).await?;
+            let batch = self.next_batch(&channels.queue, &mut consumer, next_ping).await?;
             let stopping = self.shutdown.is_cancelled();
             if stopping {
                 // No more is delivered while the batch in hand is finished.
@@ -175,6 +252,8 @@ impl Intake {
                 let _best_effort = self.within("cancelling the consumer", cancel).await?;
             }
             if !batch.is_empty() {
+                idle = false;
+                shares.took(channels.number);
                 self.settle_batch(channels, batch).await?;
             }
             if stopping {
@@ -183,10 +262,33 @@ impl Intake {
         }
     }
 
-    async fn start(&self, connection: &Connection) -> Result<(Channels, Consumer), AmqpError> {
+    /// Prepares the broker and begins to consume: the queues of the configuration, the names of those that are surplus,
+    /// and the roll call.
+    async fn start(&self, connection: &Connection, opened: &mut Vec<Channel>) -> Result<Started, AmqpError> {
+        let setup = topology::open(&self.config, connection).await?;
+        opened.push(setup.clone());
+        topology::prepare(&self.config, &setup).await?;
+        let roll_call = self.answer_the_roll_call(connection).await?;
+        opened.extend(roll_call.iter().map(|(channel, _)| channel.clone()));
+        let mut wanted = Vec::new();
+        for (number, queue) in self.config.queues().into_iter().enumerate() {
+            let (channels, consumer) = self.attach(connection, queue, number).await?;
+            opened.extend([channels.events.clone(), channels.side.clone()]);
+            wanted.push((channels, consumer));
+        }
+        let surplus = topology::surplus(&self.config, connection).await?;
+        Ok((wanted, surplus.into_iter().map(|(queue, _)| queue).collect(), roll_call))
+    }
+
+    /// Opens the channels of a queue and begins to consume it.
+    async fn attach(
+        &self,
+        connection: &Connection,
+        queue: String,
+        number: usize,
+    ) -> Result<(Channels, Consumer), AmqpError> {
         let config = &self.config;
         let side = topology::open(config, connection).await?;
-        topology::prepare(config, &side).await?;
         side.confirm_select(ConfirmSelectOptions::default())
             .await
             .map_err(|e| AmqpError::from_lapin(config, "asking for confirms", &e))?;
@@ -195,32 +297,25 @@ impl Intake {
             .basic_qos(config.prefetch, BasicQosOptions::default())
             .await
             .map_err(|e| AmqpError::from_lapin(config, "setting the prefetch", &e))?;
-        let consumer = events
-            .basic_consume(
-                topology::name(&config.queue)?,
-                CONSUMER_TAG.into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await
-            .map_err(|e| {
-                AmqpError::from_lapin(config, &format!("consuming from queue `{}`", config.queue), &e)
-            })?;
-        Ok((Channels { events, side }, consumer))
+        let consumer = self.consumer(&events, &queue).await?;
+        Ok((Channels { queue, number, events, side }, consumer))
     }
 
-    async fn ping(&self, side: &Channel) -> Result<(), AmqpError> {
-        let look = topology::queue_passively(&self.config, side, &self.config.queue);
-        let queue = self.within("looking at the queue", look).await??;
-        metrics::gauge!("declic_amqp_queue_waiting").set(f64::from(queue.message_count()));
-        self.status.progressed();
-        Ok(())
+    /// Looks at a queue; returns how many events wait in it.
+    async fn ping(&self, channels: &Channels, shares: &Shares) -> Result<u32, AmqpError> {
+        let look = topology::queue_passively(&self.config, &channels.side, &channels.queue);
+        let waiting = self.within("looking at the queue", look).await??.message_count();
+        let in_all = shares.waiting(channels.number, waiting);
+        metrics::gauge!("declic_amqp_queue_waiting").set(in_all as f64);
+        self.status.progressed(channels.number);
+        Ok(waiting)
     }
 
     /// The next deliveries: up to a full batch, or fewer once the first has waited long enough. Empty when
     /// told to stop or when `idle_until` passes without any.
     async fn next_batch(
         &self,
+        queue: &str,
         consumer: &mut Consumer,
         idle_until: Instant,
     ) -> Result<Vec<Delivery>, AmqpError> {
@@ -242,7 +337,6 @@ impl Intake {
                 }
                 Some(Err(e)) => return Err(AmqpError::from_lapin(&self.config, "consuming", &e)),
                 None => {
-                    let queue = &self.config.queue;
                     return Err(AmqpError::Lost(format!(
                         "the broker cancelled the consumer; was queue `{queue}` deleted?"
                     )));
@@ -257,6 +351,7 @@ impl Intake {
 
     /// Commits or parks every delivery, publishes dead letters, and acknowledges the lot.
     async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<(), AmqpError> {
+        let _turn = self.turns.acquire().await;
         failpoint::reach("intake.received");
         let now = self.clock.now();
         let read: Vec<Result<Event, Unusable>> =
@@ -281,7 +376,7 @@ impl Intake {
                 .map_err(|e| AmqpError::from_lapin(&self.config, "acknowledging", &e))?;
         }
         failpoint::reach("intake.acknowledged");
-        self.status.settled(Counts::of(&settled));
+        self.status.settled(channels.number, Counts::of(&settled));
         Ok(())
     }
 

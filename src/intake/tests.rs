@@ -521,9 +521,10 @@ mod broker_configuration {
             queue: String::new(),
             dead_letter_exchange: "declic.events".into(),
             binding_keys: Vec::new(),
+            shards: 129,
             ..AmqpConfig::default()
         };
-        assert_eq!(bad.problems().len(), 5, "{:?}", bad.problems());
+        assert_eq!(bad.problems().len(), 6, "{:?}", bad.problems());
     }
 
     #[test]

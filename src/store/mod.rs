@@ -30,6 +30,7 @@ mod session;
 mod settings;
 mod slots;
 mod sms;
+pub mod statements;
 mod sweeps;
 
 use chrono::{DateTime, Utc};

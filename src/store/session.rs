@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
-use super::StoreError;
+use super::{StoreError, statements};
 
 /// How long one statement may take before the connection is taken for dead. The server's own `statement_timeout`
 /// is shorter, so this only fires when the network swallows the answer.
@@ -157,7 +157,9 @@ impl Session {
     ///
     /// Invariant: `sql` is built from constants of this module only; values travel in `args`.
     pub(super) async fn exec(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<u64, StoreError> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        statements::note(&sql);
+        let sql = AssertSqlSafe(sql);
         let run = async {
             Ok(match self.connection() {
                 Connection::Postgres(c) => {
@@ -194,6 +196,7 @@ impl Session {
         args: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
         let sql = sql.into();
+        statements::note(&sql);
         let statement = sql.clone();
         let sql = AssertSqlSafe(sql);
         let run = async {

@@ -12,6 +12,8 @@ mod publishing;
 mod samples;
 mod schema;
 mod sms;
+#[cfg(feature = "server-tests")]
+mod statements;
 mod sweeps;
 
 #[cfg(feature = "server-tests")]
@@ -85,6 +87,14 @@ macro_rules! conformance {
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() { crate::on_postgres::run(crate::$module::$test).await })+
+        }
+        /// All of it, one after the other, but what measures: beside other tests, that would prove nothing.
+        #[cfg(feature = "server-tests")]
+        async fn every_test_on_both() {
+            $(if !stringify!($test).contains("_is_cheap_") {
+                on_sqlite::run(concat!("again-", stringify!($test)), $module::$test).await;
+                on_postgres::run($module::$test).await;
+            })+
         }
     };
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::record;
+use super::{poison, record};
 use crate::active::Shelf;
 use crate::clock::Clock;
 use crate::domain::outcome::Outcome;
 use crate::domain::steps::basis;
 use crate::failpoint;
-use crate::store::{Changes, Store, StoreError};
+use crate::store::{Changes, Found, Store, StoreError};
 use crate::telemetry;
 
 /// How often to look, in real time. Leases last minutes.
@@ -33,8 +33,8 @@ pub async fn run(store: Store, shelf: Shelf, clock: Clock, shutdown: Cancellatio
 pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), StoreError> {
     let active = shelf.get();
     let wall = clock.wall();
-    let expired = store.expired_sending(wall).await?;
-    if expired.is_empty() {
+    let Found { messages: expired, unreadable } = store.expired_sending(wall).await?;
+    if expired.is_empty() && unreadable.is_empty() {
         return Ok(());
     }
     let now = clock.now();
@@ -49,6 +49,9 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     let mut tx = store.begin().await?;
     let held = tx.settle_expired(wall, &settled).await?;
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
+    let unreadable = poison::uncertain(unreadable);
+    let ended = tx.settle_unreadable(wall, &unreadable).await?;
+    poison::note_uncertain(&unreadable, &ended, &mut changes, now);
     tx.write(&changes).await?;
     failpoint::reach("reclaim.settled");
     tx.commit().await

@@ -57,9 +57,10 @@ pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
 async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
     let now = clock.now();
     let mut tx = store.begin().await?;
-    let Some(settled) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
+    let Some(receipts) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
+    receipts.unreadable.iter().for_each(telemetry::unreadable_receipt);
     let (mut messages, mut changes) = (Vec::new(), Changes::default());
-    for receipt in settled {
+    for receipt in receipts.settled {
         let Some(message) = after(receipt, now, &mut changes) else { continue };
         telemetry::handed_over(&message);
         changes.outcomes.extend(Outcome::of_message(&message, now));

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::messages::{self, READ, load};
+use super::messages::{self, READ};
 use super::session::{Session, instant, json_arg};
+use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::message::Message;
 
@@ -37,6 +38,14 @@ pub struct SettledReceipt {
     pub message: Message,
     pub parts: Vec<String>,
     pub detail: Option<String>,
+}
+
+/// What some receipts mean.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Receipts {
+    pub settled: Vec<SettledReceipt>,
+    /// Messages that cannot be read: the receipts are noted on their parts, and nothing else follows from them.
+    pub unreadable: Vec<Message>,
 }
 
 /// A message from a telephone, as it was received.
@@ -179,7 +188,7 @@ impl Tx {
     /// Takes up to `limit` receipts whose parts are known, notes them on the parts, and returns the messages
     /// concerned that are still `sent`, with the states of all their parts; none when no receipt was waiting. Two
     /// workers take different receipts.
-    pub async fn settle_receipts(&mut self, limit: u32) -> Result<Option<Vec<SettledReceipt>>, StoreError> {
+    pub async fn settle_receipts(&mut self, limit: u32) -> Result<Option<Receipts>, StoreError> {
         let session = &mut self.session;
         let d = session.dialect();
         // A receipt from before the part was sent belongs to an older part of the same name.
@@ -212,8 +221,9 @@ impl Tx {
             format!("SELECT message_id, state FROM sms_parts WHERE message_id {} ORDER BY part", d.among(1));
         let parts: Vec<(String, String)> = session.fetch(sql, vec![json_arg(&messages)?]).await?;
         let sql = format!("SELECT {READ} FROM messages WHERE id {} AND state = 'sent'", d.among(1));
-        let sent = load(session, sql, vec![json_arg(&messages)?]).await?;
+        let sent = load_each(session, sql, vec![json_arg(&messages)?]).await?;
         let settled = sent
+            .messages
             .into_iter()
             .map(|message| SettledReceipt {
                 parts: parts.iter().filter(|(id, _)| *id == message.id).map(|(_, s)| s.clone()).collect(),
@@ -221,7 +231,7 @@ impl Tx {
                 message,
             })
             .collect();
-        Ok(Some(settled))
+        Ok(Some(Receipts { settled, unreadable: sent.unreadable }))
     }
 
     /// Writes what receipts say of messages that are still `sent`; returns the ids written.

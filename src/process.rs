@@ -272,11 +272,7 @@ async fn write(
 }
 
 /// Gives a promo code that another entry already holds its next value.
-async fn settle_collisions(
-    tx: &mut Tx,
-    active: &Active,
-    verdict: &mut Verdicts,
-) -> Result<(), ProcessError> {
+async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts) -> Result<(), ProcessError> {
     for code in &mut verdict.promo_codes {
         let derived = code.code.clone();
         let mut counter = 0;

@@ -19,10 +19,11 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
+    "docs/dead-letters.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",

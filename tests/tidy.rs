@@ -76,7 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("incoming", &["active", "channels", "clock", "domain", "failpoint", "process", "store", "telemetry"]),
-    ("publish", &["active", "clock", "domain", "files", "store", "telemetry"]),
+    ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("ops", &["domain"]),
     ("process", &["active", "clock", "domain", "failpoint", "guard", "store", "telemetry"]),
     ("store", &["clock", "domain"]),

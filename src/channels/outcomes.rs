@@ -57,9 +57,8 @@ impl PublishError {
     /// Gives lapin's error its meaning: while publishing, a failed precondition is about the message.
     fn from_lapin(config: &AmqpConfig, error: &lapin::Error) -> Self {
         if let ErrorKind::ProtocolError(protocol) = error.kind()
-            && let AMQPErrorKind::Soft(
-                AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE,
-            ) = protocol.kind()
+            && let AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) =
+                protocol.kind()
         {
             return Self::Refused(protocol.get_message().to_string());
         }

@@ -155,7 +155,9 @@ async fn the_one(store: &Store, id: &str) -> Result<String, Failure> {
     let mut found = store.dead_letter_ids(&filter).await.map_err(environment::failed)?;
     match (found.pop(), found.len()) {
         (Some(only), 0) => Ok(only),
-        (Some(_), others) => Err(Failure::Refused(format!("`{id}` begins {} ids: write more of it", others + 1))),
+        (Some(_), others) => {
+            Err(Failure::Refused(format!("`{id}` begins {} ids: write more of it", others + 1)))
+        }
         (None, _) => Err(Failure::Refused(format!("there is no dead letter `{id}`"))),
     }
 }

@@ -375,9 +375,12 @@ impl Dispatcher {
             }
             let stored = match active.templates.version(hash) {
                 Some(version) => Some(version),
-                None => self.store.template_version(hash).await?.as_ref().and_then(|stored| {
-                    guard::catch(|| Version::from_stored(stored)).ok().flatten()
-                }),
+                None => self
+                    .store
+                    .template_version(hash)
+                    .await?
+                    .as_ref()
+                    .and_then(|stored| guard::catch(|| Version::from_stored(stored)).ok().flatten()),
             };
             pinned.extend(stored.map(|version| (hash.clone(), version)));
         }

@@ -104,8 +104,7 @@ impl Outcomes {
 
     /// The letter first: should the mark be lost, the same letter is written again.
     async fn set_aside(&self, outcome: &Outcome, words: &str) -> Result<(), StoreError> {
-        let parked =
-            Parked::Outcome { customer: outcome.customer_id.clone(), outcome: outcome.id.clone() };
+        let parked = Parked::Outcome { customer: outcome.customer_id.clone(), outcome: outcome.id.clone() };
         let letter = parked.letter(words, self.clock.now());
         self.store.park(&letter).await?;
         self.store.mark_published(std::slice::from_ref(&outcome.id)).await?;

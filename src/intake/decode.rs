@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
-
 /// An array of structured-mode events; HTTP only, as the AMQP binding has no batches.
 pub const CLOUDEVENTS_BATCH: &str = "application/cloudevents-batch+json";
 /// One structured-mode event a line.

@@ -67,7 +67,11 @@ impl Processor {
                 }
             }
             Parked::Outcome { outcome, .. } => {
-                if tx.put_back_outcome(outcome).await? { Replayed::PutBack } else { Replayed::Gone }
+                if tx.put_back_outcome(outcome).await? {
+                    Replayed::PutBack
+                } else {
+                    Replayed::Gone
+                }
             }
         };
         tx.remove_dead_letter(letter).await?;

@@ -64,8 +64,20 @@ async fn outlines(session: &mut Session, strange: &[(String, String)]) -> Result
     let ids: Vec<&str> = strange.iter().map(|(id, _)| id.as_str()).collect();
     let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(&ids)?]).await?;
     let outline = |fields: Fields| {
-        let (customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at, expires_at, ..) =
-            fields;
+        let (
+            customer_id,
+            id,
+            rule,
+            occurrence,
+            step,
+            channel,
+            state,
+            reason,
+            due_at,
+            planned_at,
+            expires_at,
+            ..,
+        ) = fields;
         let (attempts, purpose, lane) = (fields.11, fields.12, fields.13);
         let lanes = [Lane::Transactional, Lane::Event, Lane::Bulk];
         Message {

@@ -157,5 +157,5 @@ pub async fn claim_of(
 ) -> Vec<Message> {
     let (now, lease_until) = (at(now), at(lease_until));
     let claim = Claim { channel, lanes, limit, now, wall: now, token, lease_until };
-    store.claim_messages(&claim).await.expect("claim")
+    store.claim_messages(&claim).await.expect("claim").messages
 }

@@ -34,7 +34,7 @@ fn sent(id: &str) -> Message {
 /// (message, states of its parts) of what is settled now.
 async fn settle(store: &Store) -> Vec<(String, Vec<String>)> {
     let mut tx = begin(store).await;
-    let settled = tx.settle_receipts(100).await.expect("settle").unwrap_or_default();
+    let settled = tx.settle_receipts(100).await.expect("settle").unwrap_or_default().settled;
     tx.commit().await.expect("commit");
     let mut settled: Vec<_> = settled.into_iter().map(|s| (s.message.id, s.parts)).collect();
     settled.sort();

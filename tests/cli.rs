@@ -226,7 +226,7 @@ fn dead_letters_are_listed_shown_replayed_and_discarded() {
     }
     let clock = |now: &str| {
         let listen = "[admin]\nlisten = '127.0.0.1:0'\n[public]\nlisten = '127.0.0.1:0'\n";
-        folder.write("declic.toml", &format!("{listen}[clock]\nstart = {now}\nend = {now}\n"));
+        folder.write("declic.toml", &format!("{listen}[clock]\nstart = {now}\n"));
     };
     clock("2026-11-22T10:00:00Z");
     let sign_up = |id: &str, time: &str| {
@@ -244,7 +244,7 @@ fn dead_letters_are_listed_shown_replayed_and_discarded() {
     let ran = declic(&folder.0, &["run", "--events", "events.ndjson", "--exit"]);
     assert_eq!(code(&ran), 0, "{}", text(&ran.stderr));
     let letters = |arguments: &[&str]| {
-        let output = declic(&folder.0, &[&["dead-letters"], arguments].concat());
+        let output = declic(&folder.0, &[&["dead-letters"][..], arguments].concat());
         (code(&output), text(&output.stdout), text(&output.stderr))
     };
     let ids = |reason: &str| -> Vec<String> {
@@ -258,7 +258,7 @@ fn dead_letters_are_listed_shown_replayed_and_discarded() {
 
     let (code, shown, _) = letters(&["show", &ahead[..8]]);
     assert_eq!(code, 0);
-    for words in [&ahead, "time_too_far_ahead", "header       line: 3", "\"subject\": \"c-ahead\""] {
+    for words in [ahead.as_str(), "time_too_far_ahead", "header       line: 3", "\"subject\": \"c-ahead\""] {
         assert!(shown.contains(words), "`{words}` is missing in\n{shown}");
     }
     let (_, shown, _) = letters(&["show", &no_json, "--format", "json"]);

@@ -1,4 +1,6 @@
+use declic::domain::consent::Channel;
 use declic::domain::event::UnusableReason;
+use declic::domain::memory::Entry;
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
 use declic::store::{
@@ -8,7 +10,6 @@ use declic::store::{
 
 use crate::Place;
 use crate::samples::{ALL_LANES, at, begin, claim, entry, message, outcome, texts, write};
-use declic::domain::consent::Channel;
 
 /// Makes the body of message m-1 unreadable, as a mistake by hand would.
 async fn spoil(place: &Place) {
@@ -35,7 +36,7 @@ async fn two_messages_and_one_spoilt(place: &Place) {
     spoil(place).await;
 }
 
-fn claim_of<'a>(token: &'a str) -> Claim<'a> {
+fn claim_of(token: &str) -> Claim<'_> {
     let (now, lease_until) = (at("10:00"), at("10:05"));
     Claim { channel: Channel::Email, lanes: ALL_LANES, limit: 9, now, wall: now, token, lease_until }
 }
@@ -89,8 +90,11 @@ pub async fn only_a_failure_of_ours_is_put_back(Place { store, .. }: Place) {
     let failed = |reason| Message {
         state: MessageState::Failed,
         reason: Some(reason),
+        fallback: Some("welcome".to_owned()),
         ..message("c-1", "m-1", "08:00")
     };
+    assert!(failed(Reason::Refused).fall_back(at("09:00")).is_some());
+    assert!(failed(Reason::CannotBeProcessed).fall_back(at("09:00")).is_none(), "it may go after all");
     write(&store, &["c-1"], Changes { messages: vec![failed(Reason::Refused)], ..Default::default() }).await;
     let mut tx = begin(&store).await;
     assert_eq!(tx.put_back_message("m-1").await.expect("look"), PutBack::Not(MessageState::Failed));
@@ -156,7 +160,7 @@ pub async fn a_receipt_of_a_message_that_cannot_be_read_holds_up_no_other(place:
 }
 
 pub async fn timers_leave_the_scheduler_s_sight_and_come_back(Place { store, .. }: Place) {
-    let later = declic::domain::memory::Entry { due_at: Some(at("11:00")), ..entry("c-1", "cart", "o-2") };
+    let later = Entry { due_at: Some(at("11:00")), ..entry("c-1", "cart", "o-2") };
     let entries = vec![entry("c-1", "cart", "o-1"), later, entry("c-2", "cart", "o-1")];
     write(&store, &["c-1", "c-2"], Changes { entries, ..Default::default() }).await;
     let mut tx = begin(&store).await;
@@ -167,6 +171,7 @@ pub async fn timers_leave_the_scheduler_s_sight_and_come_back(Place { store, .. 
     let due = async |time| {
         let mut tx = begin(&store).await;
         let due = tx.due_entries(at(time), 9).await.expect("due");
+        tx.rollback().await.expect("rollback");
         due.into_iter()
             .map(|(customer, _, occurrence)| format!("{customer} {occurrence}"))
             .collect::<Vec<_>>()

@@ -209,7 +209,7 @@ impl App {
         };
         parts.spawn(named("scheduler", scheduler.run(pulses.scheduler.clone(), shutdown.clone())));
         let publisher = self.amqp.clone().map(crate::channels::outcomes::OutcomePublisher::new);
-        let outcomes = Outcomes::new(self.store.clone(), publisher);
+        let outcomes = Outcomes::new(self.store.clone(), self.clock.clone(), publisher);
         parts.spawn(named("outcome publisher", outcomes.clone().run(shutdown.clone())));
         for way in &self.ways {
             if let Some(smpp) = way.sessions() {

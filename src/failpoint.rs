@@ -2,7 +2,8 @@
 //!
 //! Each has a name ([`POINTS`]) that `docs/guarantees.md` explains. Built with the cargo feature `failpoints`, the
 //! worker reads `DECLIC_FAILPOINTS`, such as `accept.committed=kill@3`: at the third passing it is sent SIGKILL.
-//! Without the feature, as in every ordinary build, [`reach`] is empty and the variable means nothing.
+//! `DECLIC_PANIC_FOR`, such as `timers:c-9`, has the core panic whenever that part decides about that customer.
+//! Without the feature, as in every ordinary build, both functions are empty and the variables mean nothing.
 
 /// Every failpoint, in the order in which an event passes them on its way to a message and its outcome.
 pub const POINTS: &[&str] = &[
@@ -37,8 +38,13 @@ pub const POINTS: &[&str] = &[
 #[inline(always)]
 pub fn reach(_name: &'static str) {}
 
+/// Where [`stumble`] is asked: `events`, `timers`, `ticks`, `delivery`.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn stumble(_part: &'static str, _customer: &str) {}
+
 #[cfg(feature = "failpoints")]
-pub use armed::reach;
+pub use armed::{reach, stumble};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -77,6 +83,15 @@ mod armed {
                     moment();
                 }
             }
+        }
+    }
+
+    /// Panics where `DECLIC_PANIC_FOR` asks for it, quoting the customer as a real one might.
+    pub fn stumble(part: &'static str, customer: &str) {
+        static ASKED: OnceLock<String> = OnceLock::new();
+        let asked = ASKED.get_or_init(|| std::env::var("DECLIC_PANIC_FOR").unwrap_or_default());
+        if asked.split(';').any(|item| item.split_once(':') == Some((part, customer))) {
+            panic!("asked to stumble over {customer}");
         }
     }
 

@@ -15,6 +15,7 @@ pub mod domain;
 pub mod entropy;
 pub mod failpoint;
 pub mod files;
+pub mod guard;
 pub mod incoming;
 pub mod intake;
 pub mod ops;

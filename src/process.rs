@@ -1,6 +1,11 @@
 //! From facts to memory: loads what a decision needs, lets the core decide, writes the verdicts, commits.
 //!
-//! Called by the intake (events), the scheduler (timers and ticks) and nobody else. Sends nothing.
+//! Called by the intake (events), the scheduler (timers and ticks) and `declic dead-letters replay`. Sends nothing.
+//! A batch that fails because of one customer is no reason for the others to wait: see [`bisect`].
+
+mod bisect;
+mod error;
+mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,9 +23,11 @@ use crate::domain::outcome::Outcome;
 use crate::domain::promo;
 use crate::domain::rules::compile;
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
-use crate::failpoint;
 use crate::store::{Changes, CustomerState, Store, StoreError, Tx};
-use crate::telemetry;
+use crate::{failpoint, guard, telemetry};
+
+pub use error::ProcessError;
+pub use replay::Replayed;
 
 /// How often a promo code may meet one that is taken before we give up: with 60 bits, twice is a broken secret.
 const MOST_COLLISIONS: u32 = 5;
@@ -39,7 +46,7 @@ impl Processor {
     }
 
     /// Takes in a batch of events; true for each that was new. All of it is committed, or none.
-    pub async fn accept(&self, events: &[Event]) -> Result<Vec<bool>, StoreError> {
+    pub async fn accept(&self, events: &[Event]) -> Result<Vec<bool>, ProcessError> {
         let now = self.clock.now();
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;
@@ -50,11 +57,11 @@ impl Processor {
             let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
             let snapshots = load(&mut tx, &active, &by_customer, &kinds, now).await?;
             let active = self.with_pinned(&active, snapshots.iter().flat_map(|s| &s.entries)).await?;
-            let verdicts = snapshots.iter().map(|snapshot| {
+            let verdicts = decided("events", &snapshots, |snapshot| {
                 let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
                 decide::on_events(&active.book, snapshot, events, now)
             });
-            write(&mut tx, &active, verdicts.collect(), &snapshots, now).await?;
+            write(&mut tx, &active, verdicts?, &snapshots, now).await?;
         }
         failpoint::reach("accept.written");
         tx.commit().await?;
@@ -62,29 +69,43 @@ impl Processor {
         Ok(fresh)
     }
 
-    /// Runs timers that are due, for at most `limit` entries; how many entries it found.
+    /// Runs timers that are due, for at most `limit` entries; how many entries it found. Those of a customer for whom
+    /// they always fail are set aside, with a dead letter each.
     pub async fn run_due(&self, limit: u32) -> Result<usize, StoreError> {
-        let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let due = tx.due_entries(now, limit).await?;
+        let due = tx.due_entries(self.clock.now(), limit).await?;
         let customers: BTreeSet<String> = due.iter().map(|(customer, ..)| customer.clone()).collect();
         if customers.is_empty() {
             return Ok(0);
         }
         let customers: Vec<String> = customers.into_iter().collect();
-        let states = tx.lock_customers(&customers, &[]).await?;
-        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
-        let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
-        let verdicts = snapshots.iter().map(|s| decide::on_timer(&active.book, s, now)).collect();
-        write(&mut tx, &active, verdicts, &snapshots, now).await?;
-        failpoint::reach("timers.written");
-        tx.commit().await?;
-        failpoint::reach("timers.committed");
+        match self.timers(&mut tx, &customers).await {
+            Ok(()) => {
+                failpoint::reach("timers.written");
+                tx.commit().await?;
+                failpoint::reach("timers.committed");
+            }
+            Err(ProcessError::Poison(_)) => {
+                tx.rollback().await?;
+                self.in_parts(&bisect::Work::Timers, customers).await?;
+            }
+            Err(ProcessError::Store(error)) => return Err(error),
+        }
         Ok(due.len())
     }
 
+    /// Runs the timers of these customers that are due.
+    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<(), ProcessError> {
+        let now = self.clock.now();
+        let states = tx.lock_customers(customers, &[]).await?;
+        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
+        let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
+        let verdicts = decided("timers", &snapshots, |s| decide::on_timer(&active.book, s, now))?;
+        write(tx, &active, verdicts, &snapshots, now).await
+    }
+
     /// Decides, within the sweep's own transaction, what a tick means for these customers.
-    pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), StoreError> {
+    pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), ProcessError> {
         let now = self.clock.now();
         let active = self.shelf.get();
         let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;
@@ -96,7 +117,7 @@ impl Processor {
             snapshot_of(state, history)
         };
         let snapshots: Vec<Snapshot> = states.into_values().map(with_history).collect();
-        let verdicts = snapshots.iter().map(|s| decide::on_tick(&active.book, s, tick, now)).collect();
+        let verdicts = decided("ticks", &snapshots, |s| decide::on_tick(&active.book, s, tick, now))?;
         write(tx, &active, verdicts, &snapshots, now).await
     }
 
@@ -113,9 +134,9 @@ impl Processor {
         let mut book = active.book.clone();
         for (name, version) in missing {
             let Some(source) = self.store.rule_version(&name, &version).await? else { continue };
-            match compile::compile_rule(&source, &format!("rules/{name}.yaml")) {
-                Ok(rule) => book.pin(Arc::new(rule)),
-                Err(_) => telemetry::unreadable_rule_version(&name, &version),
+            match guard::catch(|| compile::compile_rule(&source, &format!("rules/{name}.yaml"))) {
+                Ok(Ok(rule)) => book.pin(Arc::new(rule)),
+                Ok(Err(_)) | Err(_) => telemetry::unreadable_rule_version(&name, &version),
             }
         }
         let extended = Active { book, templates: active.templates.clone(), hash: active.hash.clone() };
@@ -125,6 +146,29 @@ impl Processor {
         }
         Ok(Arc::new(extended))
     }
+}
+
+/// Asks the core about each customer. A panic is an error of the whole batch; it is logged where the customer stands alone,
+/// which is where the halving of the batch ends.
+fn decided(
+    part: &'static str,
+    snapshots: &[Snapshot],
+    decide: impl Fn(&Snapshot) -> Verdicts,
+) -> Result<Vec<Verdicts>, ProcessError> {
+    let ask = |snapshot: &Snapshot| {
+        let customer = &snapshot.customer_id;
+        let decided = guard::catch(|| {
+            failpoint::stumble(part, customer);
+            decide(snapshot)
+        });
+        decided.map_err(|panic| {
+            if snapshots.len() == 1 {
+                telemetry::panicked(part, customer, &panic.place);
+            }
+            ProcessError::Poison(panic.to_string())
+        })
+    };
+    snapshots.iter().map(ask).collect()
 }
 
 fn group_by_customer(events: &[Event], fresh: &[bool]) -> BTreeMap<String, Vec<Event>> {
@@ -198,7 +242,7 @@ async fn write(
     verdicts: Vec<Verdicts>,
     snapshots: &[Snapshot],
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<(), ProcessError> {
     let mut changes = Changes::default();
     for (mut verdict, snapshot) in verdicts.into_iter().zip(snapshots) {
         telemetry::decided(&verdict);
@@ -207,7 +251,9 @@ async fn write(
         changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
         changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
         if let Some(profile) = verdict.profile {
-            let phone = address_of(Channel::Sms, &profile, &active.book.active.policy).ok();
+            let policy = &active.book.active.policy;
+            let phone = guard::catch(|| address_of(Channel::Sms, &profile, policy).ok())
+                .map_err(|panic| ProcessError::Poison(panic.to_string()))?;
             changes.phones.push((customer.clone(), phone));
             changes.profiles.push((customer.clone(), profile));
         }
@@ -222,11 +268,11 @@ async fn write(
             changes.erased.push(customer.clone());
         }
     }
-    tx.write(&changes).await
+    Ok(tx.write(&changes).await?)
 }
 
 /// Gives a promo code that another entry already holds its next value.
-async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts) -> Result<(), StoreError> {
+async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts) -> Result<(), ProcessError> {
     for code in &mut verdict.promo_codes {
         let derived = code.code.clone();
         let mut counter = 0;
@@ -238,7 +284,8 @@ async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts)
         {
             counter += 1;
             if counter > MOST_COLLISIONS {
-                return Err(StoreError::Other(format!("promo codes of rule {} keep colliding", code.rule)));
+                let words = format!("promo codes of rule {} keep colliding", code.rule);
+                return Err(ProcessError::Poison(words));
             }
             code.code = promo::next(&active.book.secret, code, counter);
         }

@@ -15,7 +15,7 @@ use crate::domain::diagnostic::{Severity, SourceFile, render};
 use crate::domain::templates::Templates;
 use crate::files::{self, FilesError};
 use crate::store::{Store, StoreError};
-use crate::telemetry;
+use crate::{guard, telemetry};
 
 /// How often to look whether files changed, in real time. Polling works on every file system and mount.
 const EVERY: Duration = Duration::from_secs(1);
@@ -70,11 +70,10 @@ impl Source {
 
     /// Checks the files and publishes them; the inner error is the number of errors and the report on them.
     async fn publish(&self, files: &[SourceFile]) -> Result<Result<Active, (usize, String)>, StoreError> {
-        let checked = Checked::new(files);
-        if checked.has_errors() {
-            let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-            return Ok(Err((errors, render(&checked.diagnostics, files, false))));
-        }
+        let checked = match check(files) {
+            Ok(checked) => checked,
+            Err(report) => return Ok(Err(report)),
+        };
         let hash = hash(files);
         let known = self.store.active_rule_set().await?.is_some_and(|set| set.hash == hash);
         if !known {
@@ -93,13 +92,13 @@ impl Source {
     /// The set in force according to the store, if there is one that compiles.
     async fn published(&self) -> Result<Option<Active>, StoreError> {
         let Some(set) = self.store.active_rule_set().await? else { return Ok(None) };
-        let checked = Checked::new(&set.files);
-        if checked.has_errors() {
-            let report = render(&checked.diagnostics, &set.files, false);
-            telemetry::rules_refused(checked.diagnostics.len(), &report);
-            return Ok(None);
+        match check(&set.files) {
+            Ok(checked) => Ok(Some(self.activate(checked, &set.files).await?)),
+            Err((errors, report)) => {
+                telemetry::rules_refused(errors, &report);
+                Ok(None)
+            }
         }
-        Ok(Some(self.activate(checked, &set.files).await?))
     }
 
     async fn activate(&self, checked: Checked, files: &[SourceFile]) -> Result<Active, StoreError> {
@@ -161,6 +160,17 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// Compiles the files, or says how many errors there are and which. A panic of the compiler is one: the last good set goes
+/// on, as after any other.
+fn check(files: &[SourceFile]) -> Result<Checked, (usize, String)> {
+    let checked = guard::catch(|| Checked::new(files)).map_err(|panic| (1, panic.to_string()))?;
+    if checked.has_errors() {
+        let errors = checked.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        return Err((errors, render(&checked.diagnostics, files, false)));
+    }
+    Ok(checked)
 }
 
 /// The templates as the store keeps them: content hash and source.

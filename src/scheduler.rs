@@ -1,6 +1,8 @@
 //! Time passing: runs timers that are due, notices the ticks of anniversaries and schedules, and sweeps the
 //! customers they are for. Any number of workers may do so at once; unique keys and locks keep each thing single.
 
+mod passed_over;
+
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,11 +14,10 @@ use crate::domain::decide::Tick;
 use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::ticks::{Scope, next_tick};
-use crate::failpoint;
-use crate::process::Processor;
+use crate::process::{ProcessError, Processor};
 use crate::store::{Store, StoreError, Sweep, SweepState, Tx};
 use crate::supervise::Pulse;
-use crate::telemetry;
+use crate::{failpoint, guard, telemetry};
 
 /// Timers run in one transaction. Larger ones hold locks longer than the intake should wait.
 const TIMERS_AT_ONCE: u32 = 500;
@@ -112,9 +113,16 @@ impl Scheduler {
         let mut found = Vec::new();
         for scope in scopes {
             let mut after = looked.unwrap_or(now);
-            while let Some((tick, planned_at)) =
-                next_tick(rule, &scope, policy, after).filter(|(_, at)| *at <= now)
-            {
+            loop {
+                let next = match guard::catch(|| next_tick(rule, &scope, policy, after)) {
+                    Ok(next) => next,
+                    // The mark is not moved: what is missed here is caught up when the rule has been mended.
+                    Err(panic) => {
+                        telemetry::ticks_failed(&rule.name, &panic.place);
+                        return Ok(());
+                    }
+                };
+                let Some((tick, planned_at)) = next.filter(|(_, at)| *at <= now) else { break };
                 after = planned_at;
                 let too_late = now - planned_at > policy.catch_up;
                 // A missed birthday is recorded with each customer; a missed schedule once, for its audience was
@@ -147,14 +155,21 @@ impl Scheduler {
             None => Vec::new(),
         };
         let tick = Tick { rule: sweep.rule.clone(), local: sweep.tick.clone(), planned: sweep.planned_at };
-        if !customers.is_empty() {
-            self.processor.tick(&mut tx, &tick, &customers).await?;
-        }
+        let cursor = sweep.cursor.clone();
         if customers.len() < CUSTOMERS_AT_ONCE as usize {
             sweep.state = SweepState::Done;
         }
         if let Some(last) = customers.last() {
             sweep.cursor.clone_from(last);
+        }
+        match self.processor.tick(&mut tx, &tick, &customers).await {
+            Ok(()) => {}
+            Err(ProcessError::Poison(_)) => {
+                tx.rollback().await?;
+                self.in_parts(&tick, customers, &cursor, &sweep).await?;
+                return Ok(true);
+            }
+            Err(ProcessError::Store(error)) => return Err(error),
         }
         tx.advance_sweep(&sweep).await?;
         failpoint::reach("sweep.written");

@@ -177,6 +177,35 @@ pub fn waiting_for(what: &'static str, error: &str) {
     tracing::warn!(part = what, error, "{what} does not answer; trying again");
 }
 
+/// The core has panicked about one customer, or about one message of theirs. What it said may quote the customer, and is
+/// kept with the dead letter only.
+pub fn panicked(part: &'static str, customer: &str, place: &str) {
+    counter!("declic_panics_total", "part" => part).increment(1);
+    tracing::error!(part, customer, place, "a panic at {place} about customer {customer}");
+}
+
+/// What always fails for one customer is set aside, so that the others' goes on.
+pub fn set_aside(origin: &'static str, customer: &str, letter: &str) {
+    counter!("declic_dead_letters_total", "origin" => origin, "reason" => "poison").increment(1);
+    tracing::error!(
+        origin,
+        customer,
+        letter,
+        "a {origin} of customer {customer} cannot be processed and is set aside: see `declic dead-letters show {letter}`"
+    );
+}
+
+/// A rule's ticks cannot be worked out; the other rules' go on.
+pub fn ticks_failed(rule: &str, place: &str) {
+    counter!("declic_panics_total", "part" => "ticks").increment(1);
+    tracing::error!(rule, place, "a panic at {place} about the ticks of rule {rule}: none is begun");
+}
+
+/// A receipt is about a message whose row cannot be read.
+pub fn unreadable_receipt(message: &Message) {
+    tracing::error!(message = message.id, "a receipt is about message {}, which cannot be read", message.id);
+}
+
 /// Messages whose sender died during the hand-over.
 pub fn reclaimed(message: &Message) {
     counter!("declic_messages_reclaimed_total", "state" => message.state.as_str()).increment(1);

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use declic::domain::event::UnusableReason;
+use declic::store::{DeadLetter, Store};
+
 fn declic(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_declic"));
     command.current_dir(folder).args(arguments).env_clear().env("RUST_LOG", "error");
@@ -44,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["demo"],
         &["run"],
@@ -56,6 +59,9 @@ fn help_of_every_command() {
         &["messages", "list"],
         &["messages", "inbound"],
         &["dead-letters", "list"],
+        &["dead-letters", "show"],
+        &["dead-letters", "replay"],
+        &["dead-letters", "discard"],
         &["migrate"],
         &["topology"],
         &["doctor"],
@@ -71,9 +77,15 @@ fn help_of_every_command() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    for arguments in
-        [&["bogus"][..], &["run", "--exit"], &["simulate"], &["messages", "list", "--state", "lost"]]
-    {
+    for arguments in [
+        &["bogus"][..],
+        &["run", "--exit"],
+        &["simulate"],
+        &["messages", "list", "--state", "lost"],
+        &["dead-letters", "replay"],
+        &["dead-letters", "discard", "abc", "--all"],
+        &["dead-letters", "list", "--reason", "bad-mood"],
+    ] {
         let output = declic(Path::new(SHOP), arguments);
         assert_eq!(code(&output), 2, "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty());
@@ -232,4 +244,85 @@ fn simulate_prints_the_stable_interface() {
     assert_eq!(sorted, expected);
     assert_eq!((line["at"].as_str(), line["status"].as_str()), (Some("2026-11-22T09:00:00Z"), Some("sent")));
     assert_eq!(line["locale"], "fr");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_shown_replayed_and_discarded() {
+    let folder = Folder::new("letters");
+    for name in ["rules", "templates"] {
+        let copied = Command::new("cp").arg("-r").arg(Path::new(SHOP).join(name)).arg(&folder.0).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+    }
+    let clock = |now: &str| {
+        let listen = "[admin]\nlisten = '127.0.0.1:0'\n[public]\nlisten = '127.0.0.1:0'\n";
+        folder.write("declic.toml", &format!("{listen}[clock]\nstart = {now}\n"));
+    };
+    clock("2026-11-22T10:00:00Z");
+    let sign_up = |id: &str, time: &str| {
+        format!(
+            "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"/shop\",\"type\":\"customer.signed_up\",\
+             \"subject\":\"c-{id}\",\"time\":\"{time}\",\"data\":{{\"email\":\"{id}@example.com\"}}}}\n"
+        )
+    };
+    folder.write("events.ndjson", &format!("not json\n{}", sign_up("now", "2026-11-22T10:00:00Z")));
+    let ran = declic(&folder.0, &["run", "--events", "events.ndjson", "--exit"]);
+    assert_eq!(code(&ran), 0, "{}", text(&ran.stderr));
+    let ahead = DeadLetter {
+        id: "0123456789abcdef".to_owned(),
+        received_at: "2026-11-22T10:00:00Z".parse().unwrap(),
+        origin: "http".to_owned(),
+        reason: UnusableReason::TimeTooFarAhead,
+        detail: "two days".to_owned(),
+        headers: serde_json::json!({ "content-type": "application/json" }),
+        body: sign_up("ahead", "2026-11-24T10:00:00Z").into_bytes(),
+    };
+    let store = Store::open(&format!("sqlite:{}", folder.0.join("declic.db").display()), 1).await.unwrap();
+    store.park(&ahead).await.unwrap();
+    store.close().await;
+    let letters = |arguments: &[&str]| {
+        let output = declic(&folder.0, &[&["dead-letters"][..], arguments].concat());
+        (code(&output), text(&output.stdout), text(&output.stderr))
+    };
+    let ids = |reason: &str| -> Vec<String> {
+        let (code, out, words) = letters(&["list", "--reason", reason, "--format", "ndjson"]);
+        assert_eq!(code, 0, "{words}");
+        let rows = out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let (no_json, ahead) = (ids("not_json").remove(0), ids("time_too_far_ahead").remove(0));
+    assert_eq!(letters(&["list", "--origin", "amqp", "--format", "ndjson"]).1, "");
+
+    let (code, shown, _) = letters(&["show", &ahead[..8]]);
+    assert_eq!(code, 0);
+    for words in [
+        ahead.as_str(),
+        "time_too_far_ahead",
+        "header       content-type: application/json",
+        "\"subject\": \"c-ahead\"",
+    ] {
+        assert!(shown.contains(words), "`{words}` is missing in\n{shown}");
+    }
+    let (_, shown, _) = letters(&["show", &no_json, "--format", "json"]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap()[0]["body"], "not json");
+    assert_eq!(letters(&["show", "unknown"]).0, 1);
+    let (code, _, words) = letters(&["show", ""]);
+    assert!(code == 1 && words.contains("begins 2 ids"), "{words}");
+
+    // Too early still; then its time has come.
+    let (code, said, words) = letters(&["replay", "--all"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(words.contains("0 done, 2 refused again and kept"), "{words}");
+    clock("2026-11-24T10:00:00Z");
+    let (code, said, words) = letters(&["replay", "--all", "--reason", "time_too_far_ahead"]);
+    assert_eq!((code, said), (0, format!("{ahead}  taken in\n")), "{words}");
+    let output = declic(&folder.0, &["messages", "list", "--customer", "c-ahead", "--format", "ndjson"]);
+    let message: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&message["rule"], &message["state"]), (&"welcome".into(), &"pending".into()));
+    assert_eq!(letters(&["replay", &ahead]).0, 1, "it is gone");
+    assert_eq!(letters(&["discard", &no_json, "unknown"]).0, 1, "nothing is done before all are known");
+
+    let (code, said, _) = letters(&["discard", &no_json[..6]]);
+    assert!(code == 0 && said.starts_with(&format!("{no_json}  file  not_json: ")), "{said}");
+    assert_eq!(letters(&["list", "--format", "json"]).1.trim(), "[]");
+    assert_eq!(letters(&["replay", "--all"]).0, 0);
 }

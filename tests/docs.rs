@@ -19,10 +19,12 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/configuration.md",
+    "docs/dead-letters.md",
+    "docs/guarantees.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::domain::event::Event;
 use crate::intake::{AcceptError, Accepted, Brake, DeadLetter, Sink};
-use crate::process::Processor;
-use crate::store::{self, Store, StoreError};
+use crate::process::{ProcessError, Processor};
+use crate::store::{self, Store};
 
 pub fn sink(processor: &Processor, store: &Store) -> Sink {
     let (processor, park, ready) = (processor.clone(), store.clone(), store.clone());
@@ -23,14 +23,14 @@ pub fn sink(processor: &Processor, store: &Store) -> Sink {
             let store = park.clone();
             Box::pin(async move {
                 for letter in letters {
-                    store.park(&kept(letter)).await.map_err(accept_error)?;
+                    store.park(&kept(letter)).await.map_err(|e| accept_error(e.into()))?;
                 }
                 Ok(())
             })
         }),
         ready: Arc::new(move || {
             let store = ready.clone();
-            Box::pin(async move { store.check_schema().await.map_err(accept_error) })
+            Box::pin(async move { store.check_schema().await.map_err(|e| accept_error(e.into())) })
         }),
     }
 }
@@ -48,11 +48,9 @@ fn kept(letter: DeadLetter) -> store::DeadLetter {
 }
 
 /// Only what is about a batch's own content may park events: a missing table would park the whole queue.
-fn accept_error(error: StoreError) -> AcceptError {
+fn accept_error(error: ProcessError) -> AcceptError {
     match error {
-        StoreError::Refused(_) | StoreError::Corrupt { .. } => AcceptError::Poison(error.to_string()),
-        StoreError::Unavailable(_) | StoreError::Schema { .. } | StoreError::Other(_) => {
-            AcceptError::Unavailable(error.to_string())
-        }
+        ProcessError::Poison(words) => AcceptError::Poison(words),
+        ProcessError::Store(error) => AcceptError::Unavailable(error.to_string()),
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{BasicProperties, Channel, Connection};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::{BasicProperties, Channel, Connection, ErrorKind};
 use serde_json::{Value, json};
 
 use crate::broker::{self, AmqpConfig, AmqpError, topology};
@@ -40,8 +41,29 @@ pub enum PublishError {
     /// A type that cannot be a routing key: it will fail again.
     #[error("outcome {id} cannot be published: {detail}")]
     Invalid { id: String, detail: String },
+    /// One of them is more than the broker takes: its size, for instance. It will refuse it again.
+    #[error("the broker refuses an outcome: {0}")]
+    Refused(String),
     #[error(transparent)]
     Broker(#[from] AmqpError),
+}
+
+impl PublishError {
+    /// Whether one of the batch is the reason, so that the others may pass without it.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Invalid { .. } | Self::Refused(_))
+    }
+
+    /// Gives lapin's error its meaning: while publishing, a failed precondition is about the message.
+    fn from_lapin(config: &AmqpConfig, error: &lapin::Error) -> Self {
+        if let ErrorKind::ProtocolError(protocol) = error.kind()
+            && let AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::CONTENTTOOLARGE) =
+                protocol.kind()
+        {
+            return Self::Refused(protocol.get_message().to_string());
+        }
+        AmqpError::from_lapin(config, "publishing outcomes", error).into()
+    }
 }
 
 /// A connection of its own to the outcomes exchange, made when it is first needed and again when it is lost.
@@ -130,7 +152,6 @@ impl Session {
     }
 
     async fn send(&self, config: &AmqpConfig, outcomes: &[Outcome]) -> Result<(), PublishError> {
-        const WHAT: &str = "publishing outcomes";
         let exchange = topology::name(&config.outcomes_exchange)?;
         let mut confirms = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
@@ -149,11 +170,11 @@ impl Session {
                 .channel
                 .basic_publish(exchange.clone(), routing_key, options, body.as_bytes(), properties)
                 .await
-                .map_err(|e| AmqpError::from_lapin(config, WHAT, &e))?;
+                .map_err(|e| PublishError::from_lapin(config, &e))?;
             confirms.push(confirm);
         }
         for confirm in confirms {
-            let confirmed = confirm.await.map_err(|e| AmqpError::from_lapin(config, WHAT, &e))?;
+            let confirmed = confirm.await.map_err(|e| PublishError::from_lapin(config, &e))?;
             if !confirmed.is_ack() {
                 return Err(AmqpError::Lost("the broker did not take an outcome".into()).into());
             }

@@ -8,11 +8,8 @@ use tokio::io::AsyncReadExt;
 
 use super::table::{self, Format};
 use super::{Failure, environment, progress};
-use crate::active::Checked;
-use crate::app;
 use crate::domain::event::Event;
 use crate::domain::rules::book::UPDATED;
-use crate::process::Processor;
 
 /// Profiles written in one transaction.
 const AT_ONCE: usize = 500;
@@ -52,13 +49,7 @@ async fn import(config: Option<&Path>, file: &Path, at: Option<DateTime<Utc>>) -
     let at = at.unwrap_or_else(|| config.clock().now());
     let events = parse(&text, file, at)?;
     let store = environment::store(&config).await?;
-    let secret = app::secret(&config, &store).await.map_err(environment::failed)?;
-    let (rules, files) = match store.active_rule_set().await.map_err(environment::failed)? {
-        Some(set) => (Checked::new(&set.files), set.files),
-        None => (Checked::new(&[]), Vec::new()),
-    };
-    let shelf = crate::active::Shelf::new(rules.activate(&files, secret));
-    let processor = Processor::new(store, shelf, config.clock());
+    let processor = environment::processor(&config, store).await?;
     let bar = progress::bar(events.len() as u64, "customers");
     let mut new = 0;
     for batch in events.chunks(AT_ONCE) {

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use super::Failure;
+use crate::active::{Checked, Shelf};
 use crate::app;
 use crate::config::{self, Config};
+use crate::process::Processor;
 use crate::store::Store;
 
 /// The configuration; what is wrong with it is the user's to mend.
@@ -16,6 +18,14 @@ pub fn config(path: Option<&Path>) -> Result<Config, Failure> {
 /// The database of the configuration, its schema checked.
 pub async fn store(config: &Config) -> Result<Store, Failure> {
     app::open_store(config, config.clock()).await.map_err(failed)
+}
+
+/// What applies facts as the worker would, by the rules that are in force.
+pub async fn processor(config: &Config, store: Store) -> Result<Processor, Failure> {
+    let secret = app::secret(config, &store).await.map_err(failed)?;
+    let files = store.active_rule_set().await.map_err(failed)?.map(|set| set.files).unwrap_or_default();
+    let shelf = Shelf::new(Checked::new(&files).activate(&files, secret));
+    Ok(Processor::new(store, shelf, config.clock()))
 }
 
 /// An error of the surroundings, with its causes on one line.

@@ -51,7 +51,7 @@ enum Command {
     /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
-    /// Lists events that could not be used
+    /// Lists, shows, replays and discards what could not be used
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(dead_letters::Command),
     /// Creates or upgrades the database's tables

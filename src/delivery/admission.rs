@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::poison;
 use crate::active::Active;
 use crate::channels::{Email, Parcel, Sms};
 use crate::domain::admit::{Gate, Known, Question, Settled, admit_now, settle};
@@ -14,6 +15,7 @@ use crate::domain::message::{Message, MessageState};
 use crate::domain::templates::{RenderError, SmsTemplate, Template, Version};
 use crate::domain::verdict::Reason;
 use crate::store::CustomerState;
+use crate::{failpoint, guard, telemetry};
 
 /// What becomes of a claimed message.
 pub enum Admission {
@@ -43,7 +45,8 @@ impl Judge<'_> {
         admit_now(&Question::about(message, policy, known, slots), self.now)
     }
 
-    /// Judges one claimed message. `pinned` is the template version that an earlier attempt rendered.
+    /// Judges one claimed message. `pinned` is the template version that an earlier attempt rendered. One that the core
+    /// panics about is set aside.
     pub fn decide(
         &self,
         message: Message,
@@ -51,11 +54,18 @@ impl Judge<'_> {
         slots: &[Slot],
         pinned: Option<&Version>,
     ) -> Admission {
-        let gate = self.ask(&message, customer, slots);
-        match settle(message, gate) {
-            Settled::Open(message, address) => self.render(*message, customer, address, pinned),
-            Settled::Stopped(message) => Admission::Stop(message),
-        }
+        let judged = guard::catch(|| {
+            failpoint::stumble("delivery", &message.customer_id);
+            let gate = self.ask(&message, customer, slots);
+            match settle(message.clone(), gate) {
+                Settled::Open(message, address) => self.render(*message, customer, address, pinned),
+                Settled::Stopped(message) => Admission::Stop(message),
+            }
+        });
+        judged.unwrap_or_else(|panic| {
+            telemetry::panicked("delivery", &message.customer_id, &panic.place);
+            Admission::Stop(Box::new(poison::failed(message, panic.to_string())))
+        })
     }
 
     fn render(

@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Judge};
 use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
-use super::record;
 use super::room::Room;
+use super::{poison, record};
 use crate::active::{Active, Shelf};
 use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::{Clock, Deadline};
@@ -28,11 +28,9 @@ use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::steps::basis;
 use crate::domain::templates::Version;
-use crate::entropy;
-use crate::failpoint;
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
-use crate::telemetry;
+use crate::{entropy, failpoint, guard, telemetry};
 
 /// Results recorded in one transaction: one fsync for as many, and no more lost to "uncertain" by a crash.
 const RECORDED_AT_ONCE: usize = 32;
@@ -151,7 +149,8 @@ impl Dispatcher {
             token: &lease.token,
             lease: self.lease,
         };
-        let claimed = self.store.claim_messages(&claim).await?;
+        let found = self.store.claim_messages(&claim).await?;
+        let claimed = poison::without_unreadable(&self.store, found, &lease.token, claim.now).await?;
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
@@ -240,7 +239,7 @@ impl Dispatcher {
             passes.insert(message.id.clone(), pass);
             group.push(message);
         }
-        let ready = self.admit(group, &lease.token).await?;
+        let ready = self.admit_others(group, &lease.token).await?;
         let ready = ready
             .into_iter()
             .filter_map(|(message, parcel)| Some((passes.remove(&message.id)?, message, parcel)))
@@ -318,7 +317,11 @@ impl Dispatcher {
     }
 
     /// Asks the gate for each message and commits what may go as `sending`.
-    async fn admit(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<(Message, Parcel)>, StoreError> {
+    pub(super) async fn admit(
+        &self,
+        claimed: Vec<Message>,
+        token: &str,
+    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -344,7 +347,7 @@ impl Dispatcher {
                 Admission::Stop(message) => {
                     room.settle(&message);
                     changes.outcomes.extend(Outcome::of_message(&message, now));
-                    telemetry::handed_over(&message);
+                    changes.dead_letters.extend(poison::letter(&message, now));
                     stopped.push(*message);
                 }
             }
@@ -354,6 +357,8 @@ impl Dispatcher {
         failpoint::reach("delivery.admitted");
         tx.commit().await?;
         failpoint::reach("delivery.sending");
+        stopped.iter().for_each(telemetry::handed_over);
+        poison::tell(&stopped);
         // A lease lost meanwhile belongs to another worker now: theirs to send.
         go.retain(|(message, _)| held.contains(&message.id));
         Ok(go)
@@ -372,7 +377,12 @@ impl Dispatcher {
             }
             let stored = match active.templates.version(hash) {
                 Some(version) => Some(version),
-                None => self.store.template_version(hash).await?.as_ref().and_then(Version::from_stored),
+                None => self
+                    .store
+                    .template_version(hash)
+                    .await?
+                    .as_ref()
+                    .and_then(|stored| guard::catch(|| Version::from_stored(stored)).ok().flatten()),
             };
             pinned.extend(stored.map(|version| (hash.clone(), version)));
         }
@@ -395,7 +405,7 @@ impl Dispatcher {
                     return (message, None);
                 }
                 pass.spend();
-                let answer = self.outlet.send(&parcel).await;
+                let answer = poison::hand_over(&self.outlet, &parcel, &message).await;
                 self.flow.note(&answer, &pass);
                 if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
                     telemetry::sms_accepted(&sms.rule, sms.segments);

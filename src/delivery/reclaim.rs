@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::record;
+use super::{poison, record};
 use crate::active::Shelf;
 use crate::clock::Clock;
 use crate::domain::outcome::Outcome;
 use crate::domain::steps::basis;
 use crate::failpoint;
-use crate::store::{Changes, Store, StoreError};
+use crate::store::{Changes, Found, Store, StoreError};
 use crate::telemetry;
 
 /// How often to look, in real time. Leases last minutes.
@@ -32,8 +32,8 @@ pub async fn run(store: Store, shelf: Shelf, clock: Clock, shutdown: Cancellatio
 /// Settles each hand-over whose lease is over: sent again only where the purpose is a contract.
 pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), StoreError> {
     let active = shelf.get();
-    let expired = store.expired_sending().await?;
-    if expired.is_empty() {
+    let Found { messages: expired, unreadable } = store.expired_sending().await?;
+    if expired.is_empty() && unreadable.is_empty() {
         return Ok(());
     }
     let now = clock.now();
@@ -50,6 +50,9 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
     let ours = settled.iter().filter(|message| held.contains(&message.id));
     changes.messages.extend(ours.filter_map(|message| message.fall_back(now)));
+    let unreadable = poison::uncertain(unreadable);
+    let ended = tx.settle_unreadable(&unreadable).await?;
+    poison::note_uncertain(&unreadable, &ended, &mut changes, now);
     tx.write(&changes).await?;
     failpoint::reach("reclaim.settled");
     tx.commit().await

@@ -13,6 +13,7 @@ use crate::domain::admit::Gate;
 use crate::domain::caps::Slot;
 use crate::domain::message::Message;
 use crate::domain::rules::Policy;
+use crate::guard;
 use crate::store::{CustomerState, StoreError, Tx};
 
 /// What counts, and who waits, by customer.
@@ -50,7 +51,9 @@ impl Room {
         let mut slots = self.slots.get(&message.customer_id).cloned().unwrap_or_default();
         let waiting = self.waiting.get(&message.customer_id).map_or(&[][..], Vec::as_slice);
         for rival in waiting.iter().take_while(|rival| rank(rival) < rank(message)) {
-            if matches!(judge.ask(rival, customer, &slots), Gate::Open { .. }) {
+            // A panic about a rival is the rival's own: it is met again when that one is judged.
+            let asked = guard::catch(|| judge.ask(rival, customer, &slots));
+            if matches!(asked, Ok(Gate::Open { .. })) {
                 slots.push(slot(rival, judge.now));
             }
         }

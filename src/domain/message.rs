@@ -148,8 +148,11 @@ impl Message {
     pub fn fall_back(&self, now: DateTime<Utc>) -> Option<Self> {
         let certain =
             matches!(self.state, MessageState::Suppressed | MessageState::Failed | MessageState::Expired);
-        // Another channel must not become a way round a cap.
-        let never = matches!(self.reason, Some(Reason::CustomerDeleted | Reason::FrequencyCap));
+        // Another channel must not become a way round a cap; and what is set aside can be put back.
+        let never = matches!(
+            self.reason,
+            Some(Reason::CustomerDeleted | Reason::FrequencyCap | Reason::CannotBeProcessed)
+        );
         if !certain || never || now > self.expires_at {
             return None;
         }

@@ -55,5 +55,6 @@ reasons! {
     Refused "refused" "the provider refused this message for good",
     RetriesExhausted "retries_exhausted" "the provider kept asking to try later",
     Undelivered "undelivered" "the provider could not deliver it to the telephone",
+    CannotBeProcessed "cannot_be_processed" "it fails whenever it is tried: see `declic dead-letters list`",
     OutcomeUnknown "outcome_unknown" "the provider may or may not have accepted it",
 }

@@ -65,10 +65,11 @@ async fn forget(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
 async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
     let now = clock.now();
     let mut tx = store.begin().await?;
-    let Some(settled) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
+    let Some(receipts) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
+    receipts.unreadable.iter().for_each(telemetry::unreadable_receipt);
     let mut changes = Changes::default();
     let messages: Vec<Message> =
-        settled.into_iter().filter_map(|receipt| after(receipt, now, &mut changes)).collect();
+        receipts.settled.into_iter().filter_map(|receipt| after(receipt, now, &mut changes)).collect();
     let written = tx.record_receipts(&messages).await?;
     // What follows from a message follows only where this is its newest word.
     for message in messages.iter().filter(|message| written.contains(&message.id)) {

@@ -15,7 +15,9 @@ use crate::domain::rules::{Basis, Policy};
 use crate::domain::sms::confirms_stop;
 use crate::domain::sms::laws::STOP_CONFIRMATION;
 use crate::domain::steps::basis;
-use crate::store::{Changes, CustomerState, StoreError};
+use crate::process::ProcessError;
+use crate::store::{Changes, CustomerState, DeadLetter, StoreError};
+use crate::telemetry;
 
 /// The CloudEvents `source` of withdrawals by telephone.
 const SOURCE: &str = "/declic/sms-stop";
@@ -87,11 +89,19 @@ impl Desk {
         let mut events = Vec::new();
         let mut confirmation = None;
         for id in customers {
-            let Some(customer) = self.store.customer(id).await? else { continue };
+            let customer = match self.store.customer(id).await {
+                Ok(Some(customer)) => Some(customer),
+                Ok(None) => continue,
+                // Their word is taken down all the same.
+                Err(error) if error.is_about_content() => None,
+                Err(error) => return Err(error),
+            };
             // It would go to their present number.
-            let reached =
-                || address_of(Channel::Sms, &customer.profile, policy).is_ok_and(|to| to == stop.number);
-            if stop.to_us && confirmation.is_none() && is_news(policy, &customer.consents) && reached() {
+            let reached = |customer: &CustomerState| {
+                address_of(Channel::Sms, &customer.profile, policy).is_ok_and(|to| to == stop.number)
+            };
+            let told = customer.filter(|c| stop.to_us && is_news(policy, &c.consents) && reached(c));
+            if let Some(customer) = told.filter(|_| confirmation.is_none()) {
                 confirmation = self.confirmation(&active, stop, &customer);
             }
             events.push(event(policy, stop, id));
@@ -104,7 +114,27 @@ impl Desk {
         let mut tx = self.store.begin().await?;
         tx.write(&Changes { messages: confirmation.into_iter().collect(), ..Changes::default() }).await?;
         tx.commit().await?;
-        self.processor.accept(&events).await.map(drop)
+        match self.processor.accept(&events).await {
+            Ok(_) => Ok(()),
+            Err(ProcessError::Store(error)) => Err(error),
+            Err(ProcessError::Poison(_)) => self.one_by_one(events).await,
+        }
+    }
+
+    /// Whoever cannot be processed keeps nobody else's word from being heard, and their own is kept as a dead letter.
+    async fn one_by_one(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        for event in events {
+            match self.processor.accept(std::slice::from_ref(&event)).await {
+                Ok(_) => {}
+                Err(ProcessError::Store(error)) => return Err(error),
+                Err(ProcessError::Poison(words)) => {
+                    let letter = DeadLetter::of_event("sms", &event, &words, self.clock.now());
+                    self.store.park(&letter).await?;
+                    telemetry::set_aside("sms", &event.subject, &letter.id);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn confirmation(&self, active: &Active, stop: &Stop, customer: &CustomerState) -> Option<Message> {

@@ -12,8 +12,6 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
-use super::DeadLetter;
-
 /// An array of structured-mode events; HTTP only, as the AMQP binding has no batches.
 pub const CLOUDEVENTS_BATCH: &str = "application/cloudevents-batch+json";
 /// One structured-mode event a line.
@@ -43,10 +41,10 @@ pub fn delivery(properties: &BasicProperties, body: &[u8], now: DateTime<Utc>) -
     message(&delivery_headers(properties), body, now)
 }
 
-/// Reads a parked event again.
-pub fn dead_letter(letter: &DeadLetter, now: DateTime<Utc>) -> Result<Event, Unusable> {
+/// Reads a parked event again, from the headers and the body of its letter.
+pub fn dead_letter(headers: &Value, body: &[u8], now: DateTime<Utc>) -> Result<Event, Unusable> {
     let none = Map::new();
-    message(letter.headers.as_object().unwrap_or(&none), &letter.body, now)
+    message(headers.as_object().unwrap_or(&none), body, now)
 }
 
 /// Reads one message from its headers (`content-type` among them) and its body.

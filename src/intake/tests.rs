@@ -267,7 +267,7 @@ mod decoding {
             .with_content_type("application/json".into());
         let headers = decode::delivery_headers(&properties);
         let letter = DeadLetter::new(Origin::Amqp, &refusal, b"{\"total\":5}", headers, now());
-        let event = decode::dead_letter(&letter, now()).expect("usable");
+        let event = decode::dead_letter(&letter.headers, &letter.body, now()).expect("usable");
         assert_eq!(event, Event::from_value(event_json("e-1"), now()).expect("usable"));
         assert_eq!(Event::from_value(decode::structured(&event), now()), Ok(event));
     }
@@ -340,7 +340,8 @@ mod over_http {
             assert_eq!(answer["results"][2]["reason"], "poison");
             let memory = memory.lock().expect("lock");
             assert_eq!(memory.letters.len(), 2);
-            let again = decode::dead_letter(&memory.letters[1], now()).expect("usable by itself");
+            let parked = &memory.letters[1];
+            let again = decode::dead_letter(&parked.headers, &parked.body, now()).expect("usable by itself");
             assert_eq!(again.id, "poison");
         }
     }

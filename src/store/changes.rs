@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::dead_letters::{self, DeadLetter};
 use super::session::{Session, instant, json_arg};
 use super::sms::{self, SmsPart};
 use super::{StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes};
@@ -49,6 +50,8 @@ pub struct Changes {
     pub suppressions: Vec<Suppression>,
     /// Parts of SMS, by the provider's names for them.
     pub sms_parts: Vec<SmsPart>,
+    /// What is set aside. Inserted; one known already stays as it is.
+    pub dead_letters: Vec<DeadLetter>,
     /// Customers to erase, after all else is written.
     pub erased: Vec<String>,
 }
@@ -69,6 +72,7 @@ impl Tx {
         suppress(session, &changes.suppressions).await?;
         sms::insert_parts(session, &changes.sms_parts).await?;
         outcomes::insert(session, &changes.outcomes).await?;
+        dead_letters::insert(session, &changes.dead_letters).await?;
         erasure::erase(session, &changes.erased).await
     }
 }

@@ -1,20 +1,20 @@
-//! Dead letters: events that could not be used, kept for whoever mends their producer.
+//! Dead letters: events that could not be used, and work that always fails for one customer, kept with the reason.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::session::{instant, json_arg, read_json};
-use super::{Store, StoreError};
+use super::session::{Arg, Session, instant, json_arg, read_json};
+use super::{Store, StoreError, Tx};
 use crate::domain::event::UnusableReason;
 
-/// An event that cannot be used, as it came.
+/// What cannot be used, as it came; for all but events see [`Parked`](super::Parked).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
     pub id: String,
     pub received_at: DateTime<Utc>,
-    /// Where it came from, for instance a queue's name or `http`.
+    /// Where it came from: `amqp`, `http`, `file`, `sms`, or what the worker set aside.
     pub origin: String,
     pub reason: UnusableReason,
     pub detail: String,
@@ -23,12 +23,43 @@ pub struct DeadLetter {
     pub body: Vec<u8>,
 }
 
+/// Which letters are meant. The default is all.
+#[derive(Debug, Clone, Default)]
+pub struct LetterFilter {
+    pub origin: Option<String>,
+    pub reason: Option<UnusableReason>,
+    /// What their ids begin with.
+    pub id: Option<String>,
+}
+
+impl LetterFilter {
+    fn conditions(&self) -> (String, Vec<Arg>) {
+        let mut args: Vec<Arg> = Vec::new();
+        let mut conditions = vec!["true".to_owned()];
+        let mut wanted = |condition: &str, arg: Option<Arg>| {
+            if let Some(arg) = arg {
+                args.push(arg);
+                conditions.push(condition.replace('?', &format!("${}", args.len())));
+            }
+        };
+        wanted("origin = ?", self.origin.as_deref().map(Arg::from));
+        wanted("reason = ?", self.reason.map(|reason| reason.as_str().into()));
+        wanted("substr(id, 1, length(?)) = ?", self.id.as_deref().map(Arg::from));
+        (conditions.join(" AND "), args)
+    }
+}
+
 type Fields = (String, DateTime<Utc>, String, String, String, String, String);
 
-impl Store {
-    /// Keeps a dead letter; one with a known id stays as it is.
-    pub async fn park(&self, letter: &DeadLetter) -> Result<(), StoreError> {
-        let row = json!({
+const READ: &str = "id, received_at, origin, reason, detail, CAST(headers AS text), body";
+
+/// Keeps letters; one with a known id stays as it is.
+pub(super) async fn insert(session: &mut Session, letters: &[DeadLetter]) -> Result<(), StoreError> {
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let row = |letter: &DeadLetter| {
+        json!({
             "id": letter.id,
             "received_at": instant(letter.received_at),
             "origin": letter.origin,
@@ -36,36 +67,94 @@ impl Store {
             "detail": letter.detail,
             "headers": letter.headers,
             "body": STANDARD.encode(&letter.body),
-        });
-        let mut session = self.writing().await?;
-        let table = session.dialect().rows(
-            1,
-            &[
-                ("id", "text"),
-                ("received_at", "timestamptz"),
-                ("origin", "text"),
-                ("reason", "text"),
-                ("detail", "text"),
-                ("headers", "json"),
-                ("body", "text"),
-            ],
-        );
-        let sql = format!(
-            "INSERT INTO dead_letters (id, received_at, origin, reason, detail, headers, body)
-             SELECT id, received_at, origin, reason, detail, COALESCE(headers, 'null'), body
-             FROM {table} WHERE true ON CONFLICT DO NOTHING"
-        );
-        session.exec(sql, vec![json_arg(&[row])?]).await.map(drop)
+        })
+    };
+    let mut rows: Vec<Value> = letters.iter().map(row).collect();
+    rows.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
+    let table = session.dialect().rows(
+        1,
+        &[
+            ("id", "text"),
+            ("received_at", "timestamptz"),
+            ("origin", "text"),
+            ("reason", "text"),
+            ("detail", "text"),
+            ("headers", "json"),
+            ("body", "text"),
+        ],
+    );
+    let sql = format!(
+        "INSERT INTO dead_letters (id, received_at, origin, reason, detail, headers, body)
+         SELECT id, received_at, origin, reason, detail, COALESCE(headers, 'null'), body
+         FROM {table} WHERE true ON CONFLICT DO NOTHING"
+    );
+    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+}
+
+impl Store {
+    /// Keeps a dead letter; one with a known id stays as it is.
+    pub async fn park(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+        insert(&mut self.writing().await?, std::slice::from_ref(letter)).await
     }
 
     /// The newest dead letters, newest first.
-    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
-        let sql =
-            "SELECT id, received_at, origin, reason, detail, CAST(headers AS text), body FROM dead_letters
-             ORDER BY received_at DESC, id DESC LIMIT $1";
-        let rows: Vec<Fields> = self.reading().await?.fetch(sql, vec![i64::from(limit).into()]).await?;
+    pub async fn dead_letters(
+        &self,
+        filter: &LetterFilter,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        let (conditions, mut args) = filter.conditions();
+        args.push(i64::from(limit).into());
+        let sql = format!(
+            "SELECT {READ} FROM dead_letters WHERE {conditions} ORDER BY received_at DESC, id DESC LIMIT ${}",
+            args.len()
+        );
+        let rows: Vec<Fields> = self.reading().await?.fetch(sql, args).await?;
         rows.into_iter().map(read).collect()
     }
+
+    /// The ids of dead letters, the oldest first: the order in which events are replayed.
+    pub async fn dead_letter_ids(&self, filter: &LetterFilter) -> Result<Vec<String>, StoreError> {
+        let (conditions, args) = filter.conditions();
+        let sql = format!("SELECT id FROM dead_letters WHERE {conditions} ORDER BY received_at, id");
+        let rows: Vec<(String,)> = self.reading().await?.fetch(sql, args).await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// One dead letter by its whole id.
+    pub async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, StoreError> {
+        let sql = format!("SELECT {READ} FROM dead_letters WHERE id = $1");
+        let row: Option<Fields> = self.reading().await?.first(sql, vec![id.into()]).await?;
+        row.map(read).transpose()
+    }
+
+    /// Notes why a letter was refused this time.
+    pub async fn refuse_again(
+        &self,
+        id: &str,
+        reason: UnusableReason,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE dead_letters SET reason = $2, detail = $3 WHERE id = $1";
+        let args = vec![id.into(), reason.as_str().into(), detail.into()];
+        self.writing().await?.exec(sql, args).await.map(drop)
+    }
+
+    /// Forgets a letter; false when there was none.
+    pub async fn remove_dead_letter(&self, id: &str) -> Result<bool, StoreError> {
+        remove(&mut self.writing().await?, id).await
+    }
+}
+
+impl Tx {
+    /// Forgets a letter together with what is done in its place; false when there was none.
+    pub async fn remove_dead_letter(&mut self, id: &str) -> Result<bool, StoreError> {
+        remove(&mut self.session, id).await
+    }
+}
+
+async fn remove(session: &mut Session, id: &str) -> Result<bool, StoreError> {
+    Ok(session.exec("DELETE FROM dead_letters WHERE id = $1", vec![id.into()]).await? > 0)
 }
 
 fn read((id, received_at, origin, reason, detail, headers, body): Fields) -> Result<DeadLetter, StoreError> {

@@ -25,6 +25,12 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
+
+    /// Whether it lies in what a row or an argument holds, so that the same work fails again while the same work about
+    /// others may not. A missing table or a refused statement is not: it would set everybody aside.
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Corrupt { .. })
+    }
 }
 
 fn schema_words(found: i64, known: i64) -> String {
@@ -69,12 +75,16 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     }
     if is_transient_code(&code) {
         StoreError::Unavailable(words)
-    } else if is_about_data(&code) {
+    } else if is_about_data(&code) || error.message() == MALFORMED_JSON {
         StoreError::Refused(words)
     } else {
         StoreError::Other(words)
     }
 }
+
+/// SQLite's words about a text that its JSON functions cannot read, under the code of any mistake. PostgreSQL keeps such a
+/// text out of the column.
+const MALFORMED_JSON: &str = "malformed JSON";
 
 /// SQLSTATE codes (PostgreSQL 15, appendix A) and SQLite result codes after which a retry can succeed.
 fn is_transient_code(code: &str) -> bool {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::session::{Arg, Dialect, Session, instant, json_arg, read_json};
+use super::unreadable::{Found, load_each};
 use super::{Store, StoreError, Tx, erasure};
 use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message, MessageState};
@@ -129,11 +130,11 @@ pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Resul
 impl Store {
     /// Leases messages of one channel that are due (pending, deferred until now, or claimed with the lease over) to the
     /// holder of the token: the most urgent lane first, within a lane the longest due. No message is given out twice,
-    /// whatever the number of workers.
-    pub async fn claim_messages(&self, claim: &Claim<'_>) -> Result<Vec<Message>, StoreError> {
+    /// whatever the number of workers. The unreadable are claimed too: end them with [`Tx::end_unreadable`].
+    pub async fn claim_messages(&self, claim: &Claim<'_>) -> Result<Found, StoreError> {
         let mut session = self.writing().await?;
         if claim.lanes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         let sql = claim_sql(session.dialect(), claim.lanes);
         let args = vec![
@@ -143,21 +144,21 @@ impl Store {
             milliseconds(claim.lease),
             claim.channel.as_str().into(),
         ];
-        let mut messages = load(&mut session, sql, args).await?;
-        messages.sort_by(|a, b| (a.lane, a.due_at, &a.id).cmp(&(b.lane, b.due_at, &b.id)));
-        Ok(messages)
+        let mut found = load_each(&mut session, sql, args).await?;
+        found.messages.sort_by(|a, b| (a.lane, a.due_at, &a.id).cmp(&(b.lane, b.due_at, &b.id)));
+        Ok(found)
     }
 
     /// Messages whose hand-over began and whose lease is over: nobody knows whether they went out.
-    /// Settle them with [`Tx::settle_expired`].
-    pub async fn expired_sending(&self) -> Result<Vec<Message>, StoreError> {
+    /// Settle them with [`Tx::settle_expired`] and [`Tx::settle_unreadable`].
+    pub async fn expired_sending(&self) -> Result<Found, StoreError> {
         let mut session = self.reading().await?;
         let sql = format!(
             "SELECT {READ} FROM messages WHERE state = 'sending' AND lease_until <= {}
              ORDER BY lease_until, id LIMIT $1",
             session.dialect().now()
         );
-        load(&mut session, sql, vec![EXPIRED_LIMIT.into()]).await
+        load_each(&mut session, sql, vec![EXPIRED_LIMIT.into()]).await
     }
 
     /// When the next waiting message is due; it may lie in the past.
@@ -168,7 +169,7 @@ impl Store {
         Ok(row.and_then(|(at,)| at))
     }
 
-    /// Messages, the latest planned first.
+    /// Messages, the latest planned first. Of one that cannot be read, what its columns tell.
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>, StoreError> {
         let mut conditions = vec!["true".to_owned()];
         let mut args: Vec<Arg> = Vec::new();
@@ -188,13 +189,19 @@ impl Store {
             conditions.join(" AND "),
             args.len()
         );
-        load(&mut self.reading().await?, sql, args).await
+        let Found { mut messages, unreadable } = load_each(&mut self.reading().await?, sql, args).await?;
+        if !unreadable.is_empty() {
+            messages.extend(unreadable);
+            messages.sort_by(|a, b| (b.planned_at, &b.id).cmp(&(a.planned_at, &a.id)));
+        }
+        Ok(messages)
     }
 
-    /// One message by its id.
+    /// One message by its id; when it cannot be read, what its columns tell.
     pub async fn message(&self, id: &str) -> Result<Option<Message>, StoreError> {
         let sql = format!("SELECT {READ} FROM messages WHERE id = $1");
-        Ok(load(&mut self.reading().await?, sql, vec![id.into()]).await?.into_iter().next())
+        let found = load_each(&mut self.reading().await?, sql, vec![id.into()]).await?;
+        Ok(found.messages.into_iter().chain(found.unreadable).next())
     }
 }
 
@@ -305,24 +312,16 @@ pub(super) async fn update(
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }
 
-pub(super) async fn load(
-    session: &mut Session,
-    sql: String,
-    args: Vec<Arg>,
-) -> Result<Vec<Message>, StoreError> {
-    let rows: Vec<(String, String, String)> = session.fetch(sql, args).await?;
-    rows.into_iter()
-        .map(|(id, state, body)| {
-            let message: Message = read_json("messages", || id.clone(), "body", &body)?;
-            let state = MessageState::parse(&state).ok_or_else(|| StoreError::Corrupt {
-                table: "messages",
-                row: id,
-                column: "state".to_owned(),
-                detail: format!("`{state}` is not a state"),
-            })?;
-            Ok(Message { state, ..message })
-        })
-        .collect()
+/// Reads what [`READ`] selects.
+pub(super) fn read(id: &str, state: &str, body: &str) -> Result<Message, StoreError> {
+    let message: Message = read_json("messages", || id.to_owned(), "body", body)?;
+    let state = MessageState::parse(state).ok_or_else(|| StoreError::Corrupt {
+        table: "messages",
+        row: id.to_owned(),
+        column: "state".to_owned(),
+        detail: format!("`{state}` is not a state"),
+    })?;
+    Ok(Message { state, ..message })
 }
 
 #[cfg(test)]

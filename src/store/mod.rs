@@ -8,6 +8,7 @@
 //! On SQLite a `Tx` holds the one writer: do not call a writing method of [`Store`] while holding one (with
 //! `sqlite::memory:` no method at all), or it waits for itself until the acquire timeout.
 
+mod aside;
 mod changes;
 mod consents;
 mod counts;
@@ -21,6 +22,7 @@ mod inbound;
 mod messages;
 mod open;
 mod outcomes;
+mod parked;
 mod phones;
 mod profiles;
 mod promo_codes;
@@ -32,21 +34,26 @@ mod slots;
 mod sms;
 pub mod statements;
 mod sweeps;
+mod unreadable;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
 
+pub use aside::PutBack;
 pub use changes::{Changes, Suppression};
 pub use counts::Counts;
 pub use customers::{CustomerRow, CustomerState};
-pub use dead_letters::DeadLetter;
+pub use dead_letters::{DeadLetter, LetterFilter};
 pub use error::StoreError;
 pub use events::StoredEvent;
 pub use inbound::InboundText;
 pub use messages::{Claim, MessageFilter};
+pub use outcomes::Unpublished;
+pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
-pub use sms::{InboundRow, ReceiptRow, SettledReceipt, SmsPart};
+pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
 pub use sweeps::{Sweep, SweepState};
+pub use unreadable::Found;
 
 use crate::clock::Clock;
 use session::{Link, Session};

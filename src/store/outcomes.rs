@@ -50,16 +50,24 @@ pub(super) async fn insert(session: &mut Session, outcomes: &[Outcome]) -> Resul
     session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
 }
 
+/// Outcomes that wait.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unpublished {
+    pub outcomes: Vec<Outcome>,
+    /// Those that cannot be read, without their data, and why not.
+    pub unreadable: Vec<(Outcome, String)>,
+}
+
 impl Store {
     /// Outcomes not published yet, oldest first. Two workers may be given the same ones: publishing is at least once.
-    pub async fn unpublished_outcomes(&self, limit: u32) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn unpublished_outcomes(&self, limit: u32) -> Result<Unpublished, StoreError> {
         let sql = "SELECT id, customer_id, kind, time, CAST(data AS text) FROM outcomes
              WHERE published_at IS NULL ORDER BY created_at, id LIMIT $1";
         load(&mut self.reading().await?, sql.to_owned(), vec![i64::from(limit).into()]).await
     }
 
     /// Those of these outcomes that are not published yet.
-    pub async fn unpublished_among(&self, ids: &[String]) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn unpublished_among(&self, ids: &[String]) -> Result<Unpublished, StoreError> {
         let mut session = self.reading().await?;
         let sql = format!(
             "SELECT id, customer_id, kind, time, CAST(data AS text) FROM outcomes
@@ -87,16 +95,21 @@ impl Store {
     }
 }
 
-async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Outcome>, StoreError> {
+async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Unpublished, StoreError> {
     type Fields = (String, String, String, DateTime<Utc>, Option<String>);
     let rows: Vec<Fields> = session.fetch(sql, args).await?;
-    rows.into_iter()
-        .map(|(id, customer_id, kind, time, data)| {
-            let data = match data {
-                Some(text) => read_json("outcomes", || id.clone(), "data", &text)?,
-                None => Value::Null,
-            };
-            Ok(Outcome { id, customer_id, kind, time, data })
-        })
-        .collect()
+    let mut found = Unpublished::default();
+    for (id, customer_id, kind, time, data) in rows {
+        let read = data.map(|text| read_json("outcomes", || id.clone(), "data", &text)).transpose();
+        let (data, error) = match read {
+            Ok(data) => (data.unwrap_or(Value::Null), None),
+            Err(error) => (Value::Null, Some(error.to_string())),
+        };
+        let outcome = Outcome { id, customer_id, kind, time, data };
+        match error {
+            None => found.outcomes.push(outcome),
+            Some(words) => found.unreadable.push((outcome, words)),
+        }
+    }
+    Ok(found)
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::messages::{READ, load};
+use super::messages::READ;
 use super::session::json_arg;
+use super::unreadable::load_each;
 use super::{StoreError, Tx};
 use crate::domain::caps::Slot;
 use crate::domain::consent::Channel;
@@ -36,7 +37,8 @@ impl Tx {
         Ok(slots)
     }
 
-    /// The messages of these customers that are due and not yet on their way, whoever has claimed them.
+    /// The messages of these customers that are due and not yet on their way, whoever has claimed them. One that cannot
+    /// be read takes nobody's room.
     pub async fn waiting(
         &mut self,
         customers: &[String],
@@ -47,6 +49,6 @@ impl Tx {
              WHERE customer_id {} AND state IN ('pending', 'deferred', 'claimed') AND due_at <= $2",
             self.session.dialect().among(1)
         );
-        load(&mut self.session, sql, vec![json_arg(customers)?, now.into()]).await
+        Ok(load_each(&mut self.session, sql, vec![json_arg(customers)?, now.into()]).await?.messages)
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::messages::{self, READ, load};
+use super::messages::{self, READ};
 use super::session::{Session, instant, json_arg};
+use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::message::Message;
 
@@ -37,6 +38,14 @@ pub struct SettledReceipt {
     pub message: Message,
     pub parts: Vec<String>,
     pub detail: Option<String>,
+}
+
+/// What some receipts mean.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Receipts {
+    pub settled: Vec<SettledReceipt>,
+    /// Messages that cannot be read: the receipts are noted on their parts, and nothing else follows from them.
+    pub unreadable: Vec<Message>,
 }
 
 /// A message from a telephone, as it was received.
@@ -196,7 +205,7 @@ impl Tx {
     /// Takes up to `limit` receipts whose parts are known, notes them on the parts, and returns the messages
     /// concerned that are still `sent`, locked, with the states of all their parts; none when no receipt was waiting.
     /// Two workers take different receipts; of one message, the second waits for the first and sees what it noted.
-    pub async fn settle_receipts(&mut self, limit: u32) -> Result<Option<Vec<SettledReceipt>>, StoreError> {
+    pub async fn settle_receipts(&mut self, limit: u32) -> Result<Option<Receipts>, StoreError> {
         let session = &mut self.session;
         let d = session.dialect();
         let sql = format!(
@@ -225,7 +234,7 @@ impl Tx {
             d.among(2),
             d.lock("FOR UPDATE")
         );
-        let sent = load(session, sql, args.clone()).await?;
+        let sent = load_each(session, sql, args.clone()).await?;
 
         let rows: Vec<_> =
             taken.iter().map(|(id, state, ..)| json!({ "provider_id": id, "state": state })).collect();
@@ -244,6 +253,7 @@ impl Tx {
         );
         let parts: Vec<(String, String)> = session.fetch(sql, args).await?;
         let settled = sent
+            .messages
             .into_iter()
             .map(|message| SettledReceipt {
                 parts: parts.iter().filter(|(id, _)| *id == message.id).map(|(_, s)| s.clone()).collect(),
@@ -251,7 +261,7 @@ impl Tx {
                 message,
             })
             .collect();
-        Ok(Some(settled))
+        Ok(Some(Receipts { settled, unreadable: sent.unreadable }))
     }
 
     /// Writes what receipts say of messages that are still `sent`; returns the ids written.

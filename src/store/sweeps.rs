@@ -164,4 +164,19 @@ impl Tx {
         ];
         self.session.exec(sql, args).await.map(drop)
     }
+
+    /// The same for a sweep that nobody holds, if nobody has moved it on from `cursor`; false when somebody has.
+    pub async fn advance_sweep_from(&mut self, cursor: &str, sweep: &Sweep) -> Result<bool, StoreError> {
+        let sql = "UPDATE sweeps SET state = $4, cursor = $5
+             WHERE rule = $1 AND tick = $2 AND zone = $3 AND cursor = $6 AND state = 'running'";
+        let args = vec![
+            sweep.rule.as_str().into(),
+            sweep.tick.as_str().into(),
+            sweep.zone.as_str().into(),
+            sweep.state.as_str().into(),
+            sweep.cursor.as_str().into(),
+            cursor.into(),
+        ];
+        Ok(self.session.exec(sql, args).await? > 0)
+    }
 }

@@ -164,7 +164,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     assert_eq!((second.state, second.address, second.reply), (MessageState::Sent, None, None));
     assert_eq!(store.message("m-3").await.expect("message").expect("kept"), message("c-2", "m-3", "09:00"));
     assert_eq!(store.events_of("c-1", 9).await.expect("events")[0].event.data, Value::Null);
-    assert_eq!(store.unpublished_outcomes(9).await.expect("outcomes"), [outcome("o-2")]);
+    assert_eq!(store.unpublished_outcomes(9).await.expect("outcomes").outcomes, [outcome("o-2")]);
 
     let mut tx = begin(&store).await;
     assert!(tx.mark_sending("token", &held).await.expect("mark").is_empty(), "the lease is gone");

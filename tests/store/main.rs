@@ -2,6 +2,7 @@
 //!
 //! Each test is an async function of a [`Place`]: an empty, migrated database of its own.
 
+mod aside;
 mod concurrency;
 mod customers;
 mod entries;
@@ -151,6 +152,15 @@ conformance! {
     publishing::versions_are_kept,
     publishing::dead_letters_keep_their_bytes,
     publishing::a_setting_is_put_once,
+    aside::a_message_that_cannot_be_read_is_claimed_beside_the_others_and_ended,
+    aside::only_a_failure_of_ours_is_put_back,
+    aside::a_hand_over_that_cannot_be_read_is_settled_too,
+    aside::a_receipt_of_a_message_that_cannot_be_read_holds_up_no_other,
+    aside::timers_leave_the_scheduler_s_sight_and_come_back,
+    aside::an_outcome_that_cannot_be_read_is_told_apart_and_put_back,
+    aside::a_sweep_is_moved_on_by_one_only,
+    aside::letters_are_found_by_what_they_are,
+    aside::a_body_that_is_no_json_is_about_content,
     concurrency::concurrent_claims_give_no_duplicate,
     concurrency::locked_customers_lose_no_update,
     concurrency::overlapping_batches_insert_each_event_once,

@@ -112,10 +112,10 @@ pub async fn a_late_outcome_resolves_an_uncertain_message(Place { store, .. }: P
     let mut tx = begin(&store).await;
     assert_eq!(tx.mark_sending("t-1", &claimed).await.expect("mark").len(), 2);
     tx.commit().await.expect("commit");
-    assert!(store.expired_sending().await.expect("expired").is_empty());
+    assert!(store.expired_sending().await.expect("expired").messages.is_empty());
     assert!(settle(&store, &claimed).await.is_empty(), "its lease is not over");
     tokio::time::sleep(short).await;
-    let expired = store.expired_sending().await.expect("expired");
+    let expired = store.expired_sending().await.expect("expired").messages;
     assert_eq!(ids(&expired), ["m-1", "m-2"]);
 
     let settled = [
@@ -211,10 +211,16 @@ pub async fn outcomes_leave_the_outbox_when_published(Place { store, .. }: Place
     let outcomes = vec![outcome("o-2"), outcome("o-1"), outcome("o-3")];
     write(&store, &["c-1"], Changes { outcomes: outcomes.clone(), ..Default::default() }).await;
     write(&store, &["c-1"], Changes { outcomes, ..Default::default() }).await;
-    assert_eq!(store.unpublished_outcomes(2).await.expect("outbox"), [outcome("o-1"), outcome("o-2")]);
+    assert_eq!(
+        store.unpublished_outcomes(2).await.expect("outbox").outcomes,
+        [outcome("o-1"), outcome("o-2")]
+    );
     store.mark_published(&texts(&["o-1", "o-3", "unknown"])).await.expect("mark");
     store.mark_published(&[]).await.expect("mark none");
-    assert_eq!(store.unpublished_outcomes(9).await.expect("outbox"), [outcome("o-2")]);
-    assert_eq!(store.unpublished_among(&texts(&["o-1", "o-2"])).await.expect("outbox"), [outcome("o-2")]);
+    assert_eq!(store.unpublished_outcomes(9).await.expect("outbox").outcomes, [outcome("o-2")]);
+    assert_eq!(
+        store.unpublished_among(&texts(&["o-1", "o-2"])).await.expect("outbox").outcomes,
+        [outcome("o-2")]
+    );
     assert_eq!(store.counts(at("10:00")).await.expect("counts").unpublished_outcomes, 1);
 }

@@ -162,5 +162,5 @@ pub async fn claim_of(
     lease: Duration,
 ) -> Vec<Message> {
     let claim = Claim { channel, lanes, limit, now: at(now), token, lease };
-    store.claim_messages(&claim).await.expect("claim")
+    store.claim_messages(&claim).await.expect("claim").messages
 }

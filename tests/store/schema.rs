@@ -1,4 +1,4 @@
-use declic::store::{Store, StoreError};
+use declic::store::{LetterFilter, Store, StoreError};
 
 use crate::Place;
 
@@ -53,7 +53,7 @@ pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
         )
         .await
         .expect("insert");
-    let error = place.store.dead_letters(9).await.expect_err("an unknown reason");
+    let error = place.store.dead_letters(&LetterFilter::default(), 9).await.expect_err("an unknown reason");
     assert!(matches!(error, StoreError::Corrupt { table: "dead_letters", .. }), "{error:?}");
     assert!(error.to_string().contains("row d-1, column reason"), "{error}");
     assert!(!error.is_transient());

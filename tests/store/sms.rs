@@ -35,7 +35,7 @@ fn sent(id: &str) -> Message {
 /// (message, states of its parts) of what is settled now.
 async fn settle(store: &Store) -> Vec<(String, Vec<String>)> {
     let mut tx = begin(store).await;
-    let settled = tx.settle_receipts(100).await.expect("settle").unwrap_or_default();
+    let settled = tx.settle_receipts(100).await.expect("settle").unwrap_or_default().settled;
     tx.commit().await.expect("commit");
     let mut settled: Vec<_> = settled.into_iter().map(|s| (s.message.id, s.parts)).collect();
     settled.sort();
@@ -80,7 +80,7 @@ pub async fn parts_settled_at_once_are_seen_by_the_second(Place { store, .. }: P
 
     let mut first = begin(&store).await;
     let settled = first.settle_receipts(1).await.expect("settle").expect("a receipt");
-    assert_eq!(settled[0].parts, ["delivered", "pending"]);
+    assert_eq!(settled.settled[0].parts, ["delivered", "pending"]);
     let other = store.clone();
     let second = tokio::spawn(async move { settle(&other).await });
     // Long enough for the second to get as far as it can.

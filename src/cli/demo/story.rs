@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::domain::consent::Channel;
 use crate::domain::event::Event;
 use crate::domain::message::{Message, MessageState};
-use crate::store::{MessageFilter, Store, StoreError};
+use crate::store::{LetterFilter, MessageFilter, Store, StoreError};
 
 /// How often to look for news, in real time.
 const EVERY: Duration = Duration::from_millis(200);
@@ -172,7 +172,7 @@ impl Story {
         for ((rule, reason), count) in &refused {
             println!("  {count:>3}  {rule}: {reason}");
         }
-        let letters = store.dead_letters(ALL).await?;
+        let letters = store.dead_letters(&LetterFilter::default(), ALL).await?;
         println!("Events that could not be used: {}", letters.len());
         for letter in letters {
             println!("       {}: {}", letter.reason.as_str(), letter.detail);

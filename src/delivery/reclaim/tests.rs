@@ -38,7 +38,7 @@ async fn a_hand_over_that_is_given_up_gives_way_to_the_other_channel() {
     // The lease runs out before anybody has recorded what became of it.
     let lease = Duration::from_secs(1);
     let claim = Claim { channel: Channel::Sms, lanes: &[Lane::Event], limit: 1, now: at, token: "t", lease };
-    let claimed = store.claim_messages(&claim).await.unwrap();
+    let claimed = store.claim_messages(&claim).await.unwrap().messages;
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.mark_sending("t", &claimed).await.unwrap().len(), 1);
     tx.commit().await.unwrap();

@@ -37,8 +37,15 @@ pub const POINTS: &[&str] = &[
 #[inline(always)]
 pub fn reach(_name: &'static str) {}
 
+/// The migration of the version after this one, where a test lets this process be that: see [`armed`].
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn next_schema(_known: i64) -> Option<(i64, &'static str)> {
+    None
+}
+
 #[cfg(feature = "failpoints")]
-pub use armed::reach;
+pub use armed::{next_schema, reach};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -48,6 +55,26 @@ mod armed {
     use std::time::Duration;
 
     use super::POINTS;
+
+    /// A migration as any, good for both databases: what it makes is as strange to this build as the next version's.
+    const NEXT_SCHEMA: &str =
+        "ALTER TABLE messages ADD COLUMN of_the_next_version text NOT NULL DEFAULT 'none';
+         CREATE TABLE of_the_next_version (id text PRIMARY KEY);
+         CREATE INDEX of_the_next_version_by_customer ON events (customer_id, received_at);";
+
+    /// The oldest schema that the next one works for, and its script, where `DECLIC_NEXT_SCHEMA` makes this process one
+    /// of the next version: `compatible` with this one, or `breaking`.
+    pub fn next_schema(known: i64) -> Option<(i64, &'static str)> {
+        match std::env::var("DECLIC_NEXT_SCHEMA").as_deref() {
+            Ok("compatible") => Some((known, NEXT_SCHEMA)),
+            Ok("breaking") => Some((known + 1, NEXT_SCHEMA)),
+            Ok(other) => {
+                eprintln!("DECLIC_NEXT_SCHEMA: `{other}` is neither `compatible` nor `breaking`");
+                exit(2)
+            }
+            Err(_) => None,
+        }
+    }
 
     /// What the environment asks for at one failpoint.
     struct Trap {

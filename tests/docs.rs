@@ -19,9 +19,10 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/ARCHITECTURE.md",
+    "docs/backup.md",
     "docs/configuration.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
@@ -30,6 +31,7 @@ const PAGES: [&str; 10] = [
     "docs/sms-providers.md",
     "docs/sms.md",
     "docs/templates.md",
+    "docs/upgrades.md",
 ];
 
 fn root() -> PathBuf {

@@ -197,6 +197,9 @@ impl Message {
             erased: false,
             expires_at: self.expires_at,
             slots,
+            due_at: now,
+            fences: &[],
+            told: None,
         };
         admit(&question, now, now)
     }

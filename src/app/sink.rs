@@ -50,8 +50,9 @@ fn kept(letter: DeadLetter) -> store::DeadLetter {
 fn accept_error(error: StoreError) -> AcceptError {
     match error {
         StoreError::Refused(_) | StoreError::Corrupt { .. } => AcceptError::Poison(error.to_string()),
-        StoreError::Unavailable(_) | StoreError::Schema { .. } | StoreError::Other(_) => {
-            AcceptError::Unavailable(error.to_string())
-        }
+        StoreError::Unavailable(_)
+        | StoreError::Held(_)
+        | StoreError::Schema { .. }
+        | StoreError::Other(_) => AcceptError::Unavailable(error.to_string()),
     }
 }

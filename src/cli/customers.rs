@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 
 use super::table::{self, Format};
 use super::{Failure, environment, progress};
-use crate::active::Checked;
+use crate::active::{Active, Checked, Shelf};
 use crate::app;
 use crate::domain::event::Event;
 use crate::domain::rules::book::UPDATED;
@@ -57,7 +57,10 @@ async fn import(config: Option<&Path>, file: &Path, at: Option<DateTime<Utc>>) -
         Some(set) => (Checked::new(&set.files), set.files),
         None => (Checked::new(&[]), Vec::new()),
     };
-    let shelf = crate::active::Shelf::new(rules.activate(&files, secret));
+    let active = rules.activate(&files, secret);
+    // After a restore, an import is the first to bring back what customers said.
+    let fences = store.fences().await.map_err(environment::failed)?;
+    let shelf = Shelf::new(Active { book: active.book.fenced(fences), ..active });
     let processor = Processor::new(store, shelf, config.clock());
     let bar = progress::bar(events.len() as u64, "customers");
     let mut new = 0;

@@ -332,7 +332,9 @@ impl Dispatcher {
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
-        let judge = Judge { active: &active, public_url: &self.public_url, now };
+        let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
+        let told = tx.told_sent(&ids).await?;
+        let judge = Judge { active: &active, public_url: &self.public_url, told: &told, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));

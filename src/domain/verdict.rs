@@ -56,4 +56,5 @@ reasons! {
     RetriesExhausted "retries_exhausted" "the provider kept asking to try later",
     Undelivered "undelivered" "the provider could not deliver it to the telephone",
     OutcomeUnknown "outcome_unknown" "the provider may or may not have accepted it",
+    Restored "restored" "the database was restored to an earlier point, and it may have been sent before that",
 }

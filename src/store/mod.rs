@@ -23,6 +23,9 @@ mod outcomes;
 mod profiles;
 mod promo_codes;
 mod publishing;
+#[cfg(feature = "failpoints")]
+mod recording;
+mod restores;
 mod schema;
 mod session;
 mod settings;

@@ -139,7 +139,10 @@ impl Session {
     ///
     /// Invariant: `sql` is built from constants of this module only; values travel in `args`.
     pub(super) async fn exec(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<u64, StoreError> {
-        let sql = AssertSqlSafe(sql.into());
+        let sql = sql.into();
+        #[cfg(feature = "failpoints")]
+        super::recording::note(self.dialect(), &sql, &args);
+        let sql = AssertSqlSafe(sql);
         let run = async {
             Ok(match self.connection() {
                 Connection::Postgres(c) => {
@@ -176,6 +179,8 @@ impl Session {
         args: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
         let sql = sql.into();
+        #[cfg(feature = "failpoints")]
+        super::recording::note(self.dialect(), &sql, &args);
         let statement = sql.clone();
         let sql = AssertSqlSafe(sql);
         let run = async {

@@ -44,7 +44,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["demo"],
         &["run"],
@@ -56,6 +56,7 @@ fn help_of_every_command() {
         &["messages", "list"],
         &["dead-letters", "list"],
         &["migrate"],
+        &["restored"],
         &["doctor"],
     ];
     let mut all = String::new();

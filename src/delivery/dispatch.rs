@@ -27,6 +27,7 @@ use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::Clock;
 use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
+use crate::domain::restore::List;
 use crate::domain::steps::basis;
 use crate::domain::templates::Version;
 use crate::entropy;
@@ -333,7 +334,11 @@ impl Dispatcher {
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
         let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
-        let told = tx.told_sent(&ids).await?;
+        // Only a restore leaves a list.
+        let told = match active.book.fences.is_empty() {
+            true => List::new(),
+            false => tx.told_sent(&ids).await?,
+        };
         let judge = Judge { active: &active, public_url: &self.public_url, told: &told, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };

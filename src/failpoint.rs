@@ -2,7 +2,8 @@
 //!
 //! Each has a name ([`POINTS`]) that `docs/guarantees.md` explains. Built with the cargo feature `failpoints`, the
 //! worker reads `DECLIC_FAILPOINTS`, such as `accept.committed=kill@3`: at the third passing it is sent SIGKILL.
-//! Without the feature, as in every ordinary build, [`reach`] is empty and the variable means nothing.
+//! `DECLIC_NEXT_SCHEMA` makes it a build of the next version, as far as the database is concerned ([`next_schema`]).
+//! Without the feature, as in every ordinary build, [`reach`] is empty and the variables mean nothing.
 
 /// Every failpoint, in the order in which an event passes them on its way to a message and its outcome.
 pub const POINTS: &[&str] = &[

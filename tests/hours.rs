@@ -398,6 +398,7 @@ proptest! {
                 prop_assert_eq!(reason, Reason::FrequencyCap);
                 prop_assert!(world.allows(asked.channel, asked.purpose, asked.at) && skips(asked.at));
             }
+            Gate::Gone(_) => prop_assert!(false, "nothing was restored"),
         }
     }
 
@@ -434,7 +435,7 @@ proptest! {
                     prop_assert!(until > clock && until <= message.expires_at);
                     waiting.insert((until, tie.rotate_left(7), i));
                 }
-                Gate::TooLate(_) | Gate::Shut(_) => {}
+                Gate::TooLate(_) | Gate::Shut(_) | Gate::Gone(_) => {}
             }
         }
         for cap in &world.caps {

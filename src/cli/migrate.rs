@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Failure, environment};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -23,10 +23,8 @@ pub async fn migrate(config: Option<&Path>, args: &Args) -> Result<(), Failure> 
         println!("the schema is up to date");
         return Ok(());
     }
-    let waiting = |left| {
-        eprintln!(
-            "a long transaction holds a table; nothing is changed yet, trying again ({left} tries left)"
-        );
+    let waiting = |error: &StoreError, left| {
+        eprintln!("{error}; nothing is changed yet, trying again ({left} tries left)");
     };
     match store.migrate_telling(waiting).await.map_err(environment::failed)?.as_slice() {
         [] => println!("the schema is up to date"),

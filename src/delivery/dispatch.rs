@@ -335,10 +335,8 @@ impl Dispatcher {
         let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
         let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
         // Only a restore leaves a list.
-        let told = match active.book.fences.is_empty() {
-            true => List::new(),
-            false => tx.told_sent(&ids).await?,
-        };
+        let restored = !active.book.fences.is_empty();
+        let told = if restored { tx.told_sent(&ids).await? } else { List::new() };
         let judge = Judge { active: &active, public_url: &self.public_url, told: &told, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };

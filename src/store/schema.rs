@@ -75,11 +75,14 @@ impl Found {
 impl Store {
     /// Brings the tables to this build's schema; returns the versions applied. Safe to run from several workers at
     /// once, and beside workers: one migrates, the others wait and find nothing to do. Either all of it happens or
-    /// nothing. `waiting` is told of each try that met a table held by somebody else, and how many may follow.
-    pub async fn migrate_telling(&self, waiting: impl Fn(u32)) -> Result<Vec<i64>, StoreError> {
-        for left in (1..MOST_TRIES).rev() {
+    /// nothing. `waiting` is told of each try that failed on a table held by somebody else, or in a deadlock with a
+    /// worker, and how many may follow.
+    pub async fn migrate_telling(&self, waiting: impl Fn(&StoreError, u32)) -> Result<Vec<i64>, StoreError> {
+        // SQLite has one writer, and has waited for it.
+        let tries = if self.backend() == "postgresql" { MOST_TRIES } else { 1 };
+        for left in (1..tries).rev() {
             match self.try_to_migrate().await {
-                Err(StoreError::Held(_)) => waiting(left),
+                Err(error) if error.is_transient() => waiting(&error, left),
                 result => return result,
             }
             tokio::time::sleep(PAUSE_AFTER_LOCK).await;
@@ -89,7 +92,7 @@ impl Store {
 
     /// The same, in silence.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
-        self.migrate_telling(|_| ()).await
+        self.migrate_telling(|_, _| ()).await
     }
 
     async fn try_to_migrate(&self) -> Result<Vec<i64>, StoreError> {

@@ -38,6 +38,12 @@ use crate::{entropy, telemetry};
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
 
+/// What is said of a database that is not where it was.
+pub const ELSEWHERE: &str = "this database is not where workers have known it: it is a copy. If it was restored from a \
+     back-up, it has forgotten what was sent since: run `declic restored --taken-at INSTANT` first (docs/backup.md). If it \
+     was moved after the last worker had stopped, run `declic restored --nothing-lost`. If it is a copy to try things \
+     with, do not start a worker on it: it would write to your customers";
+
 /// The worker's parts, built and not yet running.
 pub struct App {
     pub store: Store,
@@ -73,6 +79,7 @@ impl App {
         tokio::task::spawn_blocking(crate::domain::phone::warm);
         let clock = config.clock();
         let store = open_store(&config, clock.clone()).await?;
+        anyhow::ensure!(store.is_in_its_place().await?, ELSEWHERE);
         let secret = secret(&config, &store).await?;
         let source = publish::Source {
             store: store.clone(),

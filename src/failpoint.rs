@@ -3,7 +3,8 @@
 //! Each has a name ([`POINTS`]) that `docs/guarantees.md` explains. Built with the cargo feature `failpoints`, the
 //! worker reads `DECLIC_FAILPOINTS`, such as `accept.committed=kill@3`: at the third passing it is sent SIGKILL.
 //! `DECLIC_PANIC_FOR`, such as `timers:c-9`, has the core panic whenever that part decides about that customer.
-//! Without the feature, as in every ordinary build, both functions are empty and the variables mean nothing.
+//! `DECLIC_NEXT_SCHEMA` makes it a build of the next version, as far as the database is concerned ([`next_schema`]).
+//! Without the feature, as in every ordinary build, all of these are empty and the variables mean nothing.
 
 /// Every failpoint, in the order in which an event passes them on its way to a message and its outcome.
 pub const POINTS: &[&str] = &[
@@ -43,8 +44,15 @@ pub fn reach(_name: &'static str) {}
 #[inline(always)]
 pub fn stumble(_part: &'static str, _customer: &str) {}
 
+/// The migration of the version after this one, where a test lets this process be that: see [`armed`].
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn next_schema(_known: i64) -> Option<(i64, &'static str)> {
+    None
+}
+
 #[cfg(feature = "failpoints")]
-pub use armed::{reach, stumble};
+pub use armed::{next_schema, reach, stumble};
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -54,6 +62,26 @@ mod armed {
     use std::time::Duration;
 
     use super::POINTS;
+
+    /// A migration as any, good for both databases: what it makes is as strange to this build as the next version's.
+    const NEXT_SCHEMA: &str =
+        "ALTER TABLE messages ADD COLUMN of_the_next_version text NOT NULL DEFAULT 'none';
+         CREATE TABLE of_the_next_version (id text PRIMARY KEY);
+         CREATE INDEX of_the_next_version_by_customer ON events (customer_id, received_at);";
+
+    /// The oldest schema that the next one works for, and its script, where `DECLIC_NEXT_SCHEMA` makes this process one
+    /// of the next version: `compatible` with this one, or `breaking`.
+    pub fn next_schema(known: i64) -> Option<(i64, &'static str)> {
+        match std::env::var("DECLIC_NEXT_SCHEMA").as_deref() {
+            Ok("compatible") => Some((known, NEXT_SCHEMA)),
+            Ok("breaking") => Some((known + 1, NEXT_SCHEMA)),
+            Ok(other) => {
+                eprintln!("DECLIC_NEXT_SCHEMA: `{other}` is neither `compatible` nor `breaking`");
+                exit(2)
+            }
+            Err(_) => None,
+        }
+    }
 
     /// What the environment asks for at one failpoint.
     struct Trap {

@@ -257,6 +257,8 @@ async fn write(
             changes.phones.push((customer.clone(), phone));
             changes.profiles.push((customer.clone(), profile));
         }
+        let words = verdict.consents.iter().filter_map(|fact| Outcome::of_consent(customer, fact));
+        changes.outcomes.extend(words);
         changes.consents.extend(verdict.consents.into_iter().map(|fact| (customer.clone(), fact)));
         changes.entries.extend(verdict.entries);
         changes.dropped_entries.extend(

@@ -103,8 +103,9 @@ impl Source {
 
     async fn activate(&self, checked: Checked, files: &[SourceFile]) -> Result<Active, StoreError> {
         let since = self.store.in_force_since().await?;
+        let fences = self.store.fences().await?;
         let active = checked.activate(files, self.secret.clone());
-        Ok(Active { book: active.book.in_force_since(since), ..active })
+        Ok(Active { book: active.book.in_force_since(since).fenced(fences), ..active })
     }
 
     /// Keeps the shelf up to date until told to stop. A message on `reload` (SIGHUP) looks at once.

@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["demo"],
         &["run"],
@@ -64,6 +64,7 @@ fn help_of_every_command() {
         &["dead-letters", "discard"],
         &["migrate"],
         &["topology"],
+        &["restored"],
         &["doctor"],
     ];
     let mut all = String::new();

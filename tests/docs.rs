@@ -19,9 +19,10 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "README.md",
     "docs/ARCHITECTURE.md",
+    "docs/backup.md",
     "docs/configuration.md",
     "docs/dead-letters.md",
     "docs/guarantees.md",
@@ -33,6 +34,7 @@ const PAGES: [&str; 13] = [
     "docs/sms-providers.md",
     "docs/sms.md",
     "docs/templates.md",
+    "docs/upgrades.md",
 ];
 
 fn root() -> PathBuf {

@@ -197,6 +197,9 @@ impl Message {
             erased: false,
             expires_at: self.expires_at,
             slots,
+            due_at: now,
+            fences: &[],
+            told: None,
         };
         admit(&question, now, now)
     }
@@ -395,6 +398,7 @@ proptest! {
                 prop_assert_eq!(reason, Reason::FrequencyCap);
                 prop_assert!(world.allows(asked.channel, asked.purpose, asked.at) && skips(asked.at));
             }
+            Gate::Gone(_) => prop_assert!(false, "nothing was restored"),
         }
     }
 
@@ -431,7 +435,7 @@ proptest! {
                     prop_assert!(until > clock && until <= message.expires_at);
                     waiting.insert((until, tie.rotate_left(7), i));
                 }
-                Gate::TooLate(_) | Gate::Shut(_) => {}
+                Gate::TooLate(_) | Gate::Shut(_) | Gate::Gone(_) => {}
             }
         }
         for cap in &world.caps {

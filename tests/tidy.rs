@@ -79,7 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("ops", &["domain"]),
     ("process", &["active", "clock", "domain", "failpoint", "guard", "store", "telemetry"]),
-    ("store", &["clock", "domain"]),
+    ("store", &["clock", "domain", "failpoint"]),
     // Outcomes leave by the broker that events come in by.
     ("channels", &["broker", "clock", "domain", "failpoint", "secret"]),
     ("broker", &[]),

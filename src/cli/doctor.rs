@@ -58,7 +58,12 @@ fn rules(config: &Config) -> Result<String, String> {
 }
 
 async fn database(config: &Config) -> Result<String, String> {
-    app::open_store(config, config.clock()).await.map_err(|e| format!("{e:#}"))?;
+    let store = app::open_store(config, config.clock()).await.map_err(|e| format!("{e:#}"))?;
+    match store.is_in_its_place().await {
+        Ok(true) => {}
+        Ok(false) => return Err(app::ELSEWHERE.to_owned()),
+        Err(error) => return Err(error.to_string()),
+    }
     Ok(if config.uses_sqlite() { "SQLite answers" } else { "PostgreSQL answers; the schema fits" }.to_owned())
 }
 

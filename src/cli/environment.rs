@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Failure;
-use crate::active::{Checked, Shelf};
+use crate::active::{Active, Checked, Shelf};
 use crate::app;
 use crate::config::{self, Config};
 use crate::process::Processor;
@@ -20,11 +20,14 @@ pub async fn store(config: &Config) -> Result<Store, Failure> {
     app::open_store(config, config.clock()).await.map_err(failed)
 }
 
-/// What applies facts as the worker would, by the rules that are in force.
+/// What applies facts as the worker would, by the rules that are in force and within the fences of a restore: after one,
+/// an import is the first to bring back what customers said.
 pub async fn processor(config: &Config, store: Store) -> Result<Processor, Failure> {
     let secret = app::secret(config, &store).await.map_err(failed)?;
     let files = store.active_rule_set().await.map_err(failed)?.map(|set| set.files).unwrap_or_default();
-    let shelf = Shelf::new(Checked::new(&files).activate(&files, secret));
+    let active = Checked::new(&files).activate(&files, secret);
+    let fences = store.fences().await.map_err(failed)?;
+    let shelf = Shelf::new(Active { book: active.book.fenced(fences), ..active });
     Ok(Processor::new(store, shelf, config.clock()))
 }
 

@@ -9,6 +9,7 @@ mod environment;
 mod messages;
 mod migrate;
 mod progress;
+mod restored;
 mod run;
 mod simulate;
 mod table;
@@ -55,7 +56,9 @@ enum Command {
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(dead_letters::Command),
     /// Creates or upgrades the database's tables
-    Migrate,
+    Migrate(migrate::Args),
+    /// Tells a database that was restored from a back-up what it has forgotten; before any worker starts
+    Restored(restored::Args),
     /// Plans the exchanges and queues that the configuration asks RabbitMQ for, and applies the plan
     Topology(topology::Args),
     /// Tries the configuration, database, broker, mail server and rules, and says what is wrong
@@ -109,7 +112,8 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
-        Command::Migrate => migrate::migrate(config).await,
+        Command::Migrate(args) => migrate::migrate(config, &args).await,
+        Command::Restored(args) => restored::restored(config, args).await,
         Command::Topology(args) => topology::topology(config, &args).await,
         Command::Doctor => doctor::doctor(config).await,
     }

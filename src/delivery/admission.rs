@@ -12,6 +12,7 @@ use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, sms_template_for, template_for};
 use crate::domain::consent::Channel;
 use crate::domain::message::{Message, MessageState};
+use crate::domain::restore::List;
 use crate::domain::templates::{RenderError, SmsTemplate, Template, Version};
 use crate::domain::verdict::Reason;
 use crate::store::CustomerState;
@@ -29,6 +30,8 @@ pub enum Admission {
 pub struct Judge<'a> {
     pub active: &'a Active,
     pub public_url: &'a str,
+    /// What a list from before a restore says of these messages.
+    pub told: &'a List,
     pub now: DateTime<Utc>,
 }
 
@@ -41,8 +44,8 @@ impl Judge<'_> {
             suppressed: &customer.suppressed,
             erased: customer.erased,
         };
-        let policy = &self.active.book.active.policy;
-        admit_now(&Question::about(message, policy, known, slots), self.now)
+        let question = Question::about(message, &self.active.book, known, slots);
+        admit_now(&Question { told: self.told.get(&message.id).copied(), ..question }, self.now)
     }
 
     /// Judges one claimed message. `pinned` is the template version that an earlier attempt rendered. One that the core

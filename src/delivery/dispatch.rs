@@ -26,6 +26,7 @@ use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::{Clock, Deadline};
 use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
+use crate::domain::restore::List;
 use crate::domain::steps::basis;
 use crate::domain::templates::Version;
 use crate::store::{Changes, Claim, Store, StoreError};
@@ -333,7 +334,11 @@ impl Dispatcher {
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
-        let judge = Judge { active: &active, public_url: &self.public_url, now };
+        let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
+        // Only a restore leaves a list.
+        let restored = !active.book.fences.is_empty();
+        let told = if restored { tx.told_sent(&ids).await? } else { List::new() };
+        let judge = Judge { active: &active, public_url: &self.public_url, told: &told, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));

@@ -12,6 +12,8 @@ use super::customer::Profile;
 use super::hours::Reader;
 use super::message::{Message, MessageState};
 use super::phone;
+use super::restore::{self, Fence, Told};
+use super::rules::book::Book;
 use super::rules::{Basis, Policy};
 use super::steps::basis;
 use super::verdict::Reason;
@@ -32,6 +34,12 @@ pub struct Question<'a> {
     /// What counts for frequency caps: messages of this customer that may have reached them, and those that go before
     /// this one. Empty for a decision: caps hold in the order of hand-overs.
     pub slots: &'a [Slot],
+    /// When it could have gone: its planned instant, or until when it was put off.
+    pub due_at: DateTime<Utc>,
+    /// What may have gone already, before the database was restored.
+    pub fences: &'a [Fence],
+    /// What a list kept outside of the database says of it.
+    pub told: Option<Told>,
 }
 
 /// The gate's answer.
@@ -50,20 +58,27 @@ pub enum Gate {
     /// It would have been let through in time.
     TooLate(Reason),
     Shut(Reason),
+    /// It went, as told, or nobody knows: the database was restored to a point before it was due.
+    Gone(Option<Told>),
 }
 
 impl Gate {
     /// Whether the message may go, now or later.
-    pub fn is_possible(&self) -> bool {
+    pub fn lets_through(&self) -> bool {
         matches!(self, Self::Open { .. } | Self::Later { .. })
+    }
+
+    /// Whether the message may go, or may have gone: what hangs on it, such as its promo code, is then as it was.
+    pub fn is_possible(&self) -> bool {
+        self.lets_through() || matches!(self, Self::Gone(_))
     }
 }
 
 impl<'a> Question<'a> {
     /// The question that a hand-over asks about a message.
-    pub fn about(message: &'a Message, policy: &'a Policy, customer: Known<'a>, slots: &'a [Slot]) -> Self {
+    pub fn about(message: &'a Message, book: &'a Book, customer: Known<'a>, slots: &'a [Slot]) -> Self {
         Self {
-            policy,
+            policy: &book.active.policy,
             message_id: &message.id,
             channel: message.channel,
             purpose: &message.purpose,
@@ -73,6 +88,9 @@ impl<'a> Question<'a> {
             erased: customer.erased,
             expires_at: message.expires_at,
             slots,
+            due_at: message.due_at,
+            fences: &book.fences,
+            told: None,
         }
     }
 }
@@ -101,6 +119,7 @@ pub fn settle(mut message: Message, gate: Gate) -> Settled {
         }
         Gate::TooLate(reason) => (MessageState::Expired, reason),
         Gate::Shut(reason) => (MessageState::Suppressed, reason),
+        Gate::Gone(told) => return Settled::Stopped(Box::new(restore::settle(message, told))),
     };
     message.state = state;
     message.reason = Some(reason);
@@ -122,13 +141,13 @@ pub enum Settled {
 /// A decision asks with its planned instant, so that it does not depend on when it is taken; the hand-over asks
 /// with everything known, so that a withdrawal stops what was decided before it.
 pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<Utc>) -> Gate {
+    if question.told.is_some() {
+        return Gate::Gone(question.told);
+    }
     let address = match reachable(question, consent_at) {
         Ok(address) => address,
         Err(reason) => return Gate::Shut(reason),
     };
-    if now > question.expires_at {
-        return Gate::TooLate(Reason::Expired);
-    }
     let known = known_country(question.profile, question.policy);
     let country = known.as_deref().or(question.policy.default_country.as_deref());
     let stated = question.profile.text("timezone").and_then(|name| name.parse::<Tz>().ok());
@@ -144,12 +163,28 @@ pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<U
         country,
         zones,
     };
+    if may_have_gone(question, &reader) {
+        return Gate::Gone(None);
+    }
+    if now > question.expires_at {
+        return Gate::TooLate(Reason::Expired);
+    }
     match first_instant(question, &reader, now) {
         Ok((at, _)) if at <= now => Gate::Open { address },
         Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
         Ok((_, reason)) => Gate::TooLate(reason),
         Err(gate) => gate,
     }
+}
+
+/// Whether it could have gone within a fence. What quiet hours put off until after it is certain not to have gone.
+fn may_have_gone(question: &Question<'_>, reader: &Reader<'_>) -> bool {
+    if reader.basis == Basis::Contract || !question.fences.iter().any(|f| f.holds(question.due_at)) {
+        return false;
+    }
+    let hours = &question.policy.quiet_hours;
+    let first = hours.next_allowed(reader, question.message_id, question.due_at, question.expires_at);
+    first.is_some_and(|at| question.fences.iter().any(|fence| fence.holds(at)))
 }
 
 /// The first instant from `now` on that suits both the hours and the caps, and which of them put it off.

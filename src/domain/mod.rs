@@ -21,6 +21,7 @@ pub mod message;
 pub mod outcome;
 pub mod phone;
 pub mod promo;
+pub mod restore;
 pub mod retry;
 pub mod rules;
 pub mod sms;

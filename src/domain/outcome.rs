@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::message::Message;
+use super::consent::ConsentFact;
+use super::message::{Message, message_id};
+use super::rules::book::CONSENT_CHANGED;
 use super::snapshot::PromoCode;
 
 /// One fact to publish. Its id is derived, so that publishing it again is recognisable as the same.
@@ -54,6 +56,33 @@ impl Outcome {
         }
     }
 }
+
+/// Where the sources of events begin that Declic makes of what customers tell it: a click on a link, a STOP.
+const OURS: &str = "/declic/";
+
+impl Outcome {
+    /// A word that a customer gave to Declic and not to the shop, which keeps it so: it is an event that Declic takes
+    /// in again, should its database have forgotten it. Without the proof, which holds addresses.
+    pub fn of_consent(customer_id: &str, fact: &ConsentFact) -> Option<Self> {
+        let told_to_us = fact.event_source.starts_with(OURS) && fact.event_source != IMPORT;
+        told_to_us.then(|| {
+            let (channel, status) = (fact.channel.as_str(), fact.status.as_str());
+            let about = message_id(&fact.event_source, customer_id, &fact.event_id, &fact.purpose, fact.channel);
+            Self {
+                id: format!("consent-{about}"),
+                kind: CONSENT_CHANGED.to_owned(),
+                customer_id: customer_id.to_owned(),
+                time: fact.at,
+                data: json!({
+                    "channel": channel, "purpose": fact.purpose, "status": status, "source": fact.event_source,
+                }),
+            }
+        })
+    }
+}
+
+/// What an import says, the shop knows.
+const IMPORT: &str = "/declic/import";
 
 /// The id of the outcome that announces a promo code.
 pub fn promo_outcome_id(code: &str) -> String {

@@ -197,10 +197,13 @@ impl Run<'_> {
                 erased: self.snapshot.erased,
                 expires_at: planned + send.expire_after,
                 slots: &[],
+                due_at: planned,
+                fences: &self.book.fences,
+                told: None,
             };
             // By the planned instant, so that it does not matter when the decision is taken.
             let mut gate = admit(&question, planned, planned);
-            if gate.is_possible() && self.now > question.expires_at {
+            if gate.lets_through() && self.now > question.expires_at {
                 gate = Gate::TooLate(Reason::Expired);
             }
             Offer { id, channel, template, gate }
@@ -272,6 +275,7 @@ impl Run<'_> {
             }
             Gate::TooLate(reason) => (MessageState::Expired, Some(reason), None, entry.planned),
             Gate::Shut(reason) => (MessageState::Suppressed, Some(reason), None, entry.planned),
+            Gate::Gone(_) => (MessageState::Uncertain, Some(Reason::Restored), None, entry.planned),
         };
         Message {
             id: offer.id,
@@ -303,7 +307,8 @@ impl Run<'_> {
             lane: self.lane(),
             priority: self.rule.priority,
             fallback,
-            slot_at: None,
+            // It counts for frequency caps as long as it may have reached its reader.
+            slot_at: (state == MessageState::Uncertain).then_some(entry.planned),
         }
     }
 

@@ -57,4 +57,5 @@ reasons! {
     Undelivered "undelivered" "the provider could not deliver it to the telephone",
     CannotBeProcessed "cannot_be_processed" "it fails whenever it is tried: see `declic dead-letters list`",
     OutcomeUnknown "outcome_unknown" "the provider may or may not have accepted it",
+    Restored "restored" "the database was restored to an earlier point, and it may have been sent before that",
 }

@@ -89,8 +89,9 @@ impl<'a> Outbox<'a> {
             erased: customer.erased,
         };
         let slots = self.slots.entry(message.customer_id.clone()).or_default();
-        let policy = &self.active.book.active.policy;
-        let gate = admit_now(&Question::about(&message, policy, known, slots), now);
+        let book = &self.active.book;
+        let policy = &book.active.policy;
+        let gate = admit_now(&Question::about(&message, book, known, slots), now);
         let was_deferred = message.state == MessageState::Deferred;
         let (mut message, address) = match settle(message, gate) {
             Settled::Open(message, address) => (message, address),

@@ -6,9 +6,12 @@ pub enum StoreError {
     /// The database cannot be used now: connection, pool, timeout, deadlock, disk. Try the whole transaction again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The tables are not those that this build knows. Trying again does not help.
-    #[error("{}", schema_words(*.found, *.known))]
-    Schema { found: i64, known: i64 },
+    /// The tables are not those that this build can work on. Trying again does not help.
+    #[error("{}", schema_words(*.found, *.works_for, *.known))]
+    Schema { found: i64, works_for: i64, known: i64 },
+    /// Somebody else holds a table that is to be changed. Nothing was changed; try again later.
+    #[error("a long transaction holds a table that is to be changed: {0}")]
+    Held(String),
     /// A row holds what this build cannot read. `row` is its key.
     #[error("table {table}, row {row}, column {column} cannot be read: {detail}")]
     Corrupt { table: &'static str, row: String, column: String, detail: String },
@@ -23,7 +26,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same work may succeed later, without anybody's help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Held(_))
     }
 
     /// Whether it lies in what a row or an argument holds, so that the same work fails again while the same work about
@@ -33,14 +36,15 @@ impl StoreError {
     }
 }
 
-fn schema_words(found: i64, known: i64) -> String {
+fn schema_words(found: i64, works_for: i64, known: i64) -> String {
     if found == 0 {
         format!("the database has no tables yet (this build needs schema {known}): run `declic migrate`")
     } else if found < known {
         format!("the database has schema {found} and this build needs {known}: run `declic migrate`")
     } else {
         format!(
-            "the database has schema {found}, made by a newer build; this one knows {known}: run the newer declic"
+            "the database has schema {found}, made by a newer build for builds that know schema {works_for} or later; \
+             this one knows {known}: run the newer declic (docs/upgrades.md says how to go back)"
         )
     }
 }
@@ -71,7 +75,11 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     let code = error.code().unwrap_or_default();
     let words = format!("{} ({code})", error.message());
     if code == "42P01" || error.message().contains("no such table") {
-        return StoreError::Schema { found: 0, known: super::schema::KNOWN };
+        return StoreError::Schema { found: 0, works_for: 0, known: super::schema::KNOWN };
+    }
+    // Only a migration bounds its wait for locks.
+    if code == "55P03" {
+        return StoreError::Held(words);
     }
     if is_transient_code(&code) {
         StoreError::Unavailable(words)

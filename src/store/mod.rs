@@ -27,6 +27,8 @@ mod phones;
 mod profiles;
 mod promo_codes;
 mod publishing;
+#[cfg(feature = "failpoints")]
+mod restores;
 mod schema;
 mod session;
 mod settings;

@@ -158,7 +158,7 @@ impl Session {
     /// Invariant: `sql` is built from constants of this module only; values travel in `args`.
     pub(super) async fn exec(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Result<u64, StoreError> {
         let sql = sql.into();
-        statements::note(&sql);
+        statements::note(self.dialect(), &sql, &args);
         let sql = AssertSqlSafe(sql);
         let run = async {
             Ok(match self.connection() {
@@ -196,7 +196,7 @@ impl Session {
         args: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
         let sql = sql.into();
-        statements::note(&sql);
+        statements::note(self.dialect(), &sql, &args);
         let statement = sql.clone();
         let sql = AssertSqlSafe(sql);
         let run = async {

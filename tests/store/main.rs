@@ -10,6 +10,7 @@ mod events;
 mod lanes;
 mod messages;
 mod publishing;
+mod restores;
 mod samples;
 mod schema;
 mod sms;
@@ -103,6 +104,7 @@ macro_rules! conformance {
 conformance! {
     schema::migrating_again_and_at_once_changes_nothing,
     schema::an_unknown_schema_is_refused,
+    schema::a_newer_schema_is_accepted_when_it_works_for_this_build,
     schema::a_database_without_tables_is_refused_with_the_command_to_run,
     schema::a_row_that_cannot_be_read_is_named,
     events::an_event_is_new_once,
@@ -161,6 +163,9 @@ conformance! {
     aside::a_sweep_is_moved_on_by_one_only,
     aside::letters_are_found_by_what_they_are,
     aside::a_body_that_is_no_json_is_about_content,
+    restores::what_was_forgotten_is_remembered,
+    restores::what_waited_is_settled_whoever_held_it,
+    restores::a_database_knows_its_place,
     concurrency::concurrent_claims_give_no_duplicate,
     concurrency::locked_customers_lose_no_update,
     concurrency::overlapping_batches_insert_each_event_once,

@@ -21,6 +21,28 @@ pub async fn an_unknown_schema_is_refused(place: Place) {
     assert!(matches!(place.store.migrate().await, Err(StoreError::Schema { found: 999, .. })));
 }
 
+pub async fn a_newer_schema_is_accepted_when_it_works_for_this_build(place: Place) {
+    // What a newer build's migrations leave: the first works for all since 1, the second for itself only.
+    place
+        .raw("INSERT INTO declic_schema (version, applied_at, works_for) VALUES (998, '', 1)")
+        .await
+        .expect("a newer schema");
+    place.store.check_schema().await.expect("it works for this build");
+    assert!(place.store.migrate().await.expect("nothing to do").is_empty());
+    assert!(place.store.missing_migrations().await.expect("ask").is_empty());
+    place
+        .raw(
+            "INSERT INTO declic_schema (version, applied_at, works_for) VALUES (999, '', 999), (1000, '', 1)",
+        )
+        .await
+        .expect("newer ones");
+    // A later one that would work for this build does not bring back what an earlier one took away.
+    for error in [place.store.check_schema().await.err(), place.store.missing_migrations().await.err()] {
+        let error = error.expect("refused");
+        assert!(matches!(error, StoreError::Schema { found: 1000, works_for: 999, .. }), "{error:?}");
+    }
+}
+
 pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place: Place) {
     let url = if place.url.starts_with("postgres") {
         place.raw("CREATE SCHEMA other").await.expect("make a schema");
@@ -42,6 +64,7 @@ pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place:
     let all = std::fs::read_dir(files).expect("the migrations").count();
     assert_eq!(applied, all, "one migrates, the others find nothing to do");
     fresh.check_schema().await.expect("migrated");
+    assert!(fresh.missing_migrations().await.expect("ask").is_empty());
     fresh.close().await;
 }
 

@@ -63,6 +63,17 @@ impl Postgres {
         self.port
     }
 
+    /// Runs a file of SQL, as `pg_dump` writes it.
+    pub fn load(&self, database: &str, file: &std::path::Path) {
+        let mut psql = Command::new(binary("psql"));
+        run(psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(file).arg(self.url(database)));
+    }
+
+    /// What `pg_dump` writes of a database, with these options.
+    pub fn dump(&self, database: &str, options: &[&str]) -> String {
+        run(Command::new(binary("pg_dump")).args(options).arg(self.url(database)))
+    }
+
     /// The server's process id.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Kept::pid)

@@ -23,7 +23,7 @@ pub struct Shop {
     pub broker: String,
     pub admin: u16,
     pub public: u16,
-    configuration: String,
+    pub configuration: String,
     /// What every command of the shop finds in its environment.
     variables: Vec<(String, String)>,
 }
@@ -36,8 +36,15 @@ impl Shop {
 
     /// The same with more keys and sections of `[smtp]`.
     pub fn open_with(smtp: &str, clock: &str) -> Self {
+        let shop = Self::unmigrated(&Postgres::shared().database(), smtp, clock);
+        run(shop.declic().arg("migrate"));
+        shop
+    }
+
+    /// The same on a given database, whose tables are left as they are.
+    pub fn unmigrated(database: &str, smtp: &str, clock: &str) -> Self {
         let (folder, sink) = (Folder::new("shop"), Sink::start());
-        let (database, broker) = (Postgres::shared().database(), Rabbit::shared().vhost());
+        let broker = Rabbit::shared().vhost();
         let (admin, public) = (free_port(), free_port());
         let name = database.rsplit('/').next().and_then(|end| end.split('?').next());
         let name = name.expect("a URL with a database").to_owned();
@@ -63,7 +70,6 @@ impl Shop {
             variables: Vec::new(),
         };
         shop.set_clock(clock);
-        run(shop.declic().arg("migrate"));
         shop
     }
 

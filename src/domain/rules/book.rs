@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::super::restore::Fence;
 use super::{OnChange, Op, ReEntry, Rule, RuleSet, Trigger, Wait};
 
 /// Profile-changing event types that are built in.
@@ -19,6 +20,8 @@ pub struct Book {
     pub active: RuleSet,
     /// Seeds what would elsewhere be random: promo codes.
     pub secret: Vec<u8>,
+    /// What may have gone out before the database was restored.
+    pub fences: Vec<Fence>,
     /// Since when each rule has been in force without a break; a rule that is not here, always.
     in_force: BTreeMap<String, DateTime<Utc>>,
     /// Versions no longer active, by (rule, version).
@@ -46,8 +49,14 @@ impl Book {
                 touched_by.entry(kind).or_default().insert(rule.name.clone());
             }
         }
-        let mut book =
-            Self { active, secret, in_force: BTreeMap::new(), pinned: BTreeMap::new(), touched_by };
+        let mut book = Self {
+            active,
+            secret,
+            fences: Vec::new(),
+            in_force: BTreeMap::new(),
+            pinned: BTreeMap::new(),
+            touched_by,
+        };
         pinned.into_iter().for_each(|rule| book.pin(rule));
         book
     }
@@ -55,6 +64,12 @@ impl Book {
     /// This book, with the instants from which its rules are in force.
     pub fn in_force_since(mut self, since: BTreeMap<String, DateTime<Utc>>) -> Self {
         self.in_force = since;
+        self
+    }
+
+    /// This book, with what its database has forgotten.
+    pub fn fenced(mut self, fences: Vec<Fence>) -> Self {
+        self.fences = fences;
         self
     }
 

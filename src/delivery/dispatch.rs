@@ -17,7 +17,7 @@ use futures_util::stream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{Admission, Judge};
+use super::admission::{Admission, Judge, likely_weight, weight_of};
 use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
 use super::record;
@@ -199,12 +199,15 @@ impl Dispatcher {
     /// Takes the next group out of `rest`, in its order, as far as limits let them go.
     fn pick(&self, rest: &mut Vec<Message>, probe: Option<u64>) -> Picked {
         let mut picked = Picked::default();
+        let active = self.shelf.get();
+        let weight =
+            |message: &Message| if self.flow.has_rate() { likely_weight(&active, message) } else { 1 };
         for message in std::mem::take(rest) {
             if picked.wait.is_some() || picked.go.len() >= self.group_size() {
                 rest.push(message);
                 continue;
             }
-            match self.flow.pass(&message, probe) {
+            match self.flow.pass(&message, weight(&message), probe) {
                 Ok(pass) => picked.go.push((message, pass)),
                 Err(Held::Later(wait, reason)) => picked.put_back.push((message, wait, reason)),
                 Err(Held::Connections) => rest.push(message),
@@ -215,7 +218,7 @@ impl Dispatcher {
             }
         }
         if picked.wait.is_some() {
-            let urgent = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).count();
+            let urgent: u32 = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).map(&weight).sum();
             if urgent > 0 {
                 self.flow.owe(urgent);
             }
@@ -240,7 +243,11 @@ impl Dispatcher {
         let ready = self.admit(group, token, lease_until).await?;
         let ready = ready
             .into_iter()
-            .filter_map(|(message, parcel)| Some((passes.remove(&message.id)?, message, parcel)))
+            .filter_map(|(message, parcel, shuts_at)| {
+                let mut pass = passes.remove(&message.id)?;
+                pass.weigh(weight_of(&parcel));
+                Some((pass, message, parcel, shuts_at))
+            })
             .collect();
         // Those of messages that do not go after all: others may have them.
         drop(passes);
@@ -320,7 +327,7 @@ impl Dispatcher {
         claimed: Vec<Message>,
         token: &str,
         lease_until: DateTime<Utc>,
-    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
+    ) -> Result<Vec<(Message, Parcel, DateTime<Utc>)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -332,7 +339,8 @@ impl Dispatcher {
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
         let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
-        let judge = Judge { active: &active, public_url: &self.public_url, now };
+        let exits = tx.exits_of_waiting(&customers).await?;
+        let judge = Judge { active: &active, public_url: &self.public_url, exits: &exits, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));
@@ -357,7 +365,7 @@ impl Dispatcher {
         tx.commit().await?;
         failpoint::reach("delivery.sending");
         // A lease lost meanwhile belongs to another worker now: theirs to send.
-        go.retain(|(message, _)| held.contains(&message.id));
+        go.retain(|(message, ..)| held.contains(&message.id));
         Ok(go)
     }
 
@@ -383,17 +391,18 @@ impl Dispatcher {
 
     async fn hand_over(
         &self,
-        ready: Vec<(Pass, Message, Parcel)>,
+        ready: Vec<(Pass, Message, Parcel, DateTime<Utc>)>,
         token: &str,
         lease_until: DateTime<Utc>,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut answers = stream::iter(ready)
-            .map(|(mut pass, message, parcel)| async move {
-                let _connection = self.flow.connection().await;
+            .map(|(mut pass, message, parcel, shuts_at)| async move {
+                let _connection = self.flow.connection(is_urgent(&message)).await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
-                // certainly not sent.
-                let late = self.clock.wall() + self.send_deadline >= lease_until;
+                // certainly not sent. Nor does one whose message waited here until its hours were over.
+                let late =
+                    self.clock.wall() + self.send_deadline >= lease_until || self.clock.now() >= shuts_at;
                 if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
                     return (message, None);
                 }

@@ -149,8 +149,20 @@ impl Message {
         let certain =
             matches!(self.state, MessageState::Suppressed | MessageState::Failed | MessageState::Expired);
         // Another channel must not become a way round a cap.
-        let never = matches!(self.reason, Some(Reason::CustomerDeleted | Reason::FrequencyCap));
-        if !certain || never || now > self.expires_at {
+        let capped = self.reason == Some(Reason::FrequencyCap);
+        // What its entry's end has stopped is not wanted on any channel.
+        let ended = matches!(
+            self.reason,
+            Some(
+                Reason::CustomerDeleted
+                    | Reason::Exited
+                    | Reason::Restarted
+                    | Reason::RuleDeleted
+                    | Reason::RuleDisabled
+                    | Reason::RuleChanged
+            )
+        );
+        if !certain || capped || ended || now > self.expires_at {
             return None;
         }
         let channel = match self.channel {

@@ -87,10 +87,11 @@ impl<'a> Outbox<'a> {
             consents: &customer.consents,
             suppressed: &customer.suppressed,
             erased: customer.erased,
+            exit: customer.exit_of(&message),
         };
         let slots = self.slots.entry(message.customer_id.clone()).or_default();
-        let policy = &self.active.book.active.policy;
-        let gate = admit_now(&Question::about(&message, policy, known, slots), now);
+        let rules = &self.active.book.active;
+        let gate = admit_now(&Question::about(&message, rules, known, slots), now);
         let was_deferred = message.state == MessageState::Deferred;
         let (mut message, address) = match settle(message, gate) {
             Settled::Open(message, address) => (message, address),
@@ -100,7 +101,7 @@ impl<'a> Outbox<'a> {
                 return self.put(&message).map(|line| Line { at, ..line });
             }
         };
-        if !policy.frequency_caps.is_empty() {
+        if !rules.policy.frequency_caps.is_empty() {
             slots.push(Slot {
                 message_id: message.id.clone(),
                 channel: message.channel,

@@ -6,6 +6,7 @@ mod passed_over;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{Active, Shelf};
@@ -43,9 +44,8 @@ impl Scheduler {
     /// Works until told to stop; a step under way is finished first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            let pause = match self.pass(&shutdown).await {
+            let pause = match self.pass(&pulse, &shutdown).await {
                 Ok(next) => {
-                    pulse.beat();
                     let left = next.map_or(LONGEST_SLEEP, |at| self.clock.real_time_until(at));
                     left.clamp(Duration::from_millis(1), LONGEST_SLEEP)
                 }
@@ -61,14 +61,28 @@ impl Scheduler {
         }
     }
 
-    /// Does everything that is due now; when the next timer is due.
-    pub async fn pass(&self, shutdown: &CancellationToken) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.note_ticks().await?;
-        while !shutdown.is_cancelled() && self.sweep_step().await? {}
-        while !shutdown.is_cancelled()
-            && self.processor.run_due(TIMERS_AT_ONCE).await? >= TIMERS_AT_ONCE as usize
-        {}
-        self.store.next_due_at().await
+    /// Does everything that is due now; when the next timer is due. A step of a sweep and a group of timers in turn:
+    /// a newsletter for a million keeps nobody's wait from ending, and a million timers keep no newsletter waiting.
+    async fn pass(
+        &self,
+        pulse: &Pulse,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let mut looked: Option<Instant> = None;
+        loop {
+            // Hours of backlog must not hide a tick that comes meanwhile.
+            if looked.is_none_or(|at| at.elapsed() >= LONGEST_SLEEP) {
+                self.note_ticks().await?;
+                looked = Some(Instant::now());
+            }
+            let swept = self.sweep_step().await?;
+            let timers = self.processor.run_due(TIMERS_AT_ONCE).await?;
+            pulse.beat();
+            let more = swept || timers >= TIMERS_AT_ONCE as usize;
+            if !more || shutdown.is_cancelled() {
+                return self.store.next_due_at().await;
+            }
+        }
     }
 
     /// Records the ticks that have come since the last look, as sweeps to be made.

@@ -78,6 +78,54 @@ fn check_by(case: &str, policy: &str, rules: &[(&str, &str)], events: &str, unti
 const MAIL: &str = r#"{"email":"c@x.fr"}"#;
 
 #[test]
+fn what_still_waits_ends_with_its_entry() {
+    let policy = "frequency_caps: [{ channel: email, limit: 1 per 12h, when_full: defer }]\n\
+        sms: { sender: \"36180\" }\nquiet_hours: { spread: none, rules: [] }\n";
+    let rule = |send: &str| {
+        format!(
+            "purpose: marketing\ntrigger: {{ event: cart, if: data.n > 0, key: data.k }}\nre_entry: restart\n\
+             exit_on: [order, cart.emptied]\nsteps: [{{ wait: 1h }}, {{ send: {{ {send}, expire_after: 3d }} }}]\n"
+        )
+    };
+    let sms = rule("sms: s");
+    // A Sunday evening in Paris: the SMS waits for Monday, 08:00 there.
+    let events = |after: &str| {
+        format!(
+            "2026-11-22T08:00Z new c {{\"email\":\"c@x.fr\",\"first_name\":\"Ana\",\"phone\":\"+33612345678\",\"consents\":[{{\"channel\":\"sms\",\"purpose\":\"marketing\",\"status\":\"granted\"}},{{\"channel\":\"email\",\"purpose\":\"marketing\",\"status\":\"granted\"}}]}}
+             2026-11-22T18:30Z cart c {{\"k\":1,\"n\":1}}
+             {after}"
+        )
+    };
+    let fate = |case: &str, rule: &str, after: &str, expected: &str| {
+        let events = events(after);
+        check_by(case, policy, &[("r", rule)], &events, "2026-12-01T00:00Z", expected);
+    };
+    let (goes, exited) = ("2026-11-23T07:00Z c s", "2026-11-23T07:00Z c s exited");
+    fate("nothing comes between", &sms, "", goes);
+    fate("an order before it leaves", &sms, "2026-11-22T22:00Z order c {}", exited);
+    fate("the last minute", &sms, "2026-11-23T06:59Z order c {}", exited);
+    fate("that very instant", &sms, "2026-11-23T07:00Z order c {}", exited);
+    fate("an order after it", &sms, "2026-11-23T07:01Z order c {}", goes);
+    fate("another cart's", &sms, "2026-11-22T22:00Z cart.emptied c {\"k\":2}", goes);
+    fate("this cart's", &sms, "2026-11-22T22:00Z cart.emptied c {\"k\":1}", exited);
+    let restarted = "2026-11-23T07:00Z c s restarted\n2026-11-23T07:00Z c s";
+    fate("the cart changes again", &sms, "2026-11-22T22:00Z cart c {\"k\":1,\"n\":2}", restarted);
+    fate("it would, if it met the condition", &sms, "2026-11-22T22:00Z cart c {\"k\":1,\"n\":0}", goes);
+    let preferred = rule("sms: s, email: a, prefer: sms");
+    fate("nor by mail instead", &preferred, "2026-11-22T22:00Z order c {}", exited);
+    // Two carts, and room for one mail: the other one waits for the cap.
+    let capped = rule("email: a");
+    let two = "2026-11-22T18:31Z cart c {\"k\":2,\"n\":1}";
+    fate("both go", &capped, two, "2026-11-22T19:30Z c a\n2026-11-23T07:30Z c a");
+    fate(
+        "what a cap puts off",
+        &capped,
+        &format!("{two}\n2026-11-23T06:00Z order c {{}}"),
+        "2026-11-22T19:30Z c a\n2026-11-23T07:30Z c a exited",
+    );
+}
+
+#[test]
 fn re_entry() {
     let rule = |re_entry: &str| {
         format!(

@@ -195,6 +195,7 @@ impl Message {
             consents: &CONSENTS,
             suppressed: false,
             erased: false,
+            over: None,
             expires_at: self.expires_at,
             slots,
             due_at: now,

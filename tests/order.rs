@@ -1,12 +1,15 @@
 //! Properties of the core: the order and the repetition of arrivals do not matter, and nothing happens twice.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use declic::active::Checked;
+use declic::domain::admit::{Gate, Known, Question, admit_now};
 use declic::domain::decide;
 use declic::domain::diagnostic::SourceFile;
 use declic::domain::event::Event;
+use declic::domain::message::{Message, MessageState};
 use declic::domain::rules::book::Book;
 use declic::domain::snapshot::{Fact, Snapshot};
 use proptest::prelude::*;
@@ -43,12 +46,27 @@ const RULES: [(&str, &str); 5] = [
     ),
 ];
 
+/// One whose message, planned for the evening, waits for the next morning.
+const PUT_OFF: (&str, &str) = (
+    "put-off",
+    "purpose: service\ntrigger: { event: cart, key: data.k }\nre_entry: restart\nexit_on: [order]\n\
+     steps: [{ wait: 12h }, { send: { sms: s, expire_after: 3d } }]\n",
+);
+
+static PUT_OFF_BOOK: LazyLock<Book> = LazyLock::new(|| book_of(&[PUT_OFF]));
+
 fn book() -> Book {
+    book_of(&RULES)
+}
+
+fn book_of(rules: &[(&str, &str)]) -> Book {
     let file = |path: String, text: String| SourceFile { path, text };
-    let mut files = vec![file("rules/policy.yaml".into(), POLICY.into())];
+    let sms = "sms: { sender: \"36180\" }\n";
+    let mut files = vec![file("rules/policy.yaml".into(), format!("{POLICY}{sms}"))];
     files.extend(
-        RULES.map(|(name, body)| file(format!("rules/{name}.yaml"), format!("rule: {name}\n{body}"))),
+        rules.iter().map(|(name, body)| file(format!("rules/{name}.yaml"), format!("rule: {name}\n{body}"))),
     );
+    files.push(file("templates/s/sms.fr.txt".into(), "S".into()));
     let mail = "---\nsubject: S\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>{{#if unsubscribe_url}}x{{/if}}\
         {{#if promo_code}}x{{/if}}</mj-text></mj-column></mj-section></mj-body></mjml>";
     files.extend(["a", "b"].map(|t| file(format!("templates/{t}/email.fr.mjml"), mail.into())));
@@ -132,6 +150,37 @@ fn run(
     messages.into_iter().collect()
 }
 
+/// Lets all timers run, then takes in what was not known before; which messages the gate then lets through at their
+/// instants.
+fn leaving(book: &Book, mut customer: Snapshot, late: &[&Event]) -> BTreeSet<(String, DateTime<Utc>)> {
+    let mut messages = Vec::new();
+    while let Some(due) = customer.next_due() {
+        let verdicts = decide::on_timer(book, &customer, due);
+        messages.extend(verdicts.messages.clone());
+        customer.evolve(&verdicts);
+    }
+    let now = begin() + TimeDelta::hours(20);
+    for event in late {
+        customer.history.push(Fact { event: (*event).clone(), received_at: now });
+        let verdicts = decide::on_events(book, &customer, &[(*event).clone()], now);
+        assert!(verdicts.messages.is_empty(), "an exit begins nothing");
+        customer.evolve(&verdicts);
+    }
+    let waiting = messages.into_iter().filter(|m| m.state == MessageState::Deferred);
+    let goes = |message: &Message| {
+        let known = Known {
+            profile: &customer.profile,
+            consents: &customer.consents,
+            suppressed: &customer.suppressed,
+            erased: false,
+            exit: customer.exit_of(message),
+        };
+        let gate = admit_now(&Question::about(message, &book.active, known, &[]), message.due_at);
+        matches!(gate, Gate::Open { .. })
+    };
+    waiting.filter(goes).map(|m| (m.id, m.due_at)).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -149,6 +198,38 @@ proptest! {
         let expected = run(&book, arrive(&book, &sorted), true);
         let came = run(&book, arrive(&book, shuffled), false);
         prop_assert_eq!(came, expected);
+    }
+
+    /// An exit may become known before the message is decided or while it waits: what leaves is the same.
+    #[test]
+    fn an_exit_stops_what_waits_whenever_it_becomes_known(
+        carts in prop::collection::vec((0..120_i64, 0..2_u8), 1..5),
+        orders in prop::collection::vec((0..30 * 60_i64, 0..3_u8, any::<bool>()), 0..4),
+    ) {
+        let book = &*PUT_OFF_BOOK;
+        let event = |id: String, kind: &str, minute: i64, key: u8| Event {
+            id,
+            source: "/t".into(),
+            kind: kind.into(),
+            subject: "c".into(),
+            time: begin() + TimeDelta::minutes(minute),
+            data: if key < 2 { json!({"k": format!("k{key}")}) } else { json!({}) },
+        };
+        let mut first = vec![event("new".into(), "customer.signed_up", -1, 2)];
+        first[0].data = json!({"phone": "+33612345678"});
+        let carts = carts.iter().enumerate();
+        first.extend(carts.map(|(i, (minute, key))| event(format!("cart{i}"), "cart", *minute, *key)));
+        let orders: Vec<(Event, bool)> = orders
+            .iter()
+            .enumerate()
+            .map(|(i, (minute, key, late))| (event(format!("order{i}"), "order", *minute, *key), *late))
+            .collect();
+        let known: Vec<Event> = first.iter().cloned().chain(orders.iter().map(|(e, _)| e.clone())).collect();
+        let expected = leaving(book, arrive(book, &known), &[]);
+        let early = orders.iter().filter(|(_, late)| !late).map(|(e, _)| e);
+        let late: Vec<&Event> = orders.iter().filter(|(_, late)| *late).map(|(e, _)| e).collect();
+        let early: Vec<Event> = first.iter().chain(early).cloned().collect();
+        prop_assert_eq!(leaving(book, arrive(book, &early), &late), expected);
     }
 
     #[test]

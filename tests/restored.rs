@@ -77,6 +77,7 @@ fn ask(purpose: &str, due: &str, consent: ConsentStatus, told: Option<Told>) -> 
         consents: &consents,
         suppressed: false,
         erased: false,
+        over: None,
         expires_at: at("23:59"),
         slots: &[],
         due_at: at(due),

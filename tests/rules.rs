@@ -53,11 +53,18 @@ const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\n\
 
 /// (more of the policy, purpose, what is sent, the SMS, code and words of the one finding; empty for none)
 const TOGETHER: &[(&str, &str, &str, &str, &str, &str)] = &[
-    ("sms: { stop_number: \"36180\" }", "marketing", "sms: a", "Bonjour", "", ""),
-    ("sms: { sender: \"36180\" }", "marketing", "sms: a", "Bonjour", "", ""),
+    ("sms: { stop_number: \"36180\" }", "marketing", "sms: a, expire_after: 3d", "Bonjour", "", ""),
+    ("sms: { sender: \"36180\" }", "marketing", "sms: a, expire_after: 60h", "Bonjour", "", ""),
     ("", "transactional", "sms: a", "Bonjour", "", ""),
-    ("", "marketing", "sms: a", "Bonjour", "E0606", "stop_number"),
-    ("sms: { sender: Lumen }", "service", "sms: a", "Bonjour", "E0606", "answer STOP to `Lumen`"),
+    ("", "marketing", "sms: a, expire_after: 3d", "Bonjour", "E0606", "stop_number"),
+    (
+        "sms: { sender: Lumen }",
+        "service",
+        "sms: a, expire_after: 3d",
+        "Bonjour",
+        "E0606",
+        "answer STOP to `Lumen`",
+    ),
     ("", "transactional", "sms: aa", "Bonjour", "E0601", "did you mean `a`"),
     ("", "transactional", "sms: zzzz", "Bonjour", "E0601", "templates/zzzz/sms.LOCALE.txt"),
     ("", "transactional", "sms: a", "{{data.nam}}", "E0602", "did you mean `data.name`"),
@@ -77,11 +84,23 @@ const TOGETHER: &[(&str, &str, &str, &str, &str, &str)] = &[
     ("", "transactional", "sms: a", "EACH", "E0605", "may take 3 segments"),
     ("", "transactional", "sms: a", "ONCE", "", ""),
     // One name in another alphabet, and the text is more than twice as dear.
-    ("", "transactional", "sms: a", "NAME", "E0607", "takes 3 segments"),
+    ("", "transactional", "sms: a", "NAME", "E0608", "takes 3 segments"),
     ("", "transactional", "sms: a", "SHORT NAME", "", ""),
     ("", "transactional", "sms: a", "OURS", "", ""),
     ("", "transactional", "sms: a, email: nothing", "Bonjour", "E0601", "email.LOCALE.mjml"),
+    // A Saturday evening before Easter Monday.
+    (FRENCH, "marketing", "sms: a", "Bonjour", "E0607", "after 24 h, and its hours may be closed for 60 h"),
+    (FRENCH, "marketing", "sms: a, expire_after: 59h", "Bonjour", "E0607", "an `expire_after` of 3d or more"),
+    (FRENCH, "service", "sms: a", "Bonjour", "E0607", "closed for 60 h"),
+    (OPEN, "marketing", "sms: a", "Bonjour", "", ""),
+    (NIGHTLY, "marketing", "sms: a, expire_after: 12h", "Bonjour", "", ""),
+    (NIGHTLY, "marketing", "sms: a, expire_after: 11h", "Bonjour", "E0607", "closed for 12 h"),
 ];
+
+const FRENCH: &str = "default_country: FR\nsms: { sender: \"36180\" }";
+const OPEN: &str = "sms: { sender: \"36180\" }\nquiet_hours: { rules: [{ channel: sms, use: none }] }";
+const NIGHTLY: &str = "sms: { sender: \"36180\" }\n\
+    quiet_hours: { rules: [{ channel: sms, allowed: \"08:00-20:00\" }] }";
 
 #[test]
 fn rules_and_sms_templates_are_checked_against_each_other() {

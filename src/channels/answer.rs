@@ -1,5 +1,7 @@
 //! How handing one message over has ended, in words that all channels share.
 
+use std::time::Duration;
+
 /// What a provider's answer means for the message, the address and the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -12,6 +14,8 @@ pub enum Answer {
     /// connection before the message was complete, or asks us to slow down. The next message would fare no better
     /// just now. Costs the message no attempt.
     Busy { reply: String },
+    /// As `Busy`, and the provider says for how long.
+    Wait { reply: String, pause: Duration },
     /// This message will never be accepted. `bad_address`: because nobody lives there, so no other
     /// message to this address will be either.
     Refused { reply: String, bad_address: bool },
@@ -32,6 +36,7 @@ impl Answer {
             Self::Accepted { reply, .. }
             | Self::Retry { reply }
             | Self::Busy { reply }
+            | Self::Wait { reply, .. }
             | Self::Refused { reply, .. }
             | Self::ProviderRefused { reply } => reply,
             Self::Uncertain { detail } | Self::Invalid { detail, .. } => detail,

@@ -13,7 +13,7 @@ use serde::Deserialize;
 /// keys that it wants and gives them here.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Limits {
-    /// Messages a second at most.
+    /// Messages a second at most; an SMS counts as many times as it has segments.
     pub max_rate: Option<f64>,
     /// Messages that may go at once after a quiet moment; by default what a quarter of a second brings, at least one.
     pub burst: Option<u32>,

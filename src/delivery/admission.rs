@@ -1,5 +1,6 @@
 //! The gate, asked again just before the hand-over, and the rendering of what it lets through.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -7,12 +8,17 @@ use chrono::{DateTime, Utc};
 use super::poison;
 use crate::active::Active;
 use crate::channels::{Email, Parcel, Sms};
-use crate::domain::admit::{Gate, Known, Question, Settled, admit_now, settle};
+use crate::domain::admit::{Gate, Known, Question, Settled, admit_now, settle, shuts_at};
 use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, sms_template_for, template_for};
 use crate::domain::consent::Channel;
+use crate::domain::memory::Exit;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::restore::List;
+use crate::domain::rules::Basis;
+use crate::domain::sms::estimate::estimate;
+use crate::domain::sms::segments;
+use crate::domain::steps::basis;
 use crate::domain::templates::{RenderError, SmsTemplate, Template, Version};
 use crate::domain::verdict::Reason;
 use crate::store::CustomerState;
@@ -20,11 +26,13 @@ use crate::{failpoint, guard, telemetry};
 
 /// What becomes of a claimed message.
 pub enum Admission {
-    /// It may go now, in these words.
-    Go(Box<(Message, Parcel)>),
+    Go(Box<Admitted>),
     /// It has come to its end, or is put off, with the reason in it.
     Stop(Box<Message>),
 }
+
+/// A message that may go now, in these words, before this instant.
+pub type Admitted = (Message, Parcel, DateTime<Utc>);
 
 /// What a message is judged by.
 pub struct Judge<'a> {
@@ -32,20 +40,32 @@ pub struct Judge<'a> {
     pub public_url: &'a str,
     /// What a list from before a restore says of these messages.
     pub told: &'a List,
+    /// Exits of the entries that messages belong to, by the message.
+    pub exits: &'a BTreeMap<String, Exit>,
     pub now: DateTime<Utc>,
 }
 
 impl Judge<'_> {
     /// Asks the gate by what is known at this moment.
     pub fn ask(&self, message: &Message, customer: &CustomerState, slots: &[Slot]) -> Gate {
+        admit_now(&self.question(message, customer, slots), self.now)
+    }
+
+    fn question<'b>(
+        &'b self,
+        message: &'b Message,
+        customer: &'b CustomerState,
+        slots: &'b [Slot],
+    ) -> Question<'b> {
         let known = Known {
             profile: &customer.profile,
             consents: &customer.consents,
             suppressed: &customer.suppressed,
             erased: customer.erased,
+            exit: self.exits.get(&message.id),
         };
         let question = Question::about(message, &self.active.book, known, slots);
-        admit_now(&Question { told: self.told.get(&message.id).copied(), ..question }, self.now)
+        Question { told: self.told.get(&message.id).copied(), ..question }
     }
 
     /// Judges one claimed message. `pinned` is the template version that an earlier attempt rendered. One that the core
@@ -59,9 +79,10 @@ impl Judge<'_> {
     ) -> Admission {
         let judged = guard::catch(|| {
             failpoint::stumble("delivery", &message.customer_id);
-            let gate = self.ask(&message, customer, slots);
+            let question = self.question(&message, customer, slots);
+            let (gate, shuts_at) = (admit_now(&question, self.now), shuts_at(&question, self.now));
             match settle(message.clone(), gate) {
-                Settled::Open(message, address) => self.render(*message, customer, address, pinned),
+                Settled::Open(message, address) => self.render(*message, customer, address, pinned, shuts_at),
                 Settled::Stopped(message) => Admission::Stop(message),
             }
         });
@@ -77,6 +98,7 @@ impl Judge<'_> {
         customer: &CustomerState,
         address: String,
         pinned: Option<&Version>,
+        shuts_at: DateTime<Utc>,
     ) -> Admission {
         let rendered = match (message.channel, pinned) {
             (Channel::Email, Some(Version::Email(template))) => {
@@ -84,9 +106,9 @@ impl Judge<'_> {
             }
             (Channel::Email, _) => self.email(&message, customer, &address, None),
             (Channel::Sms, Some(Version::Sms(template))) => {
-                self.sms(&message, customer, &address, Some(template.clone()))
+                self.sms(&message, customer, &address, Some(template.clone()), shuts_at)
             }
-            (Channel::Sms, _) => self.sms(&message, customer, &address, None),
+            (Channel::Sms, _) => self.sms(&message, customer, &address, None, shuts_at),
         };
         match rendered {
             Ok(Ready { parcel, hash, locale }) => {
@@ -100,7 +122,7 @@ impl Judge<'_> {
                     slot_at: Some(self.now),
                     ..message
                 };
-                Admission::Go(Box::new((message, parcel)))
+                Admission::Go(Box::new((message, parcel, shuts_at)))
             }
             Err((reason, detail)) => stop(message, MessageState::Failed, reason, Some(detail)),
         }
@@ -152,6 +174,7 @@ impl Judge<'_> {
         customer: &CustomerState,
         address: &str,
         pinned: Option<Arc<SmsTemplate>>,
+        leave_by: DateTime<Utc>,
     ) -> Result<Ready, (Reason, String)> {
         let composer = self.composer();
         let chosen = || {
@@ -167,12 +190,33 @@ impl Judge<'_> {
             encoding: finished.encoding,
             segments: finished.segments,
             expires_at: message.expires_at,
+            leave_by,
             customer_id: message.customer_id.clone(),
             rule: message.rule.clone(),
             locale: template.locale.clone(),
             purpose: message.purpose.clone(),
         };
         Ok(Ready { parcel: Parcel::Sms(sms), hash: template.hash.clone(), locale: template.locale.clone() })
+    }
+}
+
+/// How many tokens of the provider's rate a message is likely to take, told before it is made.
+pub fn likely_weight(active: &Active, message: &Message) -> u32 {
+    if message.channel == Channel::Email {
+        return 1;
+    }
+    let policy = &active.book.active.policy;
+    let marketing = basis(policy, &message.purpose) != Basis::Contract;
+    let versions = active.templates.sms_versions(&message.template);
+    let likely = versions.map(|t| segments(&estimate(&t.source().sms, &t.locale, marketing, policy)).1);
+    likely.max().unwrap_or(1).max(1)
+}
+
+/// How many it does take: providers count an SMS by its segments.
+pub fn weight_of(parcel: &Parcel) -> u32 {
+    match parcel {
+        Parcel::Email(_) => 1,
+        Parcel::Sms(sms) => sms.segments.max(1),
     }
 }
 

@@ -19,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The pause after the provider refused us: people must mend it, so there is no hurry and no hammering.
 pub const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
+/// The longest pause that a provider may ask for: an operator's mistake there is noticed here within it.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
 /// How soon to ask again while another message tries.
 const WHILE_TRYING: Duration = Duration::from_millis(100);
 
@@ -108,9 +111,37 @@ impl Breaker {
                 return None;
             }
         }
+        let pause = self.next_pause();
+        Some(self.open(lengthened(pause, jitter), now))
+    }
+
+    /// The provider asks to be left alone for a while. It is, at once and for at least as long.
+    pub fn asked_to_wait(
+        &mut self,
+        probe: Option<u64>,
+        pause: Duration,
+        now: Instant,
+        jitter: f64,
+    ) -> Option<Change> {
+        let asked = pause.min(LONGEST_ASKED);
+        if let State::Open { until } = &mut self.state {
+            *until = (*until).max(now + asked);
+            return None;
+        }
+        if !self.may_begin(probe) {
+            return None;
+        }
+        // The first such answer is no trouble yet: what was asked for is enough.
+        let own = if self.pauses == 0 { Duration::ZERO } else { self.next_pause() };
+        self.pauses = self.pauses.max(1);
+        Some(self.open(lengthened(asked.max(own), jitter), now))
+    }
+
+    /// A pause of our own, longer than the last one.
+    fn next_pause(&mut self) -> Duration {
         let pause = (FIRST_PAUSE * 2_u32.pow(self.pauses.min(10))).min(LONGEST_PAUSE);
         self.pauses += 1;
-        Some(self.open(pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0), now))
+        pause
     }
 
     /// The provider does not want us: no message would fare better.
@@ -141,6 +172,11 @@ impl Breaker {
         self.state = State::Open { until: now + pause };
         Change::Opened { pause }
     }
+}
+
+/// By up to a quarter.
+fn lengthened(pause: Duration, jitter: f64) -> Duration {
+    pause.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0)
 }
 
 #[cfg(test)]
@@ -211,6 +247,36 @@ mod tests {
         breaker.probe_over(1);
         assert_eq!(breaker.failed(Some(1), now + S, 0.0), None);
         assert_eq!(breaker.way(now + S), Way::Shut(WHILE_TRYING));
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept() {
+        let now = Instant::now();
+        let mut breaker = Breaker::default();
+        let opened = |seconds: u64| Some(Change::Opened { pause: S * seconds as u32 });
+        assert_eq!(breaker.asked_to_wait(None, S * 30, now, 0.0), opened(30), "by the first such answer");
+        assert_eq!(
+            breaker.asked_to_wait(None, S * 40, now, 0.0),
+            None,
+            "one that was under way asks for more"
+        );
+        assert_eq!(breaker.way(now), Way::Shut(S * 40));
+        assert_eq!(breaker.asked_to_wait(None, S * 10, now, 0.0), None, "and one for less");
+        assert_eq!(breaker.way(now), Way::Shut(S * 40));
+        // It asks for the same second again and again, and pauses grow as with any other trouble.
+        let (mut at, mut pauses) = (now + S * 40, Vec::new());
+        for probe in 1..=4 {
+            assert_eq!(breaker.way(at), Way::Probe(probe));
+            let Some(Change::Opened { pause }) = breaker.asked_to_wait(Some(probe), S, at, 0.0) else {
+                panic!("open")
+            };
+            pauses.push(pause.as_secs());
+            at += pause;
+        }
+        assert_eq!(pauses, [2, 4, 8, 16]);
+        assert_eq!(breaker.way(at), Way::Probe(5));
+        breaker.succeeded(Some(5));
+        assert_eq!(breaker.asked_to_wait(None, S * 100_000, at, 1.0), opened(4500), "an hour and its jitter");
     }
 
     #[test]

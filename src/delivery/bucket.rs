@@ -40,36 +40,43 @@ impl Bucket {
         Self { rate, burst, level: burst, filled: now, owed: 0.0, owed_until: now, turn: now }
     }
 
-    /// Takes a token, or says how long to wait for it.
-    pub fn take(&mut self, urgent: bool, now: Instant) -> Result<(), Duration> {
-        if let Some(wait) = self.wait(urgent, now) {
+    /// Takes the tokens of one message, or says how long to wait for them.
+    pub fn take(&mut self, urgent: bool, tokens: u32, now: Instant) -> Result<(), Duration> {
+        if let Some(wait) = self.wait(urgent, tokens, now) {
             return Err(wait);
         }
-        self.level -= 1.0;
+        self.level -= f64::from(tokens);
         if urgent {
-            self.owed = (self.owed - 1.0).max(0.0);
+            self.owed = (self.owed - f64::from(tokens)).max(0.0);
         }
         Ok(())
     }
 
-    /// How long until there is a token for one more; none when there is one now.
-    pub fn wait(&mut self, urgent: bool, now: Instant) -> Option<Duration> {
+    /// How long until there are tokens for one message more; none when there are now. One that wants more than the
+    /// bucket holds goes when it is full, and those after it wait for what it owes.
+    pub fn wait(&mut self, urgent: bool, tokens: u32, now: Instant) -> Option<Duration> {
         self.refill(now);
         let kept = if urgent { 0.0 } else { self.owed };
-        let missing = 1.0 + kept - self.level;
+        let missing = f64::from(tokens).min(self.burst) + kept - self.level;
         (missing > NEARLY).then(|| self.time_for(missing))
     }
 
-    /// Returns a token that was not used after all.
-    pub fn give_back(&mut self, now: Instant) {
+    /// Returns tokens that were not used after all.
+    pub fn give_back(&mut self, tokens: u32, now: Instant) {
         self.refill(now);
-        self.level = (self.level + 1.0).min(self.burst);
+        self.level = (self.level + f64::from(tokens)).min(self.burst);
     }
 
-    /// Keeps the next tokens for as many urgent messages, which wait for them here and now.
-    pub fn owe(&mut self, messages: usize, now: Instant) {
+    /// A message that `expected` tokens were taken for takes `tokens`.
+    pub fn settle(&mut self, expected: u32, tokens: u32, now: Instant) {
         self.refill(now);
-        self.owed = self.owed.max(messages as f64);
+        self.level = (self.level + f64::from(expected) - f64::from(tokens)).min(self.burst);
+    }
+
+    /// Keeps the next tokens for urgent messages, which wait for them here and now.
+    pub fn owe(&mut self, tokens: u32, now: Instant) {
+        self.refill(now);
+        self.owed = self.owed.max(f64::from(tokens));
         self.keep_for_the_urgent(now);
     }
 
@@ -112,7 +119,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     fn taken(bucket: &mut Bucket, urgent: bool, now: Instant) -> usize {
-        (0..1000).take_while(|_| bucket.take(urgent, now).is_ok()).count()
+        (0..1000).take_while(|_| bucket.take(urgent, 1, now).is_ok()).count()
     }
 
     #[test]
@@ -130,25 +137,47 @@ mod tests {
     }
 
     #[test]
+    fn a_long_sms_counts_as_many_times_as_it_has_segments() {
+        let now = Instant::now();
+        for (burst, expected) in [(None, 3), (Some(2), 3), (Some(40), 1), (None, 1)] {
+            let mut bucket = Bucket::new(30.0, burst, now);
+            let mut went = Vec::new();
+            for ms in 0..10_000 {
+                // Each takes three, whatever was expected of it.
+                let took = bucket.take(false, expected, now + MS * ms).is_ok();
+                if took {
+                    bucket.settle(expected, 3, now + MS * ms);
+                }
+                went.push(if took { 3 } else { 0 });
+            }
+            let worst = went.windows(1000).map(|second| second.iter().sum::<usize>()).max().unwrap();
+            let most = 30 + burst.unwrap_or(8) as usize + 3;
+            assert!(worst <= most, "{burst:?} {expected}: {worst} in a second");
+            let all: usize = went.iter().sum();
+            assert!((295..=300 + most).contains(&all), "{burst:?} {expected}: {all} in ten seconds");
+        }
+    }
+
+    #[test]
     fn the_wait_named_is_enough_and_not_much_more() {
         let now = Instant::now();
         let mut bucket = Bucket::new(3.0, Some(2), now);
         assert_eq!(taken(&mut bucket, false, now), 2);
-        let wait = bucket.wait(false, now).unwrap();
-        assert!(bucket.take(false, now + wait - MS).is_err());
-        assert!(bucket.take(false, now + wait).is_ok());
+        let wait = bucket.wait(false, 1, now).unwrap();
+        assert!(bucket.take(false, 1, now + wait - MS).is_err());
+        assert!(bucket.take(false, 1, now + wait).is_ok());
         let mut slow = Bucket::new(1e-300, None, now);
         assert_eq!(taken(&mut slow, false, now), 1);
-        assert_eq!(slow.wait(false, now), Some(LONGEST));
+        assert_eq!(slow.wait(false, 1, now), Some(LONGEST));
     }
 
     #[test]
     fn a_token_not_used_is_there_for_the_next() {
         let now = Instant::now();
         let mut bucket = Bucket::new(1.0, Some(1), now);
-        assert!(bucket.take(false, now).is_ok());
-        bucket.give_back(now);
-        bucket.give_back(now);
+        assert!(bucket.take(false, 1, now).is_ok());
+        bucket.give_back(1, now);
+        bucket.give_back(1, now);
         assert_eq!(taken(&mut bucket, false, now), 1, "never more than the burst");
     }
 
@@ -156,23 +185,23 @@ mod tests {
     fn what_is_owed_to_the_urgent_the_bulk_does_not_get() {
         let now = Instant::now();
         let mut bucket = Bucket::new(10.0, Some(1), now);
-        assert!(bucket.take(false, now).is_ok());
+        assert!(bucket.take(false, 1, now).is_ok());
         bucket.owe(2, now);
         let later = now + MS * 100;
-        assert!(bucket.take(false, later).is_err(), "the first token is the urgent one's");
-        assert!(bucket.take(true, later).is_ok());
-        assert!(bucket.take(false, later + MS * 100).is_err(), "and so is the second");
-        assert!(bucket.take(true, later + MS * 100).is_ok());
-        assert!(bucket.take(false, later + MS * 200).is_ok(), "then the bulk goes on");
+        assert!(bucket.take(false, 1, later).is_err(), "the first token is the urgent one's");
+        assert!(bucket.take(true, 1, later).is_ok());
+        assert!(bucket.take(false, 1, later + MS * 100).is_err(), "and so is the second");
+        assert!(bucket.take(true, 1, later + MS * 100).is_ok());
+        assert!(bucket.take(false, 1, later + MS * 200).is_ok(), "then the bulk goes on");
         bucket.owe(5, now + MS * 400);
-        assert!(bucket.take(false, now + MS * 3000).is_ok(), "who does not come back is not waited for");
+        assert!(bucket.take(false, 1, now + MS * 3000).is_ok(), "who does not come back is not waited for");
     }
 
     #[test]
     fn turns_of_the_bulk_lie_apart_and_those_of_the_urgent_come_first() {
         let now = Instant::now();
         let mut bucket = Bucket::new(10.0, Some(1), now);
-        assert!(bucket.take(false, now).is_ok());
+        assert!(bucket.take(false, 1, now).is_ok());
         let turns: Vec<u128> = (0..100).map(|_| bucket.turn(false, now).as_millis()).collect();
         assert_eq!((turns[0], turns[1], turns[99]), (100, 200, 10_000));
         assert_eq!(bucket.turn(true, now).as_millis(), 100);
@@ -181,8 +210,8 @@ mod tests {
         let mut came = 0;
         for ms in 0..=200 {
             let at = now + MS * ms;
-            came += usize::from(ms % 100 == 0 && ms > 0 && bucket.take(true, at).is_ok());
-            assert!(ms == 0 || bucket.take(false, at).is_err(), "{ms}");
+            came += usize::from(ms % 100 == 0 && ms > 0 && bucket.take(true, 1, at).is_ok());
+            assert!(ms == 0 || bucket.take(false, 1, at).is_err(), "{ms}");
         }
         assert_eq!(came, 2);
     }

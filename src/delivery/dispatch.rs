@@ -16,7 +16,7 @@ use futures_util::stream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::admission::{Admission, Judge};
+use super::admission::{Admission, Admitted, Judge, likely_weight, weight_of};
 use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
 use super::room::Room;
@@ -203,12 +203,15 @@ impl Dispatcher {
     /// Takes the next group out of `rest`, in its order, as far as limits let them go.
     fn pick(&self, rest: &mut Vec<Message>, probe: Option<u64>) -> Picked {
         let mut picked = Picked::default();
+        let active = self.shelf.get();
+        let weight =
+            |message: &Message| if self.flow.has_rate() { likely_weight(&active, message) } else { 1 };
         for message in std::mem::take(rest) {
             if picked.wait.is_some() || picked.go.len() >= self.group_size() {
                 rest.push(message);
                 continue;
             }
-            match self.flow.pass(&message, probe) {
+            match self.flow.pass(&message, weight(&message), probe) {
                 Ok(pass) => picked.go.push((message, pass)),
                 Err(Held::Later(wait, reason)) => picked.put_back.push((message, wait, reason)),
                 Err(Held::Connections) => rest.push(message),
@@ -219,7 +222,7 @@ impl Dispatcher {
             }
         }
         if picked.wait.is_some() {
-            let urgent = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).count();
+            let urgent: u32 = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).map(&weight).sum();
             if urgent > 0 {
                 self.flow.owe(urgent);
             }
@@ -243,7 +246,11 @@ impl Dispatcher {
         let ready = self.admit_others(group, &lease.token).await?;
         let ready = ready
             .into_iter()
-            .filter_map(|(message, parcel)| Some((passes.remove(&message.id)?, message, parcel)))
+            .filter_map(|(message, parcel, shuts_at)| {
+                let mut pass = passes.remove(&message.id)?;
+                pass.weigh(weight_of(&parcel));
+                Some((pass, (message, parcel, shuts_at)))
+            })
             .collect();
         // Those of messages that do not go after all: others may have them.
         drop(passes);
@@ -322,7 +329,7 @@ impl Dispatcher {
         &self,
         claimed: Vec<Message>,
         token: &str,
-    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
+    ) -> Result<Vec<Admitted>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -338,7 +345,8 @@ impl Dispatcher {
         // Only a restore leaves a list.
         let restored = !active.book.fences.is_empty();
         let told = if restored { tx.told_sent(&ids).await? } else { List::new() };
-        let judge = Judge { active: &active, public_url: &self.public_url, told: &told, now };
+        let exits = tx.exits_of_waiting(&customers).await?;
+        let judge = Judge { active: &active, public_url: &self.public_url, told: &told, exits: &exits, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));
@@ -365,7 +373,7 @@ impl Dispatcher {
         stopped.iter().for_each(telemetry::handed_over);
         poison::tell(&stopped);
         // A lease lost meanwhile belongs to another worker now: theirs to send.
-        go.retain(|(message, _)| held.contains(&message.id));
+        go.retain(|(message, ..)| held.contains(&message.id));
         Ok(go)
     }
 
@@ -396,16 +404,16 @@ impl Dispatcher {
 
     async fn hand_over(
         &self,
-        ready: Vec<(Pass, Message, Parcel)>,
+        ready: Vec<(Pass, Admitted)>,
         lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut answers = stream::iter(ready)
-            .map(|(mut pass, message, parcel)| async move {
-                let _connection = self.flow.connection().await;
+            .map(|(mut pass, (message, parcel, shuts_at))| async move {
+                let _connection = self.flow.connection(is_urgent(&message)).await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
-                // certainly not sent.
-                let late = lease.ends.comes_within(self.send_deadline);
+                // certainly not sent. Nor does one whose message waited here until its hours were over.
+                let late = lease.ends.comes_within(self.send_deadline) || self.clock.now() >= shuts_at;
                 if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
                     return (message, None);
                 }

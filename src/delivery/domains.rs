@@ -90,7 +90,7 @@ impl Domains {
             return Err(Later::Connections);
         }
         if let Some(bucket) = &mut domain.bucket
-            && bucket.take(urgent, now).is_err()
+            && bucket.take(urgent, 1, now).is_err()
         {
             return Err(Later::Rate(bucket.turn(urgent, now)));
         }
@@ -103,7 +103,7 @@ impl Domains {
         let Some(domain) = self.known.get_mut(name) else { return };
         domain.under_way = domain.under_way.saturating_sub(1);
         if let Some(bucket) = domain.bucket.as_mut().filter(|_| !spent) {
-            bucket.give_back(now);
+            bucket.give_back(1, now);
         }
         if !domain.is_worth_knowing() {
             self.known.remove(name);

@@ -27,6 +27,9 @@ struct Inner {
     channel: Channel,
     /// A hand-over waits here for its connection, where the wait does not count against the send deadline.
     connections: Arc<Semaphore>,
+    /// A bulk hand-over waits here before: of several connections the bulk leaves one, however long each of its
+    /// messages takes.
+    for_bulk: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -54,7 +57,16 @@ pub struct Pass {
     flow: Flow,
     domain: Option<String>,
     probe: Option<u64>,
+    /// Tokens taken of the provider's rate.
+    tokens: u32,
     spent: bool,
+}
+
+/// The right to speak to the provider, until it is dropped.
+#[derive(Debug)]
+pub struct Connection {
+    _bulk: Option<OwnedSemaphorePermit>,
+    _connection: Option<OwnedSemaphorePermit>,
 }
 
 /// The right to try a provider that has failed, with one message.
@@ -72,8 +84,9 @@ impl Flow {
             bucket: limits.max_rate.map(|rate| Bucket::new(rate, limits.burst, Instant::now())),
             domains: Domains::new(&limits.domains),
         };
+        let for_bulk = Arc::new(Semaphore::new(connections.saturating_sub(1).max(1)));
         let connections = Arc::new(Semaphore::new(connections.max(1)));
-        Self(Arc::new(Inner { channel, connections, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { channel, connections, for_bulk, state: Mutex::new(state) }))
     }
 
     /// Shows the state once, for whoever watches before it first changes.
@@ -92,12 +105,18 @@ impl Flow {
 
     /// How long until the rate lets a bulk message go; none when one may go now.
     pub fn until_token(&self) -> Option<Duration> {
-        self.state().bucket.as_mut()?.wait(false, Instant::now())
+        self.state().bucket.as_mut()?.wait(false, 1, Instant::now())
     }
 
-    /// Asks for one message to be handed over. It counts for the domain of the address it was decided for: a customer
+    /// Whether the provider's rate is bounded.
+    pub fn has_rate(&self) -> bool {
+        self.state().bucket.is_some()
+    }
+
+    /// Asks for one message to be handed over, which is likely to take so many `tokens` of the provider's rate: an SMS
+    /// as many as it has segments. [`Pass::weigh`] tells how many it really takes. It counts for the domain of the address it was decided for: a customer
     /// who has moved since counts for the old one once.
-    pub fn pass(&self, message: &Message, probe: Option<u64>) -> Result<Pass, Held> {
+    pub fn pass(&self, message: &Message, tokens: u32, probe: Option<u64>) -> Result<Pass, Held> {
         let (now, urgent) = (Instant::now(), is_urgent(message));
         let domain = self.domain(message);
         let mut state = self.state();
@@ -109,20 +128,20 @@ impl Flow {
             })?;
         }
         if let Some(bucket) = &mut state.bucket
-            && let Err(wait) = bucket.take(urgent, now)
+            && let Err(wait) = bucket.take(urgent, tokens, now)
         {
             if let Some(name) = &domain {
                 state.domains.end(name, false, now);
             }
             return Err(Held::Rate(wait));
         }
-        Ok(Pass { flow: self.clone(), domain, probe, spent: false })
+        Ok(Pass { flow: self.clone(), domain, probe, tokens, spent: false })
     }
 
-    /// Keeps the next tokens for as many urgent messages that wait for them.
-    pub fn owe(&self, messages: usize) {
+    /// Keeps the next tokens for urgent messages that wait for them.
+    pub fn owe(&self, tokens: u32) {
         if let Some(bucket) = &mut self.state().bucket {
-            bucket.owe(messages, Instant::now());
+            bucket.owe(tokens, Instant::now());
         }
     }
 
@@ -137,9 +156,15 @@ impl Flow {
         self.state().breaker.may_begin(probe)
     }
 
-    /// Waits for a free connection; none once the flow has ended, which it never does by itself.
-    pub async fn connection(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.connections).acquire_owned().await.ok()
+    /// Waits for a free connection.
+    pub async fn connection(&self, urgent: bool) -> Connection {
+        // Neither is ever closed, which is what an error would mean.
+        let bulk = match urgent {
+            true => None,
+            false => Arc::clone(&self.0.for_bulk).acquire_owned().await.ok(),
+        };
+        let connection = Arc::clone(&self.0.connections).acquire_owned().await.ok();
+        Connection { _bulk: bulk, _connection: connection }
     }
 
     /// Notes what an answer says about the provider and the domain.
@@ -163,6 +188,9 @@ impl Flow {
             // A provider that takes messages and does not answer makes each of them uncertain: the fewer the better.
             Answer::Busy { reply } | Answer::Uncertain { detail: reply } => {
                 (breaker.failed(pass.probe, now, jitter()), reply)
+            }
+            Answer::Wait { reply, pause } => {
+                (breaker.asked_to_wait(pass.probe, *pause, now, jitter()), reply)
             }
             Answer::ProviderRefused { reply } => (breaker.refused(pass.probe, now), reply),
             Answer::Invalid { .. } => return,
@@ -223,6 +251,14 @@ impl Pass {
     pub fn probe(&self) -> Option<u64> {
         self.probe
     }
+
+    /// The message is made, and takes so many tokens: settles the difference to what was expected.
+    pub fn weigh(&mut self, tokens: u32) {
+        let expected = std::mem::replace(&mut self.tokens, tokens);
+        if let Some(bucket) = &mut self.flow.state().bucket {
+            bucket.settle(expected, tokens, Instant::now());
+        }
+    }
 }
 
 impl Drop for Pass {
@@ -233,7 +269,7 @@ impl Drop for Pass {
             state.domains.end(name, self.spent, now);
         }
         if let Some(bucket) = state.bucket.as_mut().filter(|_| !self.spent) {
-            bucket.give_back(now);
+            bucket.give_back(self.tokens, now);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use chrono::{DateTime, Utc};
 
+use super::admission::Admitted;
 use super::dispatch::Dispatcher;
 use crate::channels::{Answer, Outlet, Parcel};
 use crate::domain::message::{Message, MessageState};
@@ -104,7 +105,7 @@ impl Dispatcher {
         &self,
         group: Vec<Message>,
         token: &str,
-    ) -> Result<Vec<(Message, Parcel)>, StoreError> {
+    ) -> Result<Vec<Admitted>, StoreError> {
         match self.admit(group.clone(), token).await {
             Err(error) if error.is_about_content() => {}
             result => return result,

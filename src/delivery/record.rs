@@ -38,7 +38,7 @@ pub fn after(
             reply
         }
         // It says nothing about the message: as if it had not been tried, but not at once, for others may fare better.
-        Answer::Busy { reply } => {
+        Answer::Busy { reply } | Answer::Wait { reply, .. } => {
             message = not_begun(message);
             message.due_at = next_turn(&message.id, message.planned_at, now);
             reply

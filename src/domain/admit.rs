@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::caps::{self, Slot, WhenFull};
@@ -10,11 +10,12 @@ use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
 use super::countries;
 use super::customer::Profile;
 use super::hours::Reader;
+use super::memory::Exit;
 use super::message::{Message, MessageState};
 use super::phone;
 use super::restore::{self, Fence, Told};
 use super::rules::book::Book;
-use super::rules::{Basis, Policy};
+use super::rules::{Basis, OnChange, Policy, RuleSet};
 use super::steps::basis;
 use super::verdict::Reason;
 
@@ -29,6 +30,8 @@ pub struct Question<'a> {
     /// The address on this channel is on the suppression list.
     pub suppressed: bool,
     pub erased: bool,
+    /// Why nobody wants the message any more, though it still waits: its entry has come to an end, or its rule has.
+    pub over: Option<Reason>,
     /// The message is worthless after this.
     pub expires_at: DateTime<Utc>,
     /// What counts for frequency caps: messages of this customer that may have reached them, and those that go before
@@ -77,8 +80,9 @@ impl Gate {
 impl<'a> Question<'a> {
     /// The question that a hand-over asks about a message.
     pub fn about(message: &'a Message, book: &'a Book, customer: Known<'a>, slots: &'a [Slot]) -> Self {
+        let rules = &book.active;
         Self {
-            policy: &book.active.policy,
+            policy: &rules.policy,
             message_id: &message.id,
             channel: message.channel,
             purpose: &message.purpose,
@@ -86,6 +90,7 @@ impl<'a> Question<'a> {
             consents: customer.consents,
             suppressed: customer.suppressed.contains(&message.channel),
             erased: customer.erased,
+            over: over(message, rules, customer.exit),
             expires_at: message.expires_at,
             slots,
             due_at: message.due_at,
@@ -102,6 +107,28 @@ pub struct Known<'a> {
     pub consents: &'a Ledger,
     pub suppressed: &'a BTreeSet<Channel>,
     pub erased: bool,
+    /// The exit of the entry that the message belongs to.
+    pub exit: Option<&'a Exit>,
+}
+
+/// What is committed and still waits does not stand against the end of its entry: an exit that happened before the
+/// message was due, a rule that is gone.
+fn over(message: &Message, rules: &RuleSet, exit: Option<&Exit>) -> Option<Reason> {
+    if let Some(exit) = exit.filter(|exit| exit.at <= message.due_at) {
+        return Some(exit.reason);
+    }
+    // The confirmation of a STOP belongs to no rule.
+    if message.version.is_empty() {
+        return None;
+    }
+    match rules.rules.get(&message.rule) {
+        None => Some(Reason::RuleDeleted),
+        Some(rule) if !rule.enabled => Some(Reason::RuleDisabled),
+        Some(rule) if rule.on_change == OnChange::Exit && rule.version != message.version => {
+            Some(Reason::RuleChanged)
+        }
+        Some(_) => None,
+    }
 }
 
 /// Whether a message may be handed over at `now`, by all that is known.
@@ -148,6 +175,31 @@ pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<U
         Ok(address) => address,
         Err(reason) => return Gate::Shut(reason),
     };
+    if with_reader(question, |reader| may_have_gone(question, reader)) {
+        return Gate::Gone(None);
+    }
+    if now > question.expires_at {
+        return Gate::TooLate(Reason::Expired);
+    }
+    let first = with_reader(question, |reader| first_instant(question, reader, now));
+    match first {
+        Ok((at, _)) if at <= now => Gate::Open { address },
+        Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
+        Ok((_, reason)) => Gate::TooLate(reason),
+        Err(gate) => gate,
+    }
+}
+
+/// The first instant at which a message that may go at `now` may not go any more, for hours or expiry.
+pub fn shuts_at(question: &Question<'_>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let closing = with_reader(question, |reader| question.policy.quiet_hours.closing(reader, now));
+    // The last instant of its life is still within it.
+    let expired = question.expires_at.checked_add_signed(TimeDelta::microseconds(1));
+    closing.into_iter().chain(expired).min().unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// Asks about the reader as far as hours care.
+fn with_reader<T>(question: &Question<'_>, ask: impl FnOnce(&Reader<'_>) -> T) -> T {
     let known = known_country(question.profile, question.policy);
     let country = known.as_deref().or(question.policy.default_country.as_deref());
     let stated = question.profile.text("timezone").and_then(|name| name.parse::<Tz>().ok());
@@ -163,18 +215,7 @@ pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<U
         country,
         zones,
     };
-    if may_have_gone(question, &reader) {
-        return Gate::Gone(None);
-    }
-    if now > question.expires_at {
-        return Gate::TooLate(Reason::Expired);
-    }
-    match first_instant(question, &reader, now) {
-        Ok((at, _)) if at <= now => Gate::Open { address },
-        Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
-        Ok((_, reason)) => Gate::TooLate(reason),
-        Err(gate) => gate,
-    }
+    ask(&reader)
 }
 
 /// Whether it could have gone within a fence. What quiet hours put off until after it is certain not to have gone.
@@ -220,6 +261,9 @@ fn first_instant(
 fn reachable(question: &Question<'_>, consent_at: DateTime<Utc>) -> Result<String, Reason> {
     if question.erased {
         return Err(Reason::CustomerDeleted);
+    }
+    if let Some(reason) = question.over {
+        return Err(reason);
     }
     let word = question.consents.at(question.channel, question.purpose, consent_at);
     consent(basis(question.policy, question.purpose), word)?;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
+use super::consent::Channel;
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
-use super::rules::{Basis, Op, Policy, Rule, RuleSet, Trigger};
+use super::rules::{Basis, Op, Policy, Rule, RuleSet, Send, Trigger};
 use super::sms::estimate::{estimate, shows_what_customers_write};
 use super::sms::plain::first_foreign;
 use super::sms::sender::is_name;
@@ -32,6 +35,7 @@ pub fn check(
             if let Some(sms) = &send.sms {
                 let place = Place::of(rule, "sms:", sms, files);
                 findings.extend(text(&place, rule, sms, rules, templates, catalogue));
+                findings.extend(short_lived(&place, rule, send, &rules.policy));
             }
         }
     }
@@ -98,6 +102,26 @@ fn text(
     findings
 }
 
+/// An SMS that is worthless before its hours begin again: planned for a Saturday evening, it never goes.
+fn short_lived(place: &Place, rule: &Rule, send: &Send, policy: &Policy) -> Option<Diagnostic> {
+    // What can go by mail instead is not lost.
+    if send.prefer.is_some() {
+        return None;
+    }
+    let (basis, country) = (basis(policy, &rule.purpose), policy.default_country.as_deref());
+    let closed = policy.quiet_hours.longest_closed(Channel::Sms, &rule.purpose, basis, country)?;
+    let hours = |time: TimeDelta| (time.num_minutes() + 59) / 60;
+    (send.expire_after < closed).then(|| {
+        let message = format!(
+            "this SMS expires after {} h, and its hours may be closed for {} h: planned within them it may never go",
+            hours(send.expire_after),
+            hours(closed)
+        );
+        let help = format!("give this `send` an `expire_after` of {}d or more", (hours(closed) + 23) / 24);
+        Diagnostic::warning("E0607", &place.path, place.span.clone(), message).help(help)
+    })
+}
+
 /// What one version of a template reads.
 struct Read<'a> {
     name: &'a str,
@@ -150,7 +174,7 @@ fn longer_by_a_name(
         read.name, read.locale, policy.sms.max_segments
     );
     let (alone, _) = Encoding::Ucs2.limits();
-    Some(Diagnostic::warning("E0607", &place.path, place.span.clone(), message).help(format!(
+    Some(Diagnostic::warning("E0608", &place.path, place.span.clone(), message).help(format!(
         "one letter that is not in the alphabet of SMS makes a segment hold {alone} characters, not 160: shorten the \
          text, leave out what customers write, or raise `max_segments`"
     )))

@@ -159,7 +159,10 @@ fn run_all(
     mut verdicts: Verdicts,
 ) -> Verdicts {
     for mut entry in changed.0.into_values() {
-        steps::run(book, snapshot, &mut entry, now, &mut verdicts);
+        // One that has ended has no steps to run: a message of it may wait, and its exit is news for the gate.
+        if entry.is_active() {
+            steps::run(book, snapshot, &mut entry, now, &mut verdicts);
+        }
         verdicts.entries.push(entry);
     }
     verdicts

@@ -12,7 +12,7 @@ use super::event::{Event, Stamp};
 use super::memory::{Entry, EntryStatus, Exit};
 use super::rules::book::Book;
 use super::rules::condition::{Scope, Truth};
-use super::rules::{Condition, FieldPath, ReEntry, Rule, Trigger};
+use super::rules::{Condition, FieldPath, Op, ReEntry, Rule, Trigger};
 use super::snapshot::{Skip, Snapshot};
 use super::verdict::Reason;
 
@@ -314,9 +314,12 @@ fn relaid(rule: &Rule, entry: &Entry, exit: Option<Exit>) -> Option<Entry> {
     if entry.is_active() {
         return Some(Entry { exit, ..entry.clone() });
     }
+    if entry.committed {
+        return exit.filter(|exit| may_wait(rule, entry, exit)).map(|exit| told(entry, exit));
+    }
     let by_exit = matches!(entry.reason, Some(Reason::Exited | Reason::Restarted));
     // An exit ends an entry when it becomes known, so it may have ended before the time came to say anything.
-    (by_exit && !entry.committed).then(|| Entry {
+    by_exit.then(|| Entry {
         status: EntryStatus::Active,
         position: 0,
         planned: entry.started_at,
@@ -329,14 +332,30 @@ fn relaid(rule: &Rule, entry: &Entry, exit: Option<Exit>) -> Option<Entry> {
     })
 }
 
+/// Whether a message of an entry that has ended may still wait at the exit: deferred to other hours, or to be tried
+/// again. What has expired by then is not worth a write.
+fn may_wait(rule: &Rule, entry: &Entry, exit: &Exit) -> bool {
+    let lives = rule.program.iter().filter_map(|op| match op {
+        Op::Send(send) => Some(send.expire_after),
+        _ => None,
+    });
+    entry.committed && lives.max().is_some_and(|longest| exit.at <= entry.planned + longest)
+}
+
+/// The entry with its exit, for the gate to see.
+fn told(entry: &Entry, exit: Exit) -> Entry {
+    Entry { exit: Some(exit), ..entry.clone() }
+}
+
 /// Anniversaries and schedules are begun by sweeps; events only end them.
 fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
     let mut folded = Folded::default();
-    for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name && e.is_active()) {
+    for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name) {
         let pinned = book.version(&entry.rule, &entry.version).map_or(rule, AsRef::as_ref);
         let exit = first_exit(pinned, snapshot, entry.started_at);
-        if let Some(exit) = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.precedes(known))) {
-            folded.entries.push(Entry { exit: Some(exit), ..entry.clone() });
+        let sooner = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.precedes(known)));
+        if let Some(exit) = sooner.filter(|e| entry.is_active() || may_wait(pinned, entry, e)) {
+            folded.entries.push(told(entry, exit));
         }
     }
     folded

@@ -149,11 +149,20 @@ impl Message {
         let certain =
             matches!(self.state, MessageState::Suppressed | MessageState::Failed | MessageState::Expired);
         // Another channel must not become a way round a cap; and what is set aside can be put back.
-        let never = matches!(
+        let held = matches!(self.reason, Some(Reason::FrequencyCap | Reason::CannotBeProcessed));
+        // What its entry's end has stopped is not wanted on any channel.
+        let ended = matches!(
             self.reason,
-            Some(Reason::CustomerDeleted | Reason::FrequencyCap | Reason::CannotBeProcessed)
+            Some(
+                Reason::CustomerDeleted
+                    | Reason::Exited
+                    | Reason::Restarted
+                    | Reason::RuleDeleted
+                    | Reason::RuleDisabled
+                    | Reason::RuleChanged
+            )
         );
-        if !certain || never || now > self.expires_at {
+        if !certain || held || ended || now > self.expires_at {
             return None;
         }
         let channel = match self.channel {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::consent::{Channel, ConsentFact, Ledger};
 use super::customer::Profile;
 use super::event::Event;
-use super::memory::{Entry, EntryStatus};
+use super::memory::{Entry, EntryStatus, Exit};
 use super::message::Message;
 use super::rules::Discount;
 use super::verdict::Reason;
@@ -112,6 +112,13 @@ impl Snapshot {
             *self =
                 Self { customer_id: std::mem::take(&mut self.customer_id), erased: true, ..Self::default() };
         }
+    }
+
+    /// The exit of the entry that a message belongs to.
+    pub fn exit_of(&self, message: &Message) -> Option<&Exit> {
+        let entry =
+            self.entries.iter().find(|e| e.rule == message.rule && e.occurrence == message.occurrence);
+        entry?.exit.as_ref()
     }
 
     /// When the customer's next timer is due.

@@ -195,6 +195,7 @@ impl Run<'_> {
                 consents: &self.snapshot.consents,
                 suppressed: self.snapshot.suppressed.contains(&channel),
                 erased: self.snapshot.erased,
+                over: None,
                 expires_at: planned + send.expire_after,
                 slots: &[],
                 due_at: planned,
@@ -270,6 +271,11 @@ impl Run<'_> {
         let promo = promo.filter(|_| offer.gate.is_possible());
         let (state, reason, address, due_at) = match offer.gate {
             Gate::Open { address } => (MessageState::Pending, None, Some(address), entry.planned),
+            // Known already: an exit that comes before the message would leave.
+            Gate::Later { until, .. } if entry.exit.as_ref().is_some_and(|exit| exit.at <= until) => {
+                let reason = entry.exit.as_ref().map(|exit| exit.reason);
+                (MessageState::Suppressed, reason, None, entry.planned)
+            }
             Gate::Later { address, until, reason } => {
                 (MessageState::Deferred, Some(reason), Some(address), until)
             }

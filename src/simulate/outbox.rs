@@ -87,11 +87,10 @@ impl<'a> Outbox<'a> {
             consents: &customer.consents,
             suppressed: &customer.suppressed,
             erased: customer.erased,
+            exit: customer.exit_of(&message),
         };
         let slots = self.slots.entry(message.customer_id.clone()).or_default();
-        let book = &self.active.book;
-        let policy = &book.active.policy;
-        let gate = admit_now(&Question::about(&message, book, known, slots), now);
+        let gate = admit_now(&Question::about(&message, &self.active.book, known, slots), now);
         let was_deferred = message.state == MessageState::Deferred;
         let (mut message, address) = match settle(message, gate) {
             Settled::Open(message, address) => (message, address),
@@ -101,7 +100,7 @@ impl<'a> Outbox<'a> {
                 return self.put(&message).map(|line| Line { at, ..line });
             }
         };
-        if !policy.frequency_caps.is_empty() {
+        if !self.active.book.active.policy.frequency_caps.is_empty() {
             slots.push(Slot {
                 message_id: message.id.clone(),
                 channel: message.channel,

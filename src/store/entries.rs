@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::session::{Session, instant, json_arg, read_json};
 use super::{Store, StoreError, Tx};
-use crate::domain::memory::Entry;
+use crate::domain::memory::{Entry, Exit};
 
 #[derive(Serialize)]
 struct Row<'a> {
@@ -42,6 +42,29 @@ impl Tx {
              WHERE e.due_at <= $1 ORDER BY e.due_at LIMIT $2"
         );
         self.session.fetch(sql, vec![now.into(), i64::from(limit).into()]).await
+    }
+}
+
+impl Tx {
+    /// The exits of entries of which a message still waits, by the message's id: for the gate, which is asked about
+    /// messages of these customers.
+    pub async fn exits_of_waiting(
+        &mut self,
+        customers: &[String],
+    ) -> Result<BTreeMap<String, Exit>, StoreError> {
+        let sql = format!(
+            "SELECT m.id, CAST(e.body AS text) FROM messages m
+                 JOIN entries e ON e.customer_id = m.customer_id AND e.rule = m.rule AND e.occurrence = m.occurrence
+             WHERE m.customer_id {} AND m.state IN ('pending', 'deferred', 'claimed') AND e.body ->> 'exit' IS NOT NULL",
+            self.session.dialect().among(1)
+        );
+        let rows: Vec<(String, String)> = self.session.fetch(sql, vec![json_arg(customers)?]).await?;
+        let mut exits = BTreeMap::new();
+        for (message, body) in rows {
+            let entry: Entry = read_json("entries", || format!("of message {message}"), "body", &body)?;
+            exits.extend(entry.exit.map(|exit| (message, exit)));
+        }
+        Ok(exits)
     }
 }
 

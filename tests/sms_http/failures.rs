@@ -24,6 +24,7 @@ fn scope(answer: &Answer) -> &'static str {
         Answer::Accepted { .. } => "accepted",
         Answer::Retry { .. } => "retry",
         Answer::Busy { .. } => "busy",
+        Answer::Wait { .. } => "wait",
         Answer::Refused { bad_address: true, .. } => "address",
         Answer::Refused { bad_address: false, .. } => "message",
         Answer::ProviderRefused { .. } => "us",
@@ -206,7 +207,8 @@ async fn a_wait_that_is_asked_for_is_told() {
     );
     let stub = Stub::start(vec![Play::Say(text)]).await;
     let answer = speaking_to(&stub.url(), "").send(&sms()).await;
-    assert_eq!(answer, Answer::Busy { reply: "429 slow not so fast (asks to wait: 30)".into() });
+    let reply = "429 slow not so fast (asks to wait: 30)".into();
+    assert_eq!(answer, Answer::Wait { reply, pause: Duration::from_secs(30) });
 }
 
 #[tokio::test]

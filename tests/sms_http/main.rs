@@ -21,6 +21,7 @@ fn sms() -> Sms {
         encoding: Encoding::Ucs2,
         segments: 1,
         expires_at: DateTime::UNIX_EPOCH,
+        leave_by: DateTime::UNIX_EPOCH,
         customer_id: "c-1".to_owned(),
         rule: "welcome".to_owned(),
         locale: "fr".to_owned(),

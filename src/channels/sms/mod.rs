@@ -29,6 +29,8 @@ pub struct Sms {
     pub segments: u32,
     /// Nobody wants it after this.
     pub expires_at: DateTime<Utc>,
+    /// It is not to leave at this instant or after it, for the reader's quiet hours.
+    pub leave_by: DateTime<Utc>,
     /// For the page of captured messages, like the three that follow; never sent.
     pub customer_id: String,
     pub rule: String,

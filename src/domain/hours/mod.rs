@@ -80,6 +80,31 @@ impl QuietHours {
         opening.from.checked_add_signed(share(message_id, room))
     }
 
+    /// The first instant after `at`, which is within the reader's hours, at which these are over. None: there are no
+    /// hours that end.
+    pub fn closing(&self, reader: &Reader<'_>, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let hours = self.hours_of(reader)?;
+        common_opening(hours, reader, at).map(|opening| opening.until)
+    }
+
+    /// The longest time for which some reader of such messages may have to wait for their hours, wherever they live;
+    /// none where they have none.
+    pub fn longest_closed(
+        &self,
+        channel: Channel,
+        purpose: &str,
+        basis: Basis,
+        default_country: Option<&str>,
+    ) -> Option<TimeDelta> {
+        let named = self.rules.iter().flat_map(|rule| &rule.countries).map(String::as_str);
+        let countries = named.chain(default_country).map(Some).chain([None]);
+        let closed = countries.filter_map(|country| {
+            let reader = Reader { channel, purpose, basis, country, zones: &[] };
+            self.hours_of(&reader)?.longest_closed(country)
+        });
+        closed.max()
+    }
+
     /// The hours that hold for a reader; none: any time.
     pub fn hours_of(&self, reader: &Reader<'_>) -> Option<&Hours> {
         match self.rules.iter().find(|rule| rule.fits(reader)) {

@@ -56,11 +56,7 @@ impl Hours {
     /// What counts is what the clock on the wall shows: a range of hours that spring takes away does not come that day,
     /// and one that autumn repeats comes twice.
     pub fn opening(&self, country: Option<&str>, zone: Tz, at: DateTime<Utc>) -> Option<Opening> {
-        let calendar = match self.holidays {
-            Holidays::None => None,
-            Holidays::Local => country.and_then(Calendar::of_country),
-            Holidays::Of(calendar) => Some(calendar),
-        };
+        let calendar = self.calendar(country);
         let last = at.checked_add_days(HORIZON)?;
         let mut from = at;
         // Each round moves on to a later change of the clocks, of which a year has few.
@@ -78,6 +74,31 @@ impl Hours {
             }
         }
         None
+    }
+
+    /// The longest time that can pass between two openings, where clocks are never changed; none: they never open.
+    pub fn longest_closed(&self, country: Option<&str>) -> Option<TimeDelta> {
+        let calendar = self.calendar(country);
+        // Within 28 years each date falls on each day of the week.
+        let first = NaiveDate::from_ymd_opt(2024, 1, 1)?;
+        let days = first.iter_days().take(28 * 366).filter(|date| !calendar.is_some_and(|c| c.has(*date)));
+        let (mut closed_at, mut longest) = (None, None);
+        for date in days {
+            for range in &self.week[date.weekday().num_days_from_monday() as usize] {
+                let from = on(date, range.from)?;
+                longest = longest.max(closed_at.map(|closed| from - closed));
+                closed_at = Some(on(date, range.to)?);
+            }
+        }
+        longest
+    }
+
+    fn calendar(&self, country: Option<&str>) -> Option<Calendar> {
+        match self.holidays {
+            Holidays::None => None,
+            Holidays::Local => country.and_then(Calendar::of_country),
+            Holidays::Of(calendar) => Some(calendar),
+        }
     }
 
     /// As [`Hours::opening`], on a clock that is never changed.

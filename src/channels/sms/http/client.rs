@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, DATE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, Request, Uri};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited, StreamBody};
@@ -200,7 +200,8 @@ impl HttpSms {
         let _permit = self.0.permits.acquire().await.map_err(|_| Failure::Closed)?;
         let response = self.0.client.request(request).await.map_err(|error| self.failure(&error))?;
         let (head, body) = response.into_parts();
-        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let header = |name| Some(head.headers.get(name)?.to_str().ok()?.to_owned());
+        let (retry_after, date) = (header(RETRY_AFTER), header(DATE));
         // The status is known: a body that is lost or late must not make it unknown again. So it ends a little
         // before the deadline that would forget it.
         let until = until.checked_sub(Duration::from_millis(50)).unwrap_or(until);
@@ -212,7 +213,7 @@ impl HttpSms {
             Ok(Err(error)) => Err(format!("its text was cut short: {}", chain(error.as_ref()))),
             Err(_) => Err("its text did not come in time".to_owned()),
         };
-        Ok(Reply { status: head.status.as_u16(), retry_after: retry_after.map(str::to_owned), body })
+        Ok(Reply { status: head.status.as_u16(), retry_after, date, body })
     }
 
     fn failure(&self, error: &Error) -> Failure {

@@ -4,6 +4,9 @@
 //! pauses), the number's, or the message's. A message is refused for good only in the provider's own words: a page
 //! in another form comes from something between us, and says nothing of the message.
 
+use std::time::Duration;
+
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::config::Code;
@@ -21,6 +24,8 @@ pub struct Reply {
     pub status: u16,
     /// `Retry-After`, as it was said.
     pub retry_after: Option<String>,
+    /// `Date`: what a `Retry-After` that is an instant counts from, whatever our clock shows.
+    pub date: Option<String>,
     /// The body, or why there is no whole one.
     pub body: Result<Vec<u8>, String>,
 }
@@ -48,6 +53,23 @@ fn json(reply: &Reply) -> Option<Value> {
 
 /// The meaning of an answer to a message for `to`.
 pub fn answer(provider: &Provider, reply: &Reply, to: &str) -> Answer {
+    match (meaning(provider, reply, to), pause(reply)) {
+        (Answer::Busy { reply }, Some(pause)) => Answer::Wait { reply, pause },
+        (answer, _) => answer,
+    }
+}
+
+/// How long the provider asks to be left alone (RFC 9110, 10.2.3): seconds, or until an instant.
+fn pause(reply: &Reply) -> Option<Duration> {
+    let said = reply.retry_after.as_deref()?.trim();
+    if let Ok(seconds) = said.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let instant = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok();
+    (instant(said)? - instant(reply.date.as_deref()?)?).to_std().ok()
+}
+
+fn meaning(provider: &Provider, reply: &Reply, to: &str) -> Answer {
     let json = json(reply);
     let at = |pointer: &Option<String>| json.as_ref()?.pointer(pointer.as_ref()?).cloned();
     let ids = at(&provider.id_pointer).map(|found| names(&found)).unwrap_or_default();

@@ -120,9 +120,12 @@ impl Smpp {
     ///
     /// Not connected, or told to slow down, at the first part: [`Answer::Busy`] at once, for whoever paces. A later
     /// part is tried again until the deadline, because half a message is with the provider; if that fails, whatever
-    /// the reason, it is [`Answer::Uncertain`]: the reader may get the half, and must not get it twice.
+    /// the reason, it is [`Answer::Uncertain`]: the reader may get the half, and must not get it twice. The first part
+    /// is not begun once the message should have left.
     pub async fn send(&self, sms: &Sms) -> Answer {
-        let until = Instant::now() + Duration::from_secs(self.0.config.send_deadline_s.max(1));
+        let deadline = Duration::from_secs(self.0.config.send_deadline_s.max(1));
+        let until = Instant::now() + deadline;
+        let first_until = Instant::now() + deadline.min(self.0.clock.real_time_until(sms.leave_by));
         let submits = match self.0.submits(sms) {
             Ok(submits) => submits,
             Err(answer) => return answer,
@@ -133,7 +136,8 @@ impl Smpp {
         }
         let mut ids = Vec::with_capacity(submits.len());
         for (done, body) in submits.iter().enumerate() {
-            match self.0.hand_over(body, done > 0, until).await {
+            let begin_until = if done > 0 { until } else { first_until };
+            match self.0.hand_over(body, done > 0, begin_until, until).await {
                 Ok(id) => ids.push(id),
                 Err(answer) if done == 0 => return answer,
                 Err(mut answer) => {
@@ -198,10 +202,16 @@ impl Inner {
     }
 
     /// One part; gives its id as receipts will write it. `insist`: parts before it have been accepted.
-    async fn hand_over(&self, body: &[u8], insist: bool, until: Instant) -> Result<String, Answer> {
+    async fn hand_over(
+        &self,
+        body: &[u8],
+        insist: bool,
+        begin_until: Instant,
+        until: Instant,
+    ) -> Result<String, Answer> {
         let mut pause = PAUSE;
         loop {
-            let patience = until.min(Instant::now() + self.dialer.limit());
+            let patience = begin_until.min(Instant::now() + self.dialer.limit());
             let (answer, lost) = match self.board.session(patience).await {
                 Err(failure) => (failure.answer(), false),
                 Ok(session) => match session.submit(body, until).await {
@@ -218,7 +228,7 @@ impl Inner {
             };
             let passing = matches!(answer, Answer::Busy { .. } | Answer::Retry { .. });
             // A session that went away before anything was written may have a successor in a moment.
-            if !(lost || insist && passing) || Instant::now() + pause >= until {
+            if !(lost || insist && passing) || Instant::now() + pause >= begin_until {
                 return Err(answer);
             }
             sleep(pause).await;

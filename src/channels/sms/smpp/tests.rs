@@ -227,6 +227,7 @@ async fn what_never_leaves() {
         encoding: Encoding::Gsm7,
         segments: 1,
         expires_at: NOW + TimeDelta::hours(1),
+        leave_by: NOW + TimeDelta::hours(1),
         customer_id: String::new(),
         rule: String::new(),
         locale: String::new(),

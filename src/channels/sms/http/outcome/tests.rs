@@ -14,11 +14,11 @@ fn preset(name: &str) -> Provider {
 }
 
 fn reply(status: u16, body: &str) -> Reply {
-    Reply { status, retry_after: None, body: Ok(body.as_bytes().to_vec()) }
+    Reply { status, retry_after: None, date: None, body: Ok(body.as_bytes().to_vec()) }
 }
 
 fn lost(status: u16) -> Reply {
-    Reply { status, retry_after: None, body: Err("its text was cut short".to_owned()) }
+    Reply { status, retry_after: None, date: None, body: Err("its text was cut short".to_owned()) }
 }
 
 fn scope(answer: &Answer) -> &'static str {
@@ -26,6 +26,7 @@ fn scope(answer: &Answer) -> &'static str {
         Answer::Accepted { .. } => "accepted",
         Answer::Retry { .. } => "retry",
         Answer::Busy { .. } => "busy",
+        Answer::Wait { .. } => "wait",
         Answer::Refused { bad_address: true, .. } => "address",
         Answer::Refused { bad_address: false, .. } => "message",
         Answer::ProviderRefused { .. } => "us",
@@ -174,6 +175,27 @@ fn a_status_can_be_listed() {
     assert_eq!(scope(&answer(&provider, &reply(404, "{}"), TO)), "message");
     // The own lists come with the preset's; the code that says more about the message wins.
     assert_eq!(scope(&answer(&provider, &reply(404, r#"{"code": 21614}"#), TO)), "address");
+}
+
+#[test]
+fn a_wait_is_kept_where_the_provider_is_busy() {
+    let twilio = preset("twilio");
+    let asked = |status, wait: &str, date: Option<&str>| {
+        let retry_after = Some(wait.to_owned());
+        let reply = Reply { retry_after, date: date.map(str::to_owned), ..reply(status, "{}") };
+        match super::answer(&twilio, &reply, TO) {
+            Answer::Wait { pause, .. } => Some(pause.as_secs()),
+            _ => None,
+        }
+    };
+    let (date, then) = ("Mon, 23 Nov 2026 10:00:00 GMT", "Mon, 23 Nov 2026 10:02:05 GMT");
+    assert_eq!(asked(429, "30", None), Some(30));
+    assert_eq!(asked(503, " 7 ", Some(date)), Some(7));
+    assert_eq!(asked(429, then, Some(date)), Some(125), "by the provider's own clock");
+    assert_eq!(asked(429, then, None), None, "ours may be another");
+    assert_eq!(asked(429, date, Some(then)), None, "in the past");
+    assert_eq!(asked(429, "soon", Some(date)), None);
+    assert_eq!(asked(401, "30", None), None, "a refusal has a pause of its own");
 }
 
 #[test]

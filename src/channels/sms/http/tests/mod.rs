@@ -15,6 +15,7 @@ pub fn sms() -> Sms {
         encoding: Encoding::Gsm7,
         segments: 1,
         expires_at: DateTime::UNIX_EPOCH,
+        leave_by: DateTime::UNIX_EPOCH,
         customer_id: "c-1".to_owned(),
         rule: "welcome".to_owned(),
         locale: "fr".to_owned(),

@@ -175,7 +175,7 @@ fn leaving(book: &Book, mut customer: Snapshot, late: &[&Event]) -> BTreeSet<(St
             erased: false,
             exit: customer.exit_of(message),
         };
-        let gate = admit_now(&Question::about(message, &book.active, known, &[]), message.due_at);
+        let gate = admit_now(&Question::about(message, book, known, &[]), message.due_at);
         matches!(gate, Gate::Open { .. })
     };
     waiting.filter(goes).map(|m| (m.id, m.due_at)).collect()

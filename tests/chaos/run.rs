@@ -16,7 +16,7 @@ use crate::support::mailbox::Mailbox;
 use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
 use crate::support::random::Random;
-use crate::support::shop::{SECRET, Worker, lines};
+use crate::support::shop::{SECRET, Worker};
 use crate::support::{Folder, PYTHON, free_port, python, run as finish, wait_until};
 
 /// Seconds that a claim lasts: the shortest that fits to hand-overs of a second.
@@ -25,8 +25,6 @@ pub const LEASE: u64 = 4;
 /// How long what is left may take once everything works again. A connection that became a hole is found out by the
 /// deadline of a statement, a minute.
 const SETTLING: Duration = Duration::from_secs(240);
-
-const AUDIT: &str = "audit";
 
 /// What the seeds of one lane share, and kill.
 pub struct Servers {
@@ -125,12 +123,7 @@ impl Ground {
 
     /// What the shop was told, by the outcome's id.
     pub fn outcomes(&self, servers: &Servers) -> Vec<String> {
-        let path = format!("/queues/{}/{AUDIT}/get", self.vhost);
-        let ask = r#"{"count":1000000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
-        let (_, body) = servers.rabbit.api("POST", &path, ask).expect("the management port");
-        let got: Vec<Value> = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        let id = |m: &Value| lines(m["payload"].as_str().unwrap_or_default()).remove(0)["id"].clone();
-        got.iter().map(|m| id(m).as_str().unwrap_or_default().to_owned()).collect()
+        servers.rabbit.outcomes(&self.vhost)
     }
 
     fn waiting_events(&self, servers: &Servers) -> u64 {
@@ -261,21 +254,8 @@ fn build(is_sqlite: bool, clock_jumps: bool, servers: &Servers, links: &Links) -
     }
     let ground = Ground { folder, database, is_sqlite, clock_jumps, vhost };
     finish(ground.declic().arg("migrate"));
-    listen(&ground, servers);
+    servers.rabbit.keep_outcomes(&ground.vhost);
     ground
-}
-
-/// Keeps a copy of every outcome in a queue.
-fn listen(ground: &Ground, servers: &Servers) {
-    let vhost = &ground.vhost;
-    for (method, path, body) in [
-        ("PUT", format!("/exchanges/{vhost}/declic.outcomes"), r#"{"type":"topic","durable":true}"#),
-        ("PUT", format!("/queues/{vhost}/{AUDIT}"), r#"{"durable":true}"#),
-        ("POST", format!("/bindings/{vhost}/e/declic.outcomes/q/{AUDIT}"), r##"{"routing_key":"#"}"##),
-    ] {
-        let (status, words) = servers.rabbit.api(method, &path, body).expect("the management port");
-        assert!((200..300).contains(&status), "{method} {path}: {status} {words}");
-    }
 }
 
 /// Whether everything that was told is taken in, decided, sent and told of.

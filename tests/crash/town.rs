@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::smsc::Smsc;
 use crate::support::rabbit::Rabbit;
-use crate::support::shop::{Shop, Worker, event, lines};
+use crate::support::shop::{Shop, Worker, event};
 use crate::support::{run, wait_until};
 
 /// Rules run twenty times as fast as the wall, so that a retry after half a minute is a test of seconds.
@@ -40,8 +40,6 @@ const RULES: [(&str, &str, &str, &str, &str); 5] = [
     ("receipt", "order.placed", "transactional", "", "email: hello"),
     ("text", "parcel.sent", "transactional", "", "sms: hello"),
 ];
-
-pub const AUDIT: &str = "audit";
 
 pub struct Town {
     pub shop: Shop,
@@ -85,7 +83,7 @@ impl Town {
         let files: Vec<(&str, String)> =
             files.iter().map(|(path, text)| (path.as_str(), text.clone())).collect();
         shop.replace_files(&files);
-        listen(&shop);
+        Rabbit::shared().keep_outcomes(shop.vhost());
         Self { shop, smsc }
     }
 
@@ -120,12 +118,7 @@ impl Town {
 
     /// What the shop was told: each outcome by its id, however often it came.
     pub fn outcomes(&self) -> BTreeSet<String> {
-        let path = format!("/queues/{}/{AUDIT}/get", self.shop.vhost());
-        let ask = r#"{"count":1000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
-        let (_, body) = Rabbit::shared().api("POST", &path, ask).expect("the management port");
-        let got: Vec<Value> = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        let payload = |m: &Value| lines(m["payload"].as_str().unwrap_or_default()).remove(0);
-        got.iter().map(payload).map(|event| event["id"].as_str().unwrap_or_default().to_owned()).collect()
+        Rabbit::shared().outcomes(self.shop.vhost()).into_iter().collect()
     }
 
     /// Mails, or SMS, that their provider has taken.
@@ -171,20 +164,4 @@ fn written((rule, kind, purpose, before, send): &(&str, &str, &str, &str, &str))
 fn now() -> String {
     let date = std::process::Command::new("date").args(["-u", "+%FT%TZ"]).output().expect("date");
     String::from_utf8_lossy(&date.stdout).trim().to_owned()
-}
-
-/// Keeps a copy of every outcome in a queue.
-fn listen(shop: &Shop) {
-    let vhost = shop.vhost();
-    let exchange = format!("/exchanges/{vhost}/declic.outcomes");
-    let queue = format!("/queues/{vhost}/{AUDIT}");
-    let bind = format!("/bindings/{vhost}/e/declic.outcomes/q/{AUDIT}");
-    for (method, path, body) in [
-        ("PUT", exchange, r#"{"type":"topic","durable":true}"#),
-        ("PUT", queue, r#"{"durable":true}"#),
-        ("POST", bind, r##"{"routing_key":"#"}"##),
-    ] {
-        let (status, words) = Rabbit::shared().api(method, &path, body).expect("the management port");
-        assert!((200..300).contains(&status), "{method} {path}: {status} {words}");
-    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{is_healthy, memory, publish_fast, wait_until};
+use super::{memory, publish_fast, wait_until};
 use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
 use crate::support::shop::{Shop, Worker, event};
@@ -21,7 +21,7 @@ const FLAT: u64 = 25;
 /// A worker that has sent a mail, so that all its parts have run.
 fn warm(shop: &Shop) -> Worker {
     let mut worker = shop.spawn("worker", &[]);
-    let ready = wait_until(Duration::from_secs(60), || is_healthy(&worker) || !worker.is_running());
+    let ready = wait_until(Duration::from_secs(60), || worker.is_healthy() || !worker.is_running());
     assert!(ready && worker.is_running(), "{}", worker.log());
     shop.publish(&[sign_up("first")]);
     shop.sink.wait_for(1, Duration::from_secs(30));
@@ -37,12 +37,12 @@ fn sign_up(customer: &str) -> String {
 /// Watches a worker for a minute without what it leans on.
 fn watch(worker: &mut Worker, what: &str) {
     let began = Instant::now();
-    assert!(wait_until(TURNS_RED, || !is_healthy(worker)), "without {what} readiness stays green");
+    assert!(wait_until(TURNS_RED, || !worker.is_healthy()), "without {what} readiness stays green");
     let before = memory(worker, "VmRSS");
     while began.elapsed() < GONE {
         std::thread::sleep(Duration::from_secs(1));
         assert!(worker.is_running(), "it ended without {what}:\n{}", worker.log());
-        assert!(!is_healthy(worker), "readiness turned green without {what}");
+        assert!(!worker.is_healthy(), "readiness turned green without {what}");
         let now = memory(worker, "VmRSS");
         assert!(now <= before + FLAT, "without {what} it grew from {before} to {now} MB");
     }
@@ -60,7 +60,7 @@ fn without_a_broker_for_a_minute_readiness_is_red_memory_flat_and_work_goes_on_b
     rabbit.crash();
     watch(&mut worker, "a broker");
     rabbit.start_again();
-    assert!(wait_until(TURNS_GREEN, || is_healthy(&worker)), "{}", worker.log());
+    assert!(wait_until(TURNS_GREEN, || worker.is_healthy()), "{}", worker.log());
     shop.publish(&[sign_up("second")]);
     shop.sink.wait_for(2, Duration::from_secs(30));
     assert!(worker.terminate(Duration::from_secs(25)).success());
@@ -87,7 +87,7 @@ fn without_a_database_for_a_minute_readiness_is_red_memory_flat_and_nothing_is_l
     shop.publish(&[sign_up("second")]);
     watch(&mut worker, "a database");
     postgres.start_again();
-    assert!(wait_until(TURNS_GREEN, || is_healthy(&worker)), "{}", worker.log());
+    assert!(wait_until(TURNS_GREEN, || worker.is_healthy()), "{}", worker.log());
     shop.sink.wait_for(2, Duration::from_secs(90));
     let all_in = wait_until(Duration::from_secs(90), || {
         postgres.psql(&name, "SELECT COUNT(*) FROM events").trim() == (many.len() + 2).to_string()

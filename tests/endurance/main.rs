@@ -7,8 +7,9 @@ mod support;
 mod away;
 mod cold;
 mod killed;
+mod slow;
 
-use support::shop::{Shop, Worker, ask};
+use support::shop::{Shop, Worker};
 use support::{run, wait_until};
 
 /// The most memory that a worker has used so far (`VmHWM`), or uses now (`VmRSS`), in MB.
@@ -16,11 +17,6 @@ fn memory(worker: &Worker, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("it runs");
     let line = status.lines().find(|line| line.starts_with(field)).expect("a field of /proc");
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).expect("a number") / 1024
-}
-
-fn is_healthy(worker: &Worker) -> bool {
-    let health = "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n";
-    ask(worker.admin, health).is_some_and(|answer| answer.contains(" 200 "))
 }
 
 fn number(shop: &Shop, sql: &str) -> usize {

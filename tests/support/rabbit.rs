@@ -16,6 +16,9 @@ const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// The `guest:guest` account that a new node has, good from loopback only.
 const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
 
+/// The queue that keeps a copy of outcomes.
+const KEPT: &str = "kept-outcomes";
+
 /// A running node, with the management and consistent-hash plugins.
 pub struct Rabbit {
     // Dropped first: the server goes before its folder.
@@ -85,6 +88,32 @@ impl Rabbit {
         let status = answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or(0);
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
         Ok((status, body))
+    }
+
+    /// Keeps a copy of every outcome of a shop from now on, for [`Rabbit::outcomes`].
+    pub fn keep_outcomes(&self, vhost: &str) {
+        for (method, path, body) in [
+            ("PUT", format!("/exchanges/{vhost}/declic.outcomes"), r#"{"type":"topic","durable":true}"#),
+            ("PUT", format!("/queues/{vhost}/{KEPT}"), r#"{"durable":true}"#),
+            ("POST", format!("/bindings/{vhost}/e/declic.outcomes/q/{KEPT}"), r##"{"routing_key":"#"}"##),
+        ] {
+            let (status, words) = self.api(method, &path, body).expect("the management port");
+            assert!((200..300).contains(&status), "{method} {path}: {status} {words}");
+        }
+    }
+
+    /// The ids of the outcomes that the shop was told, as often as it was told each.
+    pub fn outcomes(&self, vhost: &str) -> Vec<String> {
+        let ask = r#"{"count":1000000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+        let path = format!("/queues/{vhost}/{KEPT}/get");
+        let (_, body) = self.api("POST", &path, ask).expect("the management port");
+        let got: Vec<serde_json::Value> =
+            serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        let id = |message: &serde_json::Value| {
+            let event: serde_json::Value = serde_json::from_str(message["payload"].as_str()?).ok()?;
+            event["id"].as_str().map(str::to_owned)
+        };
+        got.iter().map(|message| id(message).expect("a CloudEvent with an id")).collect()
     }
 
     /// Closes every client connection from the broker's side, as an operator or a failing network would.

@@ -38,6 +38,10 @@ use crate::{entropy, telemetry};
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
 
+/// How long saying goodbye to providers and the database may take, once all work has ended; with the default of
+/// `shutdown_deadline_s` it stays below the 30 s that container platforms wait before they kill.
+const FAREWELL: Duration = Duration::from_secs(4);
+
 /// What is said of a database that is not where it was.
 pub const ELSEWHERE: &str = "this database is not where workers have known it: it is a copy. If it was restored from a \
      back-up, it has forgotten what was sent since: run `declic restored --taken-at INSTANT` first (docs/backup.md). If it \
@@ -179,10 +183,16 @@ impl App {
             );
             parts.shutdown().await;
         }
-        for way in &self.ways {
-            way.outlet.close().await;
+        let close = async {
+            for way in &self.ways {
+                way.outlet.close().await;
+            }
+            self.store.close().await;
+        };
+        // A server that does not answer any more does not answer to a goodbye either.
+        if tokio::time::timeout(FAREWELL, close).await.is_err() {
+            tracing::warn!("a connection did not close within {} s", FAREWELL.as_secs());
         }
-        self.store.close().await;
         match ended {
             None => Ok(()),
             Some(Some(Ok(Err(error)))) => Err(error),

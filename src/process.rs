@@ -50,7 +50,7 @@ impl Processor {
         let now = self.clock.now();
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;
-        let fresh = tx.insert_events(events, now).await?;
+        let fresh = tx.insert_events(events, active.book.known_at(now)).await?;
         failpoint::reach("accept.inserted");
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {

@@ -232,7 +232,7 @@ impl<'a> Chaos<'a> {
     }
 
     fn move_the_clock(&mut self) {
-        let to = *self.random.pick(&["+0", "+1h", "-1h", "+90", "-90"]);
+        let to = *self.random.pick(&["+0", "+25m", "-25m", "+90", "-90"]);
         self.note(format!("the workers' clocks jump to {to}"));
         self.set_clock(to);
     }

@@ -99,7 +99,7 @@ impl Customer {
     }
 
     pub fn takes(&mut self, book: &Book, now: DateTime<Utc>, event: Event) -> &mut Self {
-        self.snapshot.history.push(Fact { event: event.clone(), received_at: now });
+        self.snapshot.history.push(Fact { event: event.clone(), received_at: book.known_at(now) });
         let verdicts = decide::on_events(book, &self.snapshot, &[event], now);
         self.apply(verdicts)
     }

@@ -117,6 +117,20 @@ fn an_entry_that_is_kept_still_ends_by_the_exits_of_its_own_version() {
 }
 
 #[test]
+fn a_worker_whose_clock_is_behind_does_not_take_news_for_old() {
+    let rule = "purpose: transactional\ntrigger: { event: cart }\nsteps: [{ send: { email: a } }]\n";
+    let since = [("cart".to_owned(), at("2026-11-23T10:30"))];
+    let book = book(&[("cart", rule)]).in_force_since(since.into());
+    let heard_at = |time: &str| {
+        let mut customer = Customer::known(&book);
+        customer.hears(&book, time, "cart", "{}");
+        customer.lives(&book, "2026-12-01T00:00").said()
+    };
+    assert_eq!(heard_at("2026-11-23T10:10"), ["2026-11-23T10:10 a"]);
+    assert_eq!(heard_at("2026-11-23T09:29"), NOTHING, "that clock is wrong, whichever of the two it is");
+}
+
+#[test]
 fn a_new_rule_is_not_for_what_happened_before_it() {
     let cart = "purpose: transactional\ntrigger: { event: cart, key: data.id }\nre_entry: always\nsteps: [{ wait: 1h }, { send: { email: a } }]\n";
     let gone =

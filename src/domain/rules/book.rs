@@ -30,6 +30,9 @@ pub struct Book {
     touched_by: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// Clocks that differ by more are not out of step, but wrong: what they say is no reason to date anything.
+const LARGEST_CLOCK_ERROR: TimeDelta = TimeDelta::hours(1);
+
 /// The facts that the shell must load before a decision about some events can be taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -76,6 +79,13 @@ impl Book {
     /// Whether what we knew at `known_at`, and what would have started at `start`, was before the rule was in force.
     pub fn came_before(&self, rule: &str, known_at: DateTime<Utc>, start: DateTime<Utc>) -> bool {
         self.in_force.get(rule).is_some_and(|since| known_at < *since && start < *since)
+    }
+
+    /// When what is taken in at `now` counts as known: no sooner than these rules came into force, for they are there to
+    /// hear of it, even where the clock of the worker that put them in force ran ahead of ours.
+    pub fn known_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let ahead = self.in_force.values().filter(|since| **since - now <= LARGEST_CLOCK_ERROR);
+        ahead.copied().chain([now]).max().unwrap_or(now)
     }
 
     /// The rule in exactly this version, active or not.

@@ -23,8 +23,9 @@ pub fn faketime() -> PathBuf {
     found.next().expect("faketime is not installed: run `make setup`")
 }
 
-/// Faults happen for at least so long, and until all events are published.
-const RAGE: Duration = Duration::from_secs(7);
+/// So many faults happen, and more until all events are published, within so long: a stop or a restart takes its time.
+const FAULTS: usize = 16;
+const RAGE: Duration = Duration::from_secs(25);
 
 /// Every way from a worker to a server.
 pub struct Links {
@@ -118,11 +119,13 @@ impl<'a> Chaos<'a> {
 
     /// Does harm, one thing after another, until time is up and `over`.
     pub fn rage(&mut self, servers: &Mutex<&mut Servers>, over: impl Fn() -> bool) {
-        while self.began.elapsed() < RAGE || !over() {
-            std::thread::sleep(Duration::from_millis(self.random.between(100, 600)));
+        let mut harmed = 0;
+        while harmed < FAULTS && self.began.elapsed() < RAGE || !over() {
+            std::thread::sleep(Duration::from_millis(self.random.between(100, 500)));
             self.do_what_is_due();
             if self.began.elapsed() < RAGE {
                 self.harm(servers);
+                harmed += 1;
             } else {
                 // What still has to be published needs somebody to take it in.
                 self.keep_alive();

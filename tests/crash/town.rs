@@ -14,7 +14,7 @@ use crate::support::{run, wait_until};
 const CLOCK: &str = "speed = 20.0";
 
 /// Seconds that a claim lasts, and a hand-over at most: the shortest that go together.
-pub const LEASE: u64 = 10;
+pub const LEASE: u64 = 7;
 
 /// How long anything may take, on a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -58,12 +58,12 @@ impl Town {
             (rule == "text").then(|| Smsc::start(&json!({ "receipts": true, "receipt_delay_ms": 2000 })));
         let smpp = smsc.as_ref().map_or(String::new(), |smsc| {
             format!(
-                "[smpp]\nhost = '127.0.0.1'\nport = {}\nsystem_id = 'shop'\npassword = 'secret'\nsend_deadline_s = 3\n",
+                "[smpp]\nhost = '127.0.0.1'\nport = {}\nsystem_id = 'shop'\npassword = 'secret'\nsend_deadline_s = 2\n",
                 smsc.port
             )
         });
         let mut shop = Shop::open_with(
-            &format!("send_deadline_s = 3\n{smpp}[worker]\nlease_s = {LEASE}\nshutdown_deadline_s = 5\n"),
+            &format!("send_deadline_s = 2\n{smpp}[worker]\nlease_s = {LEASE}\nshutdown_deadline_s = 5\n"),
             // What waits for a timer needs to know when it began.
             if rule == "later" { "" } else { CLOCK },
         );
@@ -108,7 +108,7 @@ impl Town {
     pub fn wait_for(&self, state: &str, words: &str) -> Value {
         let mut messages = Vec::new();
         let came = wait_until(PATIENCE, || {
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(600));
             messages = self.shop.messages();
             messages.len() == 1 && messages[0]["state"] == state
         });

@@ -68,6 +68,7 @@ fn fill(shop: &Shop) {
 
 #[test]
 fn a_start_on_a_million_due_timers_and_a_hundred_thousand_messages_sends_at_once_in_little_memory() {
+    let _alone = crate::alone();
     let mut shop = Shop::open("");
     let mailbox = Mailbox::start(Random::new(1, 1));
     shop.set("DECLIC_SMTP__PORT", mailbox.port);

@@ -12,6 +12,12 @@ mod slow;
 use support::shop::{Shop, Worker};
 use support::{run, wait_until};
 
+/// Held by tests that look at the time something takes, one after the other.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// The most memory that a worker has used so far (`VmHWM`), or uses now (`VmRSS`), in MB.
 fn memory(worker: &Worker, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("it runs");

@@ -7,7 +7,7 @@ use declic::domain::verdict::Reason;
 use declic::store::{Changes, Store};
 
 use crate::Place;
-use crate::samples::{LONG, at, begin, claim, message, texts, write};
+use crate::samples::{LONG, at, begin, claim, event, message, texts, write};
 
 async fn restore(store: &Store, fence: Fence, told: &List) {
     let mut tx = begin(store).await;
@@ -60,6 +60,24 @@ pub async fn what_waited_is_settled_whoever_held_it(Place { store, .. }: Place) 
         assert_eq!(message.state.as_str(), expected, "{id}");
     }
     assert!(claim(&store, "12:00", 9, "other", LONG).await.iter().all(|m| m.id == "m-3"));
+}
+
+pub async fn the_newest_event_is_the_last_that_came_in(Place { store, .. }: Place) {
+    assert_eq!(store.newest_event_at().await.expect("ask"), None);
+    let mut tx = begin(&store).await;
+    // What happened last came in first.
+    for (customer, id, happened, received) in [
+        ("c-1", "a", "09:59", "10:00"),
+        ("c-2", "b", "08:00", "10:01:00.000001"),
+        ("c-1", "c", "09:00", "10:01"),
+        ("c-2", "b", "08:00", "10:05"),
+    ] {
+        let event = event(customer, id, "cart.updated", happened);
+        tx.insert_events(&[event], at(received)).await.expect("insert");
+    }
+    tx.commit().await.expect("commit");
+    let newest = store.newest_event_at().await.expect("ask");
+    assert_eq!(newest, Some(at("10:01:00.000001")), "one that is known already did not come in again");
 }
 
 pub async fn a_database_knows_its_place(place: Place) {

@@ -44,7 +44,7 @@ pub fn reach(_name: &'static str) {}
 #[inline(always)]
 pub fn stumble(_part: &'static str, _customer: &str) {}
 
-/// The migration of the version after this one, where a test lets this process be that: see [`armed`].
+/// The migration of the version after this one, where a test lets this process be that: see `armed`.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn next_schema(_known: i64) -> Option<(i64, &'static str)> {

@@ -1,7 +1,7 @@
 //! From facts to memory: loads what a decision needs, lets the core decide, writes the verdicts, commits.
 //!
 //! Called by the intake (events), the scheduler (timers and ticks) and `declic dead-letters replay`. Sends nothing.
-//! A batch that fails because of one customer is no reason for the others to wait: see [`bisect`].
+//! A batch that fails because of one customer is no reason for the others to wait: see `bisect`.
 
 mod bisect;
 mod error;

@@ -5,7 +5,7 @@
 //! RabbitMQ, "Quorum Queues", dead-lettering). That is for deliveries over the limit; what cannot be used is published to a fanout exchange with a quorum queue of its own. Outcomes leave by a topic exchange.
 //!
 //! With shards, a consistent-hash exchange behind the topic exchange shares the events out over as many queues, by
-//! the header that names the customer. Only [`declare`] is done by workers, and it only adds: what is no longer wanted
+//! the header that names the customer. Only `declare` is done by workers, and it only adds: what is no longer wanted
 //! is taken away by [`plan`](super::plan) alone.
 
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};

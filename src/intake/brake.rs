@@ -10,7 +10,7 @@ use std::time::Duration;
 /// The longest pause before a batch, reached at twice the limit.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The brake of one process's intake: who watches the outbox sets it, [`settle`](super::settle) obeys. Clones share it.
+/// The brake of one process's intake: who watches the outbox sets it, `settle` obeys. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Brake(Arc<AtomicU64>);
 

@@ -137,7 +137,7 @@ impl Ground {
 /// Runs a seed; the words are a summary, or what the law says against it.
 pub fn run(seed: u64, servers: &mut Servers) -> Result<String, String> {
     let mut random = Random::new(seed, 2);
-    let is_sqlite = seed % 4 == 0;
+    let is_sqlite = seed.is_multiple_of(4);
     let clock_jumps = seed % 5 == 1;
     let mailbox = Mailbox::start(Random::new(seed, 3));
     let smsc = Smsc::start(&json!({ "receipts": true }));

@@ -140,7 +140,7 @@ fn dies_and_goes_on(database: Database, case: &Case) {
     let message = town.wait_for(case.state, &words);
     // A second send, if one were to come, would come now: nothing is due any more, and no lease outlasts this.
     std::thread::sleep(std::time::Duration::from_secs(crate::town::LEASE + 1));
-    assert_eq!(town.shop.messages(), [message.clone()], "{words}: and stays so");
+    assert_eq!(town.shop.messages(), std::slice::from_ref(&message), "{words}: and stays so");
     assert_eq!(town.taken(), case.taken, "{words}: taken by the provider");
     assert!(worker.terminate(crate::town::PATIENCE).success(), "{words}");
 

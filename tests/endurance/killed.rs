@@ -22,7 +22,7 @@ fn events(now: &str) -> Vec<String> {
     (0..EVENTS)
         .map(|n| {
             let customer = format!("c{}", n / SIGN_UP_EACH);
-            if n % SIGN_UP_EACH == 0 {
+            if n.is_multiple_of(SIGN_UP_EACH) {
                 let profile = json!({"email": format!("{customer}@example.com"), "locale": "en-GB"});
                 return event(&n.to_string(), "customer.signed_up", &customer, now, profile);
             }
@@ -76,7 +76,7 @@ fn two_workers_of_which_one_is_killed_every_second_lose_nothing_and_repeat_nothi
     assert!(first.terminate(Duration::from_secs(30)).success());
     let date = crate::run(std::process::Command::new("date").args(["-u", "+%FT%TZ"]));
     publish_fast(&shop.broker, &events(date.trim()));
-    let mut workers = vec![spawn("a"), spawn("b")];
+    let mut workers = [spawn("a"), spawn("b")];
 
     // Undisturbed for the first fifth.
     let mut progress = Progress { began: Instant::now(), samples: Vec::new() };

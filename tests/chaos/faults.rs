@@ -23,9 +23,9 @@ pub fn faketime() -> PathBuf {
     found.next().expect("faketime is not installed: run `make setup`")
 }
 
-/// So many faults happen, and more until all events are published, within so long: a stop or a restart takes its time.
-const FAULTS: usize = 16;
-const RAGE: Duration = Duration::from_secs(25);
+/// So many faults happen, or as many as fit into a time: a stop or a restart of a server takes its own.
+const FAULTS: usize = 20;
+const RAGE: Duration = Duration::from_secs(20);
 
 /// Every way from a worker to a server.
 pub struct Links {
@@ -123,7 +123,7 @@ impl<'a> Chaos<'a> {
         while harmed < FAULTS && self.began.elapsed() < RAGE || !over() {
             std::thread::sleep(Duration::from_millis(self.random.between(100, 500)));
             self.do_what_is_due();
-            if self.began.elapsed() < RAGE {
+            if harmed < FAULTS && self.began.elapsed() < RAGE {
                 self.harm(servers);
                 harmed += 1;
             } else {

@@ -20,16 +20,12 @@ mod run;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Seeds that `make test` runs beside those that once failed.
 const USUAL: u64 = 20;
 
-/// `make test` must end in time on any machine: no seed begins after this, and fewer than [`ENOUGH`] is a failure.
-const BUDGET: Duration = Duration::from_secs(360);
-const ENOUGH: usize = 20;
-
-fn seeds() -> (Vec<u64>, bool) {
+fn seeds() -> Vec<u64> {
     let number = |name: &str| {
         std::env::var(name)
             .ok()
@@ -37,13 +33,13 @@ fn seeds() -> (Vec<u64>, bool) {
             .map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
     };
     if let Some(seed) = number("CHAOS_SEED") {
-        return (vec![seed], false);
+        return vec![seed];
     }
     let failed = include_str!("seeds.txt").lines().filter(|line| !line.starts_with('#'));
     let mut seeds: Vec<u64> = failed.map(|line| line.trim().parse().expect("a seed")).collect();
-    let count = number("CHAOS_SEEDS");
-    seeds.extend((1..=count.unwrap_or(USUAL)).filter(|seed| !seeds.contains(seed)).collect::<Vec<_>>());
-    (seeds, count.is_none())
+    let more = 1..=number("CHAOS_SEEDS").unwrap_or(USUAL);
+    seeds.extend(more.filter(|seed| !seeds.contains(seed)).collect::<Vec<_>>());
+    seeds
 }
 
 /// Said at once, for whoever watches: the test harness keeps what is printed until the end.
@@ -53,16 +49,14 @@ fn say(words: &str) {
 
 #[test]
 fn whatever_goes_wrong_every_event_and_every_message_is_accounted_for() {
-    let (seeds, bounded) = seeds();
-    let (next, done, began) = (AtomicUsize::new(0), AtomicUsize::new(0), Instant::now());
-    let lanes = std::env::var("CHAOS_LANES").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+    let (seeds, next, began) = (seeds(), AtomicUsize::new(0), Instant::now());
+    let lanes = std::env::var("CHAOS_LANES").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
     // Each lane has servers of its own, as its seeds kill them.
     let failed: Vec<String> = std::thread::scope(|scope| {
         let lane = || {
             let mut servers = run::Servers::start();
             let mut failed = Vec::new();
-            while !bounded || began.elapsed() < BUDGET {
-                let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) else { break };
+            while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
                 match run::run(*seed, &mut servers) {
                     Ok(summary) => say(&format!("seed {seed}: {summary}")),
                     Err(breach) => {
@@ -70,23 +64,18 @@ fn whatever_goes_wrong_every_event_and_every_message_is_accounted_for() {
                         failed.push(format!("seed {seed}: {breach}"));
                     }
                 }
-                done.fetch_add(1, Ordering::SeqCst);
             }
             failed
         };
         let lanes: Vec<_> = (0..lanes.min(seeds.len())).map(|_| scope.spawn(lane)).collect();
         lanes.into_iter().flat_map(|lane| lane.join().expect("a lane panicked")).collect()
     });
-    let done = done.load(Ordering::SeqCst);
+    let done = seeds.len();
     assert!(
         failed.is_empty(),
         "{} of {done} seeds failed; add them to seeds.txt\n{}",
         failed.len(),
         failed.join("\n")
-    );
-    assert!(
-        done >= ENOUGH.min(seeds.len()),
-        "only {done} seeds in {BUDGET:?}: the machine is too slow for this test"
     );
     say(&format!("{done} seeds in {:.0} s", began.elapsed().as_secs_f32()));
 }

@@ -35,7 +35,7 @@ const CASES: &[Case] = &[
 fn a_worker_that_slept_through_its_lease_hands_nothing_over_and_records_only_what_is_true() {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(case) = CASES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
                     sleeps_and_wakes(case);

@@ -84,7 +84,7 @@ fn every_failpoint_is_in_the_table() {
 fn at_every_point(database: Database) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..6 {
+        for _ in 0..3 {
             scope.spawn(|| {
                 while let Some(case) = CASES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
                     dies_and_goes_on(database, case);

@@ -18,8 +18,9 @@ chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/
 	@scripts/setup --check || scripts/setup
 	CHAOS_SEEDS=$(SEEDS) CHAOS_SEED=$(SEED) cargo test --locked --features server-tests --test chaos
 
-check: ## formatting, lints and documentation
+check: ## formatting, lints and documentation, and the build that serves customers
 	cargo fmt --check
+	cargo clippy --locked -- -D warnings
 	cargo clippy --locked --all-targets --features server-tests -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
 

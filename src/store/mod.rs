@@ -27,7 +27,6 @@ mod phones;
 mod profiles;
 mod promo_codes;
 mod publishing;
-#[cfg(feature = "failpoints")]
 mod restores;
 mod schema;
 mod session;

@@ -45,10 +45,20 @@ pub fn needed(path: impl Into<PathBuf>) -> PathBuf {
     path
 }
 
-/// A port of 127.0.0.1 that was free a moment ago; another process may take it first, so callers retry.
+/// A port of 127.0.0.1 that was free a moment ago; another process may take it first, so callers retry where they can.
+///
+/// None of those that the system gives to outgoing connections (from 32768 on), of which tests make thousands: one could
+/// take the port before its server does. Each process begins elsewhere.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    listener.local_addr().expect("its address").port()
+    const FIRST: u32 = 11_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(7919);
+    (0..COUNT)
+        .map(|_| FIRST + begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a loopback port")
 }
 
 /// Whether this process may change its user, as a server that refuses to run as root needs.

@@ -80,9 +80,10 @@ impl Judge<'_> {
         let judged = guard::catch(|| {
             failpoint::stumble("delivery", &message.customer_id);
             let question = self.question(&message, customer, slots);
-            let (gate, shuts_at) = (admit_now(&question, self.now), shuts_at(&question, self.now));
-            match settle(message.clone(), gate) {
-                Settled::Open(message, address) => self.render(*message, customer, address, pinned, shuts_at),
+            match settle(message.clone(), admit_now(&question, self.now)) {
+                Settled::Open(message, address) => {
+                    self.render(*message, customer, address, pinned, shuts_at(&question, self.now))
+                }
                 Settled::Stopped(message) => Admission::Stop(message),
             }
         });

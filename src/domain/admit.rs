@@ -175,19 +175,20 @@ pub fn admit(question: &Question<'_>, consent_at: DateTime<Utc>, now: DateTime<U
         Ok(address) => address,
         Err(reason) => return Gate::Shut(reason),
     };
-    if with_reader(question, |reader| may_have_gone(question, reader)) {
-        return Gate::Gone(None);
-    }
-    if now > question.expires_at {
-        return Gate::TooLate(Reason::Expired);
-    }
-    let first = with_reader(question, |reader| first_instant(question, reader, now));
-    match first {
-        Ok((at, _)) if at <= now => Gate::Open { address },
-        Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
-        Ok((_, reason)) => Gate::TooLate(reason),
-        Err(gate) => gate,
-    }
+    with_reader(question, |reader| {
+        if may_have_gone(question, reader) {
+            return Gate::Gone(None);
+        }
+        if now > question.expires_at {
+            return Gate::TooLate(Reason::Expired);
+        }
+        match first_instant(question, reader, now) {
+            Ok((at, _)) if at <= now => Gate::Open { address },
+            Ok((until, reason)) if until <= question.expires_at => Gate::Later { address, until, reason },
+            Ok((_, reason)) => Gate::TooLate(reason),
+            Err(gate) => gate,
+        }
+    })
 }
 
 /// The first instant at which a message that may go at `now` may not go any more, for hours or expiry.

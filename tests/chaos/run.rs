@@ -17,7 +17,7 @@ use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
 use crate::support::random::Random;
 use crate::support::shop::{SECRET, Worker};
-use crate::support::{Folder, PYTHON, free_port, python, run as finish, wait_until};
+use crate::support::{Folder, PYTHON, free_port, now, python, run as finish, wait_until};
 
 /// Seconds that a claim lasts: the shortest that fits to hand-overs of a second.
 pub const LEASE: u64 = 4;
@@ -267,10 +267,6 @@ fn is_settled(ground: &Ground, servers: &Servers, plan: &Plan) -> bool {
             == 0
         && count("SELECT COUNT(*) FROM outcomes WHERE published_at IS NULL") == 0
         && ground.waiting_events(servers) == 0
-}
-
-fn now() -> String {
-    finish(Command::new("date").args(["-u", "+%FT%TZ"])).trim().to_owned()
 }
 
 /// Keeps a shop that broke the law for whoever looks into it.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::support::shop::Worker;
+use crate::support::side_by_side;
 use crate::town::{Database, LEASE, PATIENCE, Town, wait_for_failpoint, wait_until_ready};
 
 /// What becomes of a message whose worker is frozen at a failpoint for longer than its lease.
@@ -33,30 +33,17 @@ const CASES: &[Case] = &[
 
 #[test]
 fn a_worker_that_slept_through_its_lease_hands_nothing_over_and_records_only_what_is_true() {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(case) = CASES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
-                    sleeps_and_wakes(case);
-                }
-            });
-        }
-    });
-}
-
-fn start(town: &Town, name: &str, failpoint: &str) -> Worker {
-    town.shop.spawn(name, &[("DECLIC_FAILPOINTS", failpoint)])
+    side_by_side(2, CASES, sleeps_and_wakes);
 }
 
 fn sleeps_and_wakes(case: &Case) {
     let words = format!("{} of {}", case.point, case.rule);
     let town = Town::open(Database::Postgres, case.rule);
-    let mut sleeper = start(&town, "sleeper", &format!("{}=stop", case.point));
+    let mut sleeper = town.start("sleeper", &format!("{}=stop", case.point));
     wait_until_ready(&mut sleeper, &words);
     town.tell(case.rule);
     wait_for_failpoint(&mut sleeper, &words);
-    let other = start(&town, "other", "");
+    let other = town.start("other", "");
     let (state, taken) = case.meanwhile;
     town.wait_for(state, &format!("{words}, asleep"));
     assert_eq!(town.taken(), taken, "{words}, asleep");

@@ -2,7 +2,7 @@
 
 use declic::failpoint::POINTS;
 
-use crate::support::shop::Worker;
+use crate::support::side_by_side;
 use crate::town::{BEFORE_DAILY, Database, LONG_BEFORE_DAILY, Town, wait_for_failpoint, wait_until_ready};
 
 /// What becomes of a message whose worker is killed at a failpoint.
@@ -82,16 +82,7 @@ fn every_failpoint_is_in_the_table() {
 
 /// A few at a time: each is mostly waiting, and its servers are shared.
 fn at_every_point(database: Database) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while let Some(case) = CASES.get(next.fetch_add(1, std::sync::atomic::Ordering::SeqCst)) {
-                    dies_and_goes_on(database, case);
-                }
-            });
-        }
-    });
+    side_by_side(3, CASES, |case| dies_and_goes_on(database, case));
 }
 
 #[test]
@@ -104,13 +95,9 @@ fn a_kill_at_any_point_has_the_one_outcome_that_is_promised_on_sqlite() {
     at_every_point(Database::Sqlite);
 }
 
-fn start(town: &Town, name: &str, failpoint: &str) -> Worker {
-    town.shop.spawn(name, &[("DECLIC_FAILPOINTS", failpoint)])
-}
-
 /// Starts a worker, does something once it is ready, and waits until it has died at the failpoint.
 fn killed(town: &Town, name: &str, point: &str, words: &str, tell: impl FnOnce()) {
-    let mut worker = start(town, name, &format!("{point}=kill"));
+    let mut worker = town.start(name, &format!("{point}=kill"));
     wait_until_ready(&mut worker, words);
     tell();
     wait_for_failpoint(&mut worker, words);
@@ -127,7 +114,7 @@ fn dies_and_goes_on(database: Database, case: &Case) {
         }
         None if case.rule == "daily" => {
             town.shop.set_clock(LONG_BEFORE_DAILY);
-            let mut worker = start(&town, "early", "");
+            let mut worker = town.start("early", "");
             wait_until_ready(&mut worker, &words);
             tell();
             town.shop.take_in_everything(worker);
@@ -136,7 +123,7 @@ fn dies_and_goes_on(database: Database, case: &Case) {
         }
         None => killed(&town, "killed", case.point, &words, tell),
     }
-    let worker = start(&town, "heir", "");
+    let worker = town.start("heir", "");
     let message = town.wait_for(case.state, &words);
     // A second send, if one were to come, would come now: nothing is due any more, and no lease outlasts this.
     std::thread::sleep(std::time::Duration::from_secs(crate::town::LEASE + 1));
@@ -172,7 +159,7 @@ fn a_kill_after_a_dead_letter_is_confirmed_keeps_one_letter() {
     for database in [Database::Postgres, Database::Sqlite] {
         let town = Town::open(database, "news");
         killed(&town, "killed", "intake.dead_lettered", "a dead letter", || town.tell_nonsense());
-        let worker = start(&town, "heir", "");
+        let worker = town.start("heir", "");
         town.tell("news");
         town.wait_for("sent", "behind a dead letter");
         let list =

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::smsc::Smsc;
 use crate::support::rabbit::Rabbit;
 use crate::support::shop::{Shop, Worker, event};
-use crate::support::{run, wait_until};
+use crate::support::{now, run, wait_until};
 
 /// Rules run twenty times as fast as the wall, so that a retry after half a minute is a test of seconds.
 const CLOCK: &str = "speed = 20.0";
@@ -87,6 +87,11 @@ impl Town {
         Self { shop, smsc }
     }
 
+    /// Starts a worker with a failpoint, or none.
+    pub fn start(&self, name: &str, failpoint: &str) -> Worker {
+        self.shop.spawn(name, &[("DECLIC_FAILPOINTS", failpoint)])
+    }
+
     /// Publishes one customer and the event that the rule waits for; `daily` waits for none.
     pub fn tell(&self, rule: &str) {
         let now = if rule == "daily" { BEFORE_ALL.to_owned() } else { now() };
@@ -159,9 +164,4 @@ fn written((rule, kind, purpose, before, send): &(&str, &str, &str, &str, &str))
     format!(
         "rule: {rule}\npurpose: {purpose}\ntrigger: {{ event: {kind} }}\nsteps:\n{before}  - send: {{ {send} }}\n"
     )
-}
-
-fn now() -> String {
-    let date = std::process::Command::new("date").args(["-u", "+%FT%TZ"]).output().expect("date");
-    String::from_utf8_lossy(&date.stdout).trim().to_owned()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{memory, publish_fast, wait_until};
+use crate::support::now;
 use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
 use crate::support::shop::{Shop, Worker, event};
@@ -29,9 +30,9 @@ fn warm(shop: &Shop) -> Worker {
 }
 
 fn sign_up(customer: &str) -> String {
-    let date = crate::run(std::process::Command::new("date").args(["-u", "+%FT%TZ"]));
+    let now = now();
     let profile = json!({"email": format!("{customer}@example.com"), "locale": "en-GB"});
-    event(customer, "customer.signed_up", customer, date.trim(), profile)
+    event(customer, "customer.signed_up", customer, &now, profile)
 }
 
 /// Watches a worker for a minute without what it leans on.

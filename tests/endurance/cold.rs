@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{memory, number, wait_until};
 use crate::support::mailbox::Mailbox;
+use crate::support::now;
 use crate::support::postgres::Postgres;
 use crate::support::random::Random;
 use crate::support::shop::{Shop, event};
@@ -23,8 +24,7 @@ const MOST_MEMORY: u64 = 250;
 
 /// A cart that waits for its hour, and a welcome that waits for a sender, as the worker itself writes them.
 fn models(shop: &Shop) {
-    let date = crate::run(std::process::Command::new("date").args(["-u", "+%FT%TZ"]));
-    let now = date.trim();
+    let now = &now();
     let worker = shop.start();
     let consents =
         json!([{"channel": "email", "purpose": "marketing", "status": "granted", "source": "form"}]);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{number, publish_fast, wait_until};
 use crate::support::mailbox::Mailbox;
+use crate::support::now;
 use crate::support::random::Random;
 use crate::support::shop::{Shop, event};
 
@@ -74,8 +75,8 @@ fn two_workers_of_which_one_is_killed_every_second_lose_nothing_and_repeat_nothi
     let first = spawn("first");
     assert!(wait_until(Duration::from_secs(60), || first.is_healthy()), "{}", first.log());
     assert!(first.terminate(Duration::from_secs(30)).success());
-    let date = crate::run(std::process::Command::new("date").args(["-u", "+%FT%TZ"]));
-    publish_fast(&shop.broker, &events(date.trim()));
+    let now = now();
+    publish_fast(&shop.broker, &events(&now));
     let mut workers = [spawn("a"), spawn("b")];
 
     // Undisturbed for the first fifth.

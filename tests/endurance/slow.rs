@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{number, publish_fast, wait_until};
 use crate::support::free_port;
 use crate::support::mailbox::Mailbox;
+use crate::support::now;
 use crate::support::random::Random;
 use crate::support::shop::{Shop, event};
 
@@ -25,18 +26,17 @@ fn a_long_outbox_slows_the_intake_and_does_not_stop_it() {
     shop.set("DECLIC_SMTP__PORT", free_port());
     let worker = shop.spawn("worker", &[]);
     assert!(wait_until(Duration::from_secs(60), || worker.is_healthy()), "{}", worker.log());
-    let date = crate::run(std::process::Command::new("date").args(["-u", "+%FT%TZ"]));
+    let now = now();
     let sign_up = |n: usize| {
         let profile = json!({"email": format!("c{n}@example.com"), "locale": "en-GB"});
-        event(&format!("s{n}"), "customer.signed_up", &format!("c{n}"), date.trim(), profile)
+        event(&format!("s{n}"), "customer.signed_up", &format!("c{n}"), &now, profile)
     };
     publish_fast(&shop.broker, &(0..WAITING).map(sign_up).collect::<Vec<_>>());
     let slowed = wait_until(Duration::from_secs(60), || worker.log().contains("the intake slows down"));
     assert!(slowed, "{}", worker.log());
 
-    let view = |n: usize| {
-        event(&format!("v{n}"), "page.viewed", &format!("c{}", n % WAITING), date.trim(), json!({}))
-    };
+    let view =
+        |n: usize| event(&format!("v{n}"), "page.viewed", &format!("c{}", n % WAITING), &now, json!({}));
     let before = number(&shop, "SELECT COUNT(*) FROM events");
     let began = Instant::now();
     publish_fast(&shop.broker, &(0..VIEWS).map(view).collect::<Vec<_>>());

@@ -20,7 +20,7 @@ pub mod smtp;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Debian's Python, whose modules `make setup` installs; another `python3` may be first on the path.
@@ -98,6 +98,25 @@ pub fn run(command: &mut Command) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The present second, as events write it.
+pub fn now() -> String {
+    run(Command::new("date").args(["-u", "+%FT%TZ"])).trim().to_owned()
+}
+
+/// Does work for each case, on so many threads: for cases that mostly wait.
+pub fn side_by_side<T: Sync>(threads: usize, cases: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    work(case);
+                }
+            });
+        }
+    });
 }
 
 /// A temporary folder, removed when dropped.

@@ -32,6 +32,9 @@ pub use replay::Replayed;
 /// How often a promo code may meet one that is taken before we give up: with 60 bits, twice is a broken secret.
 const MOST_COLLISIONS: u32 = 5;
 
+/// How often a batch that stood in another transaction's way (a migration's, say) is tried before it is given back.
+const MOST_CONFLICTS: u32 = 4;
+
 /// Applies facts to customers, one transaction at a time. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Processor {
@@ -47,6 +50,16 @@ impl Processor {
 
     /// Takes in a batch of events; true for each that was new. All of it is committed, or none.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<bool>, ProcessError> {
+        for _ in 1..MOST_CONFLICTS {
+            match self.accept_once(events).await {
+                Err(ProcessError::Store(StoreError::Conflict(_))) => {}
+                result => return result,
+            }
+        }
+        self.accept_once(events).await
+    }
+
+    async fn accept_once(&self, events: &[Event]) -> Result<Vec<bool>, ProcessError> {
         let now = self.clock.now();
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;

@@ -3,9 +3,13 @@
 /// An error of the store. Texts never hold a password, an address or a row's content.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database cannot be used now: connection, pool, timeout, deadlock, disk. Try the whole transaction again later.
+    /// The database cannot be used now: connection, pool, timeout, disk. Try the whole transaction again later.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// Two transactions stood in each other's way, in a deadlock say, and the database undid this one. The other goes on,
+    /// so the whole of this one may be tried again at once.
+    #[error("another transaction stood in the way: {0}")]
+    Conflict(String),
     /// The tables are not those that this build can work on. Trying again does not help.
     #[error("{}", schema_words(*.found, *.works_for, *.known))]
     Schema { found: i64, works_for: i64, known: i64 },
@@ -26,7 +30,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same work may succeed later, without anybody's help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Held(_))
+        matches!(self, Self::Unavailable(_) | Self::Conflict(_) | Self::Held(_))
     }
 
     /// Whether it lies in what a row or an argument holds, so that the same work fails again while the same work about
@@ -81,7 +85,9 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     if code == "55P03" {
         return StoreError::Held(words);
     }
-    if is_transient_code(&code) {
+    if is_conflict(&code) {
+        StoreError::Conflict(words)
+    } else if is_transient_code(&code) {
         StoreError::Unavailable(words)
     } else if is_about_data(&code) || error.message() == MALFORMED_JSON {
         StoreError::Refused(words)
@@ -94,14 +100,19 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
 /// text out of the column.
 const MALFORMED_JSON: &str = "malformed JSON";
 
+/// PostgreSQL's class 40 (transaction rollback). SQLite's writers wait for each other instead.
+fn is_conflict(code: &str) -> bool {
+    code.len() == 5 && code.starts_with("40")
+}
+
 /// SQLSTATE codes (PostgreSQL 15, appendix A) and SQLite result codes after which a retry can succeed.
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 && code.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         let class = &code[..2];
-        // Connection, rolled-back, resources, operator intervention, system error, invalid authorisation (a password
+        // Connection, resources, operator intervention, system error, invalid authorisation (a password
         // being rotated), lock not available, idle too long in a transaction, read-only (a server that has just
         // become a standby).
-        return matches!(class, "08" | "40" | "53" | "57" | "58" | "28")
+        return matches!(class, "08" | "53" | "57" | "58" | "28")
             || matches!(code, "55P03" | "25P03" | "25006");
     }
     // The low byte is the primary code: BUSY, LOCKED, IOERR, FULL, CANTOPEN, PROTOCOL.
@@ -121,11 +132,14 @@ mod tests {
 
     #[test]
     fn codes_that_a_retry_can_cure_are_told_apart() {
-        for code in ["40001", "40P01", "57P01", "53300", "55P03", "08006", "5", "517", "261", "13"] {
+        for code in ["57P01", "53300", "55P03", "08006", "5", "517", "261", "13"] {
             assert!(is_transient_code(code), "{code}");
         }
+        for code in ["40001", "40P01"] {
+            assert!(is_conflict(code), "{code}");
+        }
         for code in ["23505", "42601", "22021", "54000", "1", "19", "2067", ""] {
-            assert!(!is_transient_code(code), "{code}");
+            assert!(!is_transient_code(code) && !is_conflict(code), "{code}");
         }
     }
 }

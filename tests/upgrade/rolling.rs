@@ -66,7 +66,8 @@ fn upgrade(older: &Version, newer: &Version) {
     println!("{}", run(&mut newer.command(&["migrate"])).trim());
     assert!(schema(shop) >= before);
     let new = newer.start("newer");
-    assert!(older.is_healthy(), "the older worker is ready on the newer schema:\n{}", old.log());
+    let works_on = wait_until(Duration::from_secs(5), || older.is_healthy());
+    assert!(works_on, "the older worker is ready on the newer schema:\n{}", old.log());
     let doctor = run(&mut older.command(&["doctor"]));
     assert!(doctor.contains("the schema fits"), "{doctor}");
     shop.publish(&slice(1));
@@ -186,6 +187,42 @@ fn a_migration_does_not_stand_in_the_way_behind_a_long_transaction() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("applied migrations: "));
     assert!(longest < Duration::from_secs(6), "a writer waited for {longest:?}");
     reader.join().expect("the reader");
+}
+
+#[test]
+fn a_deadlock_with_a_migration_costs_a_batch_another_try_and_nothing_else() {
+    let shop = small_shop(&Postgres::shared().database(), CLOCK);
+    run(shop.declic().arg("migrate"));
+    let worker = shop.start();
+    let slice = slice(0);
+    shop.publish(&slice[..1]);
+    shop.wait_for(Duration::from_secs(60), |messages| messages.len() == 1);
+    // Takes the customer, waits until the worker has taken `events` and waits for the customer, and wants `events` itself.
+    let wrong_way = "DO $$ BEGIN
+         PERFORM FROM customers WHERE customer_id = 'c-0' FOR UPDATE;
+         LOOP
+             PERFORM pg_stat_clear_snapshot();
+             EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock');
+             PERFORM pg_sleep(0.05);
+         END LOOP;
+         LOCK TABLE events IN ACCESS EXCLUSIVE MODE;
+     END $$";
+    let database = shop.database.clone();
+    let migration = std::thread::spawn(move || Postgres::shared().psql(&database, wrong_way));
+    let holds = "SELECT count(*) FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+         WHERE relname = 'customers' AND mode = 'RowShareLock' AND pid IN
+             (SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'DO %')";
+    assert!(wait_until(Duration::from_secs(10), || {
+        Postgres::shared().psql(&shop.database, holds).trim() == "1"
+    }));
+    shop.publish(&slice[1..2]);
+    migration.join().expect("the one that went on");
+    shop.wait_for(Duration::from_secs(60), |messages| messages.len() == 2);
+    let counted = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(Postgres::shared().psql(&shop.database, counted).trim(), "1", "there was one");
+    let log = worker.log();
+    assert!(!log.contains("handed back") && shop.is_healthy(), "{log}");
+    assert!(worker.terminate(Duration::from_secs(25)).success());
 }
 
 /// Every message has come to its end.

@@ -465,8 +465,8 @@ impl Dispatcher {
     ) -> Result<(), StoreError> {
         loop {
             match self.try_recording(token, updates, changes).await {
-                Err(StoreError::Unavailable(error)) => {
-                    telemetry::waiting_for("database", &error);
+                Err(error) if error.is_transient() => {
+                    telemetry::waiting_for("database", &error.to_string());
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
                 result => return result,

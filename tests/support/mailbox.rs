@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::random::Random;
 
@@ -12,6 +12,10 @@ use super::random::Random;
 pub struct Taken {
     /// The local part of its Message-ID: the message's id.
     pub id: String,
+    /// The recipient's address.
+    pub to: String,
+    /// When the dot had come.
+    pub at: Instant,
     /// Whether the client was told 250.
     pub told: bool,
 }
@@ -103,6 +107,7 @@ impl Mailbox {
             return say("421 4.3.2 too busy");
         }
         say("220 chaos ESMTP")?;
+        let mut to = String::new();
         while let Some(line) = lines.next().transpose()? {
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
@@ -118,7 +123,11 @@ impl Mailbox {
                     _ if line.contains("nobody") => say("550 5.1.1 nobody lives here")?,
                     Some(Mischief::LaterAtRcpt) => say("451 4.7.1 later")?,
                     Some(Mischief::GarbageAtRcpt) => say("xyzzy plugh")?,
-                    _ => say("250 2.1.5 go on")?,
+                    _ => {
+                        let address = line.split(['<', '>']).nth(1);
+                        to = address.unwrap_or_default().to_owned();
+                        say("250 2.1.5 go on")?;
+                    }
                 },
                 "DATA" => {
                     say("354 go on")?;
@@ -140,21 +149,21 @@ impl Mailbox {
                     match mischief {
                         Some(Mischief::LaterAtDot) => say("451 4.3.0 later")?,
                         Some(Mischief::DropAfterDot) => {
-                            self.keep(&id, false);
+                            self.keep(&id, &to, false);
                             return stream.shutdown(Shutdown::Both);
                         }
                         Some(Mischief::GarbageAfterDot) => {
-                            self.keep(&id, false);
+                            self.keep(&id, &to, false);
                             say("xyzzy plugh")?;
                         }
                         Some(Mischief::StallAfterDot) => {
-                            self.keep(&id, false);
+                            self.keep(&id, &to, false);
                             std::thread::sleep(Duration::from_secs(3));
                             return Ok(());
                         }
                         _ => {
                             // Kept first, told then: told and not kept would be a lie.
-                            let place = self.keep(&id, true);
+                            let place = self.keep(&id, &to, true);
                             if say("250 2.0.0 kept").is_err() {
                                 self.state().taken[place].told = false;
                             }
@@ -169,9 +178,9 @@ impl Mailbox {
         Ok(())
     }
 
-    fn keep(&self, id: &str, told: bool) -> usize {
+    fn keep(&self, id: &str, to: &str, told: bool) -> usize {
         let mut state = self.state();
-        state.taken.push(Taken { id: id.to_owned(), told });
+        state.taken.push(Taken { id: id.to_owned(), to: to.to_owned(), at: Instant::now(), told });
         state.taken.len() - 1
     }
 }

@@ -12,12 +12,25 @@ use super::{Folder, free_port, run, unique, wait_until};
 /// The account that PostgreSQL runs under when we are root, as which it refuses to run.
 const USER: &str = "postgres";
 
-/// A running cluster, with `fsync` off: it survives `crash`, not the machine's power failing.
+const FAST: &[&str] = &["fsync=off", "full_page_writes=off"];
+
+/// What decides about durability is said, though it is the default; the rest is what a server of its own would have.
+const DURABLE: &[&str] = &[
+    "fsync=on",
+    "synchronous_commit=on",
+    "full_page_writes=on",
+    "shared_buffers=1GB",
+    "max_wal_size=4GB",
+    "shared_preload_libraries=pg_stat_statements",
+];
+
+/// A running cluster, as a rule with `fsync` off: it survives `crash`, not the machine's power failing.
 pub struct Postgres {
     // Dropped first: the server goes before its folder.
     server: Option<Kept>,
     folder: Folder,
     port: u16,
+    durable: bool,
 }
 
 impl Postgres {
@@ -29,9 +42,18 @@ impl Postgres {
 
     /// A cluster of one's own, for tests that crash or stop it.
     pub fn start() -> Self {
+        Self::begin(false)
+    }
+
+    /// A cluster that commits as one in production does, and tells what statements cost (`pg_stat_statements`).
+    pub fn durable() -> Self {
+        Self::begin(true)
+    }
+
+    fn begin(durable: bool) -> Self {
         let folder = Folder::new("pg");
         folder.give_to(USER);
-        let mut postgres = Self { server: None, folder, port: 0 };
+        let mut postgres = Self { server: None, folder, port: 0, durable };
         // Another process can take the port between our look and PostgreSQL's bind.
         for _ in 0..5 {
             postgres.port = free_port();
@@ -103,16 +125,15 @@ impl Postgres {
     /// Starts the server and waits until it answers; false when it ended instead, as on a taken port.
     fn launch(&mut self) -> bool {
         let (initdb, postgres, data) = (binary("initdb"), binary("postgres"), self.folder.join("data"));
-        let settings = [
+        let mut settings = vec![
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".to_owned(),
             format!("unix_socket_directories={}", self.folder.path().display()),
             "max_connections=200".to_owned(),
-            "fsync=off".to_owned(),
-            "full_page_writes=off".to_owned(),
             "timezone=UTC".to_owned(),
             "lc_messages=C".to_owned(),
         ];
+        settings.extend(if self.durable { DURABLE } else { FAST }.iter().map(|s| (*s).to_owned()));
         // The cluster is made by the same child, so that whatever ends us ends that too.
         let start = "[ -f $1/PG_VERSION ] || $0 -U app -A trust -E UTF8 --locale=C.UTF-8 --no-sync -D $1 || exit; \
                      shift; exec \"$@\"";

@@ -138,4 +138,9 @@ impl SmtpSink {
         }
         panic!("smtp-sink found no port");
     }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
 }

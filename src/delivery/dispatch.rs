@@ -8,11 +8,13 @@
 //! `sending` is committed under this round's token.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -33,12 +35,15 @@ use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
 use crate::{entropy, failpoint, guard, telemetry};
 
-/// Results recorded in one transaction: one fsync for as many, and no more lost to "uncertain" by a crash.
-const RECORDED_AT_ONCE: usize = 32;
-
-/// Messages marked `sending` together, for each connection: what a crash leaves uncertain at most, so as few as keep the
-/// connections busy.
+/// Messages marked `sending` together, for each connection, at first.
 const GROUPED_PER_CONNECTION: usize = 2;
+
+/// The most messages marked `sending` together.
+const MOST_GROUPED: usize = 128;
+
+/// How long the hand-over of a group takes about. What a crash leaves uncertain at most is a group of each dispatcher, so
+/// a group is no larger than what the provider takes in this time; and no smaller, for each costs two commits.
+const GROUP_LASTS: Duration = Duration::from_millis(50);
 
 /// How long to look away when the outbox is empty, in real time.
 const IDLE: Duration = Duration::from_millis(100);
@@ -78,6 +83,15 @@ pub struct Dispatcher {
     pub send_deadline: Duration,
 }
 
+/// How much a dispatcher takes on at once, as learnt from what it took on before.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Messages to claim in the next round.
+    claim: usize,
+    /// Messages to mark `sending` together.
+    group: usize,
+}
+
 /// The right to hand over the messages of one claim.
 struct Lease {
     token: String,
@@ -106,10 +120,10 @@ struct Picked {
 impl Dispatcher {
     /// Sends until told to stop; what has been begun is finished and recorded first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
-        let mut size = self.claim as usize;
+        let mut pace = Pace { claim: self.claim as usize, group: self.least_group() };
         self.flow.announce();
         while !shutdown.is_cancelled() {
-            let pause = match self.round(&mut size, &shutdown).await {
+            let pause = match self.round(&mut pace, &shutdown).await {
                 Ok(Round::Worked) => Duration::ZERO,
                 Ok(Round::Idle) => IDLE,
                 Ok(Round::Held(wait)) => wait.min(LONGEST_PAUSE),
@@ -126,8 +140,8 @@ impl Dispatcher {
         }
     }
 
-    /// `size`: how many messages to claim; set to what the next round should.
-    async fn round(&self, size: &mut usize, shutdown: &CancellationToken) -> Result<Round, StoreError> {
+    /// `pace` is set to what the next round should take on.
+    async fn round(&self, pace: &mut Pace, shutdown: &CancellationToken) -> Result<Round, StoreError> {
         // While no bulk message could go, none is claimed; for the urgent ones somebody else looks.
         if self.lanes.contains(&Lane::Bulk)
             && let Some(wait) = self.flow.until_token()
@@ -141,7 +155,7 @@ impl Dispatcher {
         };
         let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
         let lease = Lease { token, ends: Deadline::after(self.lease) };
-        let limit = if probe.is_some() { 1 } else { *size };
+        let limit = if probe.is_some() { 1 } else { pace.claim };
         let claim = Claim {
             channel: self.outlet.channel(),
             lanes: self.lanes,
@@ -167,10 +181,12 @@ impl Dispatcher {
             if shutdown.is_cancelled() || over {
                 break;
             }
-            let picked = self.pick(&mut rest, probe_number);
+            let picked = self.pick(&mut rest, pace.group, probe_number);
             self.put_back(picked.put_back, &lease.token).await?;
             if !picked.go.is_empty() {
+                let (began, whole) = (Instant::now(), picked.go.len() >= pace.group);
                 self.send(picked.go, &lease, shutdown).await?;
+                pace.group = self.next_group(pace.group, whole, began.elapsed());
             } else if let Some(wait) = picked.wait {
                 if Instant::now() + wait >= ends {
                     held = Some(wait);
@@ -188,26 +204,38 @@ impl Dispatcher {
         }
         let left = self.release_rest(rest, &lease.token).await?;
         if probe.is_none() {
-            let (least, most) = (self.group_size(), self.claim as usize);
-            let next = if left == 0 { size.saturating_mul(2) } else { count - left };
-            *size = next.max(least).min(most.max(least));
+            let (least, most) = (self.least_group(), self.claim as usize);
+            let next = if left == 0 { pace.claim.saturating_mul(2) } else { count - left };
+            pace.claim = next.max(least).min(most.max(least));
         }
         Ok(held.map_or(Round::Worked, Round::Held))
     }
 
-    /// Only what is about to be handed over becomes `sending`: a crash leaves no more than one group unknown.
-    fn group_size(&self) -> usize {
+    fn least_group(&self) -> usize {
         (self.connections * GROUPED_PER_CONNECTION).max(1)
     }
 
-    /// Takes the next group out of `rest`, in its order, as far as limits let them go.
-    fn pick(&self, rest: &mut Vec<Message>, probe: Option<u64>) -> Picked {
+    /// How many should be marked `sending` together after so many took so long, `whole` if there were enough.
+    fn next_group(&self, group: usize, whole: bool, took: Duration) -> usize {
+        let least = self.least_group();
+        if took > GROUP_LASTS * 2 {
+            (group / 2).max(least)
+        } else if whole && took < GROUP_LASTS {
+            (group * 2).min(MOST_GROUPED.max(least))
+        } else {
+            group
+        }
+    }
+
+    /// Takes the next group out of `rest`, in its order, as far as limits let them go. Only what is about to be handed
+    /// over becomes `sending`: a crash leaves no more than one group unknown.
+    fn pick(&self, rest: &mut Vec<Message>, size: usize, probe: Option<u64>) -> Picked {
         let mut picked = Picked::default();
         let active = self.shelf.get();
         let weight =
             |message: &Message| if self.flow.has_rate() { likely_weight(&active, message) } else { 1 };
         for message in std::mem::take(rest) {
-            if picked.wait.is_some() || picked.go.len() >= self.group_size() {
+            if picked.wait.is_some() || picked.go.len() >= size {
                 rest.push(message);
                 continue;
             }
@@ -222,7 +250,7 @@ impl Dispatcher {
             }
         }
         if picked.wait.is_some() {
-            let urgent: u32 = rest.iter().take(self.group_size()).filter(|m| is_urgent(m)).map(&weight).sum();
+            let urgent: u32 = rest.iter().take(size).filter(|m| is_urgent(m)).map(&weight).sum();
             if urgent > 0 {
                 self.flow.owe(urgent);
             }
@@ -408,7 +436,7 @@ impl Dispatcher {
         lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
-        let mut answers = stream::iter(ready)
+        let answers = stream::iter(ready)
             .map(|(mut pass, (message, parcel, shuts_at))| async move {
                 let _connection = self.flow.connection(is_urgent(&message)).await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
@@ -425,13 +453,26 @@ impl Dispatcher {
                 }
                 (message, Some(answer))
             })
-            .buffer_unordered(self.connections.max(1))
-            .ready_chunks(RECORDED_AT_ONCE);
-        while let Some(group) = answers.next().await {
-            failpoint::reach("delivery.answered");
-            self.record(group, &lease.token).await?;
-        }
-        Ok(())
+            .buffer_unordered(self.connections.max(1));
+        // The connections go on while answers are recorded: a commit takes as long as several mails.
+        let (answered, mut to_record) = mpsc::unbounded_channel();
+        let handing_over = async move {
+            let mut answers = pin!(answers);
+            while let Some(answer) = answers.next().await {
+                // Nobody listens any more only where recording has failed, which ends both.
+                let _ = answered.send(answer);
+            }
+            Ok(())
+        };
+        let recording = async {
+            let mut group = Vec::new();
+            while to_record.recv_many(&mut group, MOST_GROUPED).await > 0 {
+                failpoint::reach("delivery.answered");
+                self.record(std::mem::take(&mut group), &lease.token).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(handing_over, recording).map(drop)
     }
 
     async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {

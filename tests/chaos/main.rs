@@ -42,6 +42,12 @@ fn seeds() -> Vec<u64> {
     seeds
 }
 
+/// Lets this process open as many files as it may: each seed leaves a few listeners behind.
+fn allow_many_files() {
+    let raise = "prlimit --pid $PPID --nofile=$(ulimit -Hn):";
+    support::run(std::process::Command::new("sh").args(["-c", raise]));
+}
+
 /// Said at once, for whoever watches: the test harness keeps what is printed until the end.
 fn say(words: &str) {
     let _ = writeln!(std::io::stderr(), "{words}");
@@ -49,6 +55,7 @@ fn say(words: &str) {
 
 #[test]
 fn whatever_goes_wrong_every_event_and_every_message_is_accounted_for() {
+    allow_many_files();
     let (seeds, next, began) = (seeds(), AtomicUsize::new(0), Instant::now());
     let lanes = std::env::var("CHAOS_LANES").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
     // Each lane has servers of its own, as its seeds kill them.

@@ -112,5 +112,7 @@ impl Proxy {
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
         }
+        // Hundreds of seeds in one process would run out of handles.
+        self.state().open.retain(|(.., other)| !std::ptr::eq(Arc::as_ptr(other), hole));
     }
 }

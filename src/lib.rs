@@ -5,6 +5,7 @@
 
 pub mod active;
 pub mod app;
+pub mod bell;
 pub mod broker;
 pub mod channels;
 pub mod cli;

@@ -13,12 +13,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::active::{Active, Shelf};
+use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::domain::admit::address_of;
 use crate::domain::consent::Channel;
+use crate::domain::customer::Profile;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
 use crate::domain::memory::Entry;
+use crate::domain::message::MessageState;
 use crate::domain::outcome::Outcome;
 use crate::domain::promo;
 use crate::domain::rules::compile;
@@ -41,11 +44,17 @@ pub struct Processor {
     store: Store,
     shelf: Shelf,
     clock: Clock,
+    bell: Bell,
 }
 
 impl Processor {
     pub fn new(store: Store, shelf: Shelf, clock: Clock) -> Self {
-        Self { store, shelf, clock }
+        Self { store, shelf, clock, bell: Bell::default() }
+    }
+
+    /// Rung when there is something new to send.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Takes in a batch of events; true for each that was new. All of it is committed, or none.
@@ -65,6 +74,7 @@ impl Processor {
         let mut tx = self.store.begin().await?;
         let fresh = tx.insert_events(events, active.book.known_at(now)).await?;
         failpoint::reach("accept.inserted");
+        let mut to_send = BTreeSet::new();
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {
             let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
@@ -74,11 +84,12 @@ impl Processor {
                 let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
                 decide::on_events(&active.book, snapshot, events, now)
             });
-            write(&mut tx, &active, verdicts?, &snapshots, now).await?;
+            to_send = write(&mut tx, &active, verdicts?, &snapshots, now).await?;
         }
         failpoint::reach("accept.written");
         tx.commit().await?;
         failpoint::reach("accept.committed");
+        to_send.into_iter().for_each(|channel| self.bell.ring(channel));
         Ok(fresh)
     }
 
@@ -93,10 +104,11 @@ impl Processor {
         }
         let customers: Vec<String> = customers.into_iter().collect();
         match self.timers(&mut tx, &customers).await {
-            Ok(()) => {
+            Ok(to_send) => {
                 failpoint::reach("timers.written");
                 tx.commit().await?;
                 failpoint::reach("timers.committed");
+                to_send.into_iter().for_each(|channel| self.bell.ring(channel));
             }
             Err(ProcessError::Poison(_)) => {
                 tx.rollback().await?;
@@ -107,8 +119,8 @@ impl Processor {
         Ok(due.len())
     }
 
-    /// Runs the timers of these customers that are due.
-    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<(), ProcessError> {
+    /// Runs the timers of these customers that are due; the channels on which something is to be sent then.
+    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<BTreeSet<Channel>, ProcessError> {
         let now = self.clock.now();
         let states = tx.lock_customers(customers, &[]).await?;
         let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
@@ -131,7 +143,7 @@ impl Processor {
         };
         let snapshots: Vec<Snapshot> = states.into_values().map(with_history).collect();
         let verdicts = decided("ticks", &snapshots, |s| decide::on_tick(&active.book, s, tick, now))?;
-        write(tx, &active, verdicts, &snapshots, now).await
+        write(tx, &active, verdicts, &snapshots, now).await.map(drop)
     }
 
     /// The active set, with the older rule versions that these entries are pinned to.
@@ -248,14 +260,15 @@ fn snapshot_of(state: CustomerState, history: Vec<Fact>) -> Snapshot {
     }
 }
 
-/// Writes what was decided for each snapshot, with the outcomes that it means for the outside.
+/// Writes what was decided for each snapshot, with the outcomes that it means for the outside; the channels on which
+/// something is to be sent at once.
 async fn write(
     tx: &mut Tx,
     active: &Active,
     verdicts: Vec<Verdicts>,
     snapshots: &[Snapshot],
     now: DateTime<Utc>,
-) -> Result<(), ProcessError> {
+) -> Result<BTreeSet<Channel>, ProcessError> {
     let mut changes = Changes::default();
     for (mut verdict, snapshot) in verdicts.into_iter().zip(snapshots) {
         telemetry::decided(&verdict);
@@ -264,10 +277,16 @@ async fn write(
         changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
         changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
         if let Some(profile) = verdict.profile {
-            let policy = &active.book.active.policy;
-            let phone = guard::catch(|| address_of(Channel::Sms, &profile, policy).ok())
-                .map_err(|panic| ProcessError::Poison(panic.to_string()))?;
-            changes.phones.push((customer.clone(), phone));
+            let old = &snapshot.profile;
+            if old.get("phone") != profile.get("phone") || old.get("country") != profile.get("country") {
+                let policy = &active.book.active.policy;
+                let phone = guard::catch(|| address_of(Channel::Sms, &profile, policy).ok())
+                    .map_err(|panic| ProcessError::Poison(panic.to_string()))?;
+                changes.phones.push((customer.clone(), phone));
+            }
+            if has_same_dates(old, &profile) {
+                changes.same_dates.insert(customer.clone());
+            }
             changes.profiles.push((customer.clone(), profile));
         }
         let words = verdict.consents.iter().filter_map(|fact| Outcome::of_consent(customer, fact));
@@ -283,7 +302,19 @@ async fn write(
             changes.erased.push(customer.clone());
         }
     }
-    Ok(tx.write(&changes).await?)
+    tx.write(&changes).await?;
+    let at_once = changes.messages.iter().filter(|m| m.state == MessageState::Pending && m.due_at <= now);
+    Ok(at_once.map(|m| m.channel).collect())
+}
+
+/// Whether nothing has changed that can be a date or tells when a date is: most events say something else.
+fn has_same_dates(old: &Profile, new: &Profile) -> bool {
+    let may_be_date = |profile: &Profile, name: &str| profile.text(name).is_some_and(|t| t.len() == 10);
+    // A merge adds attributes and values, and takes none away.
+    new.attributes.keys().all(|name| {
+        old.get(name) == new.get(name)
+            || name != "timezone" && !may_be_date(old, name) && !may_be_date(new, name)
+    })
 }
 
 /// Gives a promo code that another entry already holds its next value.

@@ -84,7 +84,9 @@ impl Place {
             let checked = Checked::new(&files);
             assert!(!checked.has_errors(), "{}", render(&checked.diagnostics, &files, false));
             let shelf = Shelf::new(checked.activate(&files, b"secret".to_vec()));
-            place.processors.push(Processor::new(store.clone(), shelf.clone(), clock.clone()));
+            let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
+            let bell = processor.bell().clone();
+            place.processors.push(processor);
             let outlets = [
                 Outlet::Email(EmailChannel::Capture(capture.clone())),
                 Outlet::Sms(SmsChannel::Capture(capture.clone())),
@@ -102,6 +104,7 @@ impl Place {
                     flow,
                     lanes: ALL,
                     outcomes: Outcomes::new(store.clone(), clock.clone(), None),
+                    bell: bell.clone(),
                     public_url: Arc::from("https://news.example.com"),
                     connections: 2,
                     claim: 50,

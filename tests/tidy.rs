@@ -37,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "active",
+            "bell",
             "broker",
             "channels",
             "clock",
@@ -64,6 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "delivery",
         &[
             "active",
+            "bell",
             "channels",
             "clock",
             "domain",
@@ -78,7 +80,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("incoming", &["active", "channels", "clock", "domain", "failpoint", "process", "store", "telemetry"]),
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("ops", &["domain"]),
-    ("process", &["active", "clock", "domain", "failpoint", "guard", "store", "telemetry"]),
+    ("process", &["active", "bell", "clock", "domain", "failpoint", "guard", "store", "telemetry"]),
     ("store", &["clock", "domain", "failpoint"]),
     // Outcomes leave by the broker that events come in by.
     ("channels", &["broker", "clock", "domain", "failpoint", "secret"]),
@@ -86,6 +88,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The simulator is the core with a clock of its own, and nothing else: no second engine.
     ("simulate", &["active", "domain"]),
     ("active", &["domain"]),
+    ("bell", &["domain"]),
     ("files", &["domain"]),
     ("supervise", &["clock"]),
     ("telemetry", &["domain"]),

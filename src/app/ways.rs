@@ -180,6 +180,7 @@ impl App {
             flow: way.flow.clone(),
             lanes,
             outcomes: outcomes.clone(),
+            bell: self.processor.bell().clone(),
             public_url: self.config().public.base_url().into(),
             connections: way.connections,
             claim: CLAIM,

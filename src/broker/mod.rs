@@ -127,7 +127,7 @@ impl Default for AmqpConfig {
             dead_letter_queue: "declic.dead-letters".into(),
             outcomes_exchange: "declic.outcomes".into(),
             declare: true,
-            prefetch: 1000,
+            prefetch: 2000,
             batch_size: 500,
             batch_wait_ms: 20,
             delivery_limit: MIN_DELIVERY_LIMIT,

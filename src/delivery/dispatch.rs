@@ -24,6 +24,7 @@ use super::outcomes::Outcomes;
 use super::room::Room;
 use super::{poison, record};
 use crate::active::{Active, Shelf};
+use crate::bell::Bell;
 use crate::channels::{Answer, Outlet, Parcel};
 use crate::clock::{Clock, Deadline};
 use crate::domain::message::{Lane, Message, MessageState};
@@ -45,7 +46,7 @@ const MOST_GROUPED: usize = 128;
 /// a group is no larger than what the provider takes in this time; and no smaller, for each costs two commits.
 const GROUP_LASTS: Duration = Duration::from_millis(50);
 
-/// How long to look away when the outbox is empty, in real time.
+/// How long to look away when the outbox is empty and nobody rings, in real time.
 const IDLE: Duration = Duration::from_millis(100);
 
 /// The pause after a failure of the database.
@@ -72,6 +73,8 @@ pub struct Dispatcher {
     /// What this one looks after.
     pub lanes: &'static [Lane],
     pub outcomes: Outcomes,
+    /// Rung when there may be something to claim.
+    pub bell: Bell,
     pub public_url: Arc<str>,
     /// Messages handed over at the same time.
     pub connections: usize,
@@ -123,18 +126,19 @@ impl Dispatcher {
         let mut pace = Pace { claim: self.claim as usize, group: self.least_group() };
         self.flow.announce();
         while !shutdown.is_cancelled() {
-            let pause = match self.round(&mut pace, &shutdown).await {
-                Ok(Round::Worked) => Duration::ZERO,
-                Ok(Round::Idle) => IDLE,
-                Ok(Round::Held(wait)) => wait.min(LONGEST_PAUSE),
+            let (pause, idle) = match self.round(&mut pace, &shutdown).await {
+                Ok(Round::Worked) => (Duration::ZERO, false),
+                Ok(Round::Idle) => (IDLE, true),
+                Ok(Round::Held(wait)) => (wait.min(LONGEST_PAUSE), false),
                 Err(error) => {
                     telemetry::waiting_for("database", &error.to_string());
-                    PAUSE_AFTER_FAILURE
+                    (PAUSE_AFTER_FAILURE, false)
                 }
             };
             pulse.beat();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = self.bell.rung(self.outlet.channel()), if idle => {}
                 () = shutdown.cancelled() => {}
             }
         }

@@ -7,6 +7,9 @@
 //! deliveries back, and the unique keys behind the sink turn what was already committed into duplicates.
 //! Never requeues by nack: closing the connection hands everything back in one step.
 //!
+//! While one batch is committed the next is decided. They are acknowledged in their order, for a multiple-ack takes all
+//! that came before it off the queue. Which of two batches commits first does not matter: the fold orders facts.
+//!
 //! With shards a session consumes several queues side by side, each on channels of its own, for a multiple-ack is a
 //! channel's. The first of them that fails ends the session.
 
@@ -18,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection, Consumer};
@@ -39,6 +44,8 @@ use shares::Shares;
 pub const PING_EVERY: Duration = Duration::from_secs(15);
 /// The same of a queue that is being emptied, which is left as soon as nothing comes any more.
 const DRAINED_AFTER: Duration = Duration::from_secs(2);
+/// Batches of one queue under way at once.
+const AHEAD: usize = 2;
 /// Batches under way at once, whatever the number of shards: each holds one of the database's connections, which the
 /// rest of the worker needs too.
 const BATCHES_AT_ONCE: usize = 4;
@@ -141,6 +148,15 @@ enum Stay {
     UntilEmpty,
 }
 
+/// A batch of which nothing is left to do but to acknowledge it.
+struct Done {
+    last_tag: u64,
+    counts: Counts,
+}
+
+/// A queue's batches that are being settled, in their order.
+type UnderWay<'a> = FuturesOrdered<BoxFuture<'a, Result<Done, AmqpError>>>;
+
 /// What a session begins with.
 type Started = (Vec<(Channels, Consumer)>, Vec<String>, Option<(Channel, Consumer)>);
 
@@ -229,8 +245,10 @@ impl Intake {
         let every = if stay == Stay::ForEver { PING_EVERY } else { DRAINED_AFTER };
         let mut next_ping = Instant::now();
         let mut idle = false;
+        let mut under_way = UnderWay::new();
         loop {
             if Instant::now() >= next_ping {
+                self.finish(channels, &mut under_way, 0).await?;
                 let waiting = self.ping(channels, shares).await?;
                 next_ping = Instant::now() + every;
                 if stay == Stay::UntilEmpty && idle && waiting == 0 {
@@ -244,22 +262,38 @@ impl Intake {
                     consumer = self.within("starting to consume", again).await??;
                 }
             }
-            let batch = self.next_batch(&channels.queue, &mut consumer, next_ping).await?;
+            let batch = self.next_batch(channels, &mut consumer, next_ping, &mut under_way).await?;
             let stopping = self.shutdown.is_cancelled();
             if stopping {
-                // No more is delivered while the batch in hand is finished.
+                // No more is delivered while the batches in hand are finished.
                 let cancel = channels.events.basic_cancel(CONSUMER_TAG.into(), BasicCancelOptions::default());
                 let _best_effort = self.within("cancelling the consumer", cancel).await?;
             }
             if !batch.is_empty() {
                 idle = false;
                 shares.took(channels.number);
-                self.settle_batch(channels, batch).await?;
+                self.finish(channels, &mut under_way, AHEAD - 1).await?;
+                under_way.push_back(self.settle_batch(channels, batch).boxed());
             }
             if stopping {
-                return Ok(());
+                return self.finish(channels, &mut under_way, 0).await;
             }
         }
+    }
+
+    /// Waits until no more than `left` batches are under way, and acknowledges the others.
+    async fn finish(
+        &self,
+        channels: &Channels,
+        under_way: &mut UnderWay<'_>,
+        left: usize,
+    ) -> Result<(), AmqpError> {
+        while under_way.len() > left {
+            if let Some(done) = under_way.next().await {
+                self.acknowledge(channels, &done?).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Prepares the broker and begins to consume: the queues of the configuration, the names of those that are surplus,
@@ -311,13 +345,14 @@ impl Intake {
         Ok(waiting)
     }
 
-    /// The next deliveries: up to a full batch, or fewer once the first has waited long enough. Empty when
-    /// told to stop or when `idle_until` passes without any.
+    /// The next deliveries: up to a full batch, or fewer once the first has waited long enough. Empty when told to stop or
+    /// when `idle_until` passes without any. Meanwhile it goes on with what is under way.
     async fn next_batch(
         &self,
-        queue: &str,
+        channels: &Channels,
         consumer: &mut Consumer,
         idle_until: Instant,
+        under_way: &mut UnderWay<'_>,
     ) -> Result<Vec<Delivery>, AmqpError> {
         let size = usize::from(self.config.batch_size);
         let mut batch = Vec::new();
@@ -327,6 +362,13 @@ impl Intake {
             let next = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
+                Some(done) = under_way.next() => {
+                    self.acknowledge(channels, &done?).await?;
+                    if under_way.is_empty() && !batch.is_empty() {
+                        break;
+                    }
+                    continue;
+                }
                 next = consumer.next() => next,
                 () = tokio::time::sleep_until(deadline) => break,
             };
@@ -338,19 +380,22 @@ impl Intake {
                 Some(Err(e)) => return Err(AmqpError::from_lapin(&self.config, "consuming", &e)),
                 None => {
                     return Err(AmqpError::Lost(format!(
-                        "the broker cancelled the consumer; was queue `{queue}` deleted?"
+                        "the broker cancelled the consumer; was queue `{}` deleted?",
+                        channels.queue
                     )));
                 }
             }
             if batch.len() == 1 {
-                deadline = Instant::now() + Duration::from_millis(self.config.batch_wait_ms);
+                // It waits for company as long as there is something to wait for anyway.
+                let wait = if under_way.is_empty() { 0 } else { self.config.batch_wait_ms };
+                deadline = Instant::now() + Duration::from_millis(wait);
             }
         }
         Ok(batch)
     }
 
-    /// Commits or parks every delivery, publishes dead letters, and acknowledges the lot.
-    async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<(), AmqpError> {
+    /// Commits or parks every delivery, and publishes dead letters.
+    async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<Done, AmqpError> {
         let _turn = self.turns.acquire().await;
         failpoint::reach("intake.received");
         let now = self.clock.now();
@@ -369,14 +414,18 @@ impl Intake {
         let publishing = dead_letters::publish(&self.config, &channels.side, &batch, &settled);
         self.within("publishing dead letters", publishing).await??;
         failpoint::reach("intake.dead_lettered");
-        if let Some(last) = batch.last() {
-            let ack = channels.events.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true });
-            self.within("acknowledging", ack)
-                .await?
-                .map_err(|e| AmqpError::from_lapin(&self.config, "acknowledging", &e))?;
-        }
+        let last_tag = batch.last().map_or(0, |delivery| delivery.delivery_tag);
+        Ok(Done { last_tag, counts: Counts::of(&settled) })
+    }
+
+    /// Takes a batch off the queue, with all that came before it.
+    async fn acknowledge(&self, channels: &Channels, done: &Done) -> Result<(), AmqpError> {
+        let ack = channels.events.basic_ack(done.last_tag, BasicAckOptions { multiple: true });
+        self.within("acknowledging", ack)
+            .await?
+            .map_err(|e| AmqpError::from_lapin(&self.config, "acknowledging", &e))?;
         failpoint::reach("intake.acknowledged");
-        self.status.settled(channels.number, Counts::of(&settled));
+        self.status.settled(channels.number, done.counts);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Processor {
     async fn attempt(&self, work: &Work<'_>, customers: &[String]) -> Result<(), ProcessError> {
         let mut tx = self.store.begin().await?;
         let done = match work {
-            Work::Timers => self.timers(&mut tx, customers).await,
+            Work::Timers => self.timers(&mut tx, customers).await.map(drop),
             Work::Tick(tick, _) => self.tick(&mut tx, tick, customers).await,
         };
         match done {

@@ -1,6 +1,6 @@
 //! What a transaction writes after its decisions: everything at once, one statement a table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -32,6 +32,8 @@ pub struct Suppression {
 pub struct Changes {
     /// Written whole, by customer. A profile that is not empty makes an erased customer known again.
     pub profiles: Vec<(String, Profile)>,
+    /// Of these customers neither a date nor the time zone has changed: what is derived from those stays as it is.
+    pub same_dates: BTreeSet<String>,
     /// The telephone number of customers, in E.164; written beside the profile it comes from.
     pub phones: Vec<(String, Option<String>)>,
     /// Appended, by customer; facts known already stay as they are.
@@ -62,7 +64,7 @@ impl Tx {
     /// `Unavailable` when a promo code was taken by another customer meanwhile: try the transaction again.
     pub async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let session = &mut self.session;
-        profiles::upsert(session, &changes.profiles).await?;
+        profiles::upsert(session, &changes.profiles, &changes.same_dates).await?;
         profiles::write_phones(session, &changes.phones).await?;
         consents::append(session, &changes.consents).await?;
         entries::remove(session, &changes.dropped_entries).await?;

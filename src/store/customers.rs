@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
-use super::session::{Arg, Session, json_arg, read_json};
+use super::session::{Session, json_arg, read_json};
 use super::{Store, StoreError, Tx, consents, entries};
 use crate::domain::consent::{Channel, Ledger};
 use crate::domain::customer::Profile;
@@ -54,32 +55,42 @@ impl Tx {
             return Ok(BTreeMap::new());
         }
         let session = &mut self.session;
-        let (d, now) = (session.dialect(), session.now);
-        let sql = format!(
-            "INSERT INTO customers (customer_id, profile, created_at, updated_at)
-             SELECT customer_id, '{{\"attributes\":{{}}}}', $2, $2 FROM {} WHERE true ON CONFLICT DO NOTHING",
-            d.rows(1, &[("customer_id", "text")])
-        );
-        let rows: Vec<_> = ids.iter().map(|id| BTreeMap::from([("customer_id", id)])).collect();
-        session.exec(sql, vec![json_arg(&rows)?, now.into()]).await?;
-        // The lock is a statement of its own: what is read with it, beside the locked rows, may be as old as the
-        // statement's beginning, before the lock was had.
-        let lock = d.lock("FOR UPDATE");
-        if !lock.is_empty() {
-            let sql = format!(
-                "SELECT customer_id FROM customers WHERE customer_id {} ORDER BY customer_id {lock}",
-                d.among(1)
-            );
-            session.fetch::<(String,)>(sql, vec![json_arg(&ids)?]).await?;
+        let mut known = select(session, &ids, session.dialect().lock("FOR UPDATE")).await?;
+        let found: BTreeSet<&str> = known.iter().map(|c| c.customer_id.as_str()).collect();
+        let missing: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !found.contains(id)).collect();
+        let made = insert(session, &missing).await?;
+        if made.len() < missing.len() {
+            // Another transaction made them and committed just now. Locked after others, they can be met in a deadlock,
+            // which is a conflict like any other.
+            let theirs: Vec<&str> = missing.into_iter().filter(|id| !made.contains(*id)).collect();
+            known.extend(select(session, &theirs, session.dialect().lock("FOR UPDATE")).await?);
         }
-        load(session, &ids, Some(rules)).await
+        let mut states = load(session, known, Some(rules)).await?;
+        states.extend(made.into_iter().map(|id| (id.clone(), CustomerState::new(id))));
+        Ok(states)
+    }
+}
+
+impl CustomerState {
+    /// Somebody of whom nothing is known yet.
+    fn new(customer_id: String) -> Self {
+        Self {
+            customer_id,
+            profile: Profile::default(),
+            consents: Ledger::default(),
+            entries: Vec::new(),
+            suppressed: BTreeSet::new(),
+            erased: false,
+        }
     }
 }
 
 impl Store {
     /// One customer with all entries; none when no event or import ever named it.
     pub async fn customer(&self, id: &str) -> Result<Option<CustomerState>, StoreError> {
-        Ok(load(&mut self.reading().await?, &[id.to_owned()], None).await?.remove(id))
+        let mut session = self.reading().await?;
+        let known = select(&mut session, &[id], "").await?;
+        Ok(load(&mut session, known, None).await?.remove(id))
     }
 
     /// Customers in id order, after `after` (empty for the beginning).
@@ -113,39 +124,106 @@ impl Store {
     }
 }
 
-/// Loads customers; with `rules`, of the ended entries only those of these rules.
-async fn load(
+/// A customer's own row.
+struct Known {
+    customer_id: String,
+    profile: Profile,
+    erased: bool,
+    /// As compared with suppressions.
+    email: Option<String>,
+    phone: Option<String>,
+}
+
+/// The rows of these customers. With a `lock` they are as they are once it is had: PostgreSQL reads a row again that it
+/// had to wait for. What is read beside them in the same statement could be older, so nothing is.
+async fn select<T: Serialize>(
     session: &mut Session,
-    ids: &[String],
-    rules: Option<&[String]>,
-) -> Result<BTreeMap<String, CustomerState>, StoreError> {
-    let d = session.dialect();
+    ids: &[T],
+    lock: &'static str,
+) -> Result<Vec<Known>, StoreError> {
     let sql = format!(
-        "SELECT c.customer_id, CAST(c.profile AS text), c.erased_at, e.address, p.address
-         FROM customers c LEFT JOIN suppressions e ON e.channel = $2 AND e.address = c.email
-             LEFT JOIN suppressions p ON p.channel = $3 AND p.address = c.phone
-         WHERE c.customer_id {}",
-        d.among(1)
+        "SELECT customer_id, CAST(profile AS text), erased_at, email, phone FROM customers
+         WHERE customer_id {} ORDER BY customer_id {lock}",
+        session.dialect().among(1)
     );
     type Fields = (String, String, Option<DateTime<Utc>>, Option<String>, Option<String>);
-    let args: Vec<Arg> = vec![json_arg(ids)?, Channel::Email.as_str().into(), Channel::Sms.as_str().into()];
-    let rows: Vec<Fields> = session.fetch(sql, args).await?;
-    let mut ledgers = consents::ledgers(session, ids).await?;
-    let mut entries = entries::of_customers(session, ids, rules).await?;
+    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(ids)?]).await?;
     rows.into_iter()
         .map(|(customer_id, profile, erased_at, email, phone)| {
-            let mut suppressed = BTreeSet::new();
-            suppressed.extend(email.map(|_| Channel::Email));
-            suppressed.extend(phone.map(|_| Channel::Sms));
-            let state = CustomerState {
-                profile: read_json("customers", || customer_id.clone(), "profile", &profile)?,
-                consents: ledgers.remove(&customer_id).unwrap_or_default(),
-                entries: entries.remove(&customer_id).unwrap_or_default(),
-                suppressed,
-                erased: erased_at.is_some(),
-                customer_id: customer_id.clone(),
-            };
-            Ok((customer_id, state))
+            let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
+            Ok(Known { customer_id, profile, erased: erased_at.is_some(), email, phone })
         })
         .collect()
+}
+
+/// Makes these customers, with an empty profile; returns those that nobody else made meanwhile.
+async fn insert(session: &mut Session, ids: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = format!(
+        "INSERT INTO customers (customer_id, profile, created_at, updated_at)
+         SELECT customer_id, '{{\"attributes\":{{}}}}', $2, $2 FROM {} WHERE true
+         ON CONFLICT DO NOTHING RETURNING customer_id",
+        session.dialect().rows(1, &[("customer_id", "text")])
+    );
+    let rows: Vec<_> = ids.iter().map(|id| BTreeMap::from([("customer_id", id)])).collect();
+    let now = session.now;
+    let made: Vec<(String,)> = session.fetch(sql, vec![json_arg(&rows)?, now.into()]).await?;
+    Ok(made.into_iter().map(|(id,)| id).collect())
+}
+
+/// Loads what hangs on customers; with `rules`, of the ended entries only those of these rules.
+async fn load(
+    session: &mut Session,
+    known: Vec<Known>,
+    rules: Option<&[String]>,
+) -> Result<BTreeMap<String, CustomerState>, StoreError> {
+    if known.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<String> = known.iter().map(|c| c.customer_id.clone()).collect();
+    let mut ledgers = consents::ledgers(session, &ids).await?;
+    let mut entries = entries::of_customers(session, &ids, rules).await?;
+    let refused = suppressed(session, &known).await?;
+    let state = |customer: Known| {
+        let has = |channel: Channel, address: &Option<String>| {
+            address.as_ref().is_some_and(|address| refused.contains(&(channel, address.clone())))
+        };
+        let addresses = [(Channel::Email, &customer.email), (Channel::Sms, &customer.phone)];
+        let suppressed = addresses.into_iter().filter(|(c, a)| has(*c, a)).map(|(c, _)| c).collect();
+        let state = CustomerState {
+            consents: ledgers.remove(&customer.customer_id).unwrap_or_default(),
+            entries: entries.remove(&customer.customer_id).unwrap_or_default(),
+            suppressed,
+            profile: customer.profile,
+            erased: customer.erased,
+            customer_id: customer.customer_id,
+        };
+        (state.customer_id.clone(), state)
+    };
+    Ok(known.into_iter().map(state).collect())
+}
+
+/// The addresses of these customers that are on the suppression list.
+async fn suppressed(
+    session: &mut Session,
+    customers: &[Known],
+) -> Result<BTreeSet<(Channel, String)>, StoreError> {
+    let emails: Vec<&str> = customers.iter().filter_map(|c| c.email.as_deref()).collect();
+    let phones: Vec<&str> = customers.iter().filter_map(|c| c.phone.as_deref()).collect();
+    let mut found = BTreeSet::new();
+    for (channel, addresses) in [(Channel::Email, emails), (Channel::Sms, phones)] {
+        if addresses.is_empty() {
+            continue;
+        }
+        let sql = format!(
+            "SELECT address FROM suppressions WHERE channel = $2 AND address {}",
+            session.dialect().among(1)
+        );
+        let rows: Vec<(String,)> =
+            session.fetch(sql, vec![json_arg(&addresses)?, channel.as_str().into()]).await?;
+        found.extend(rows.into_iter().map(|(address,)| (channel, address)));
+    }
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! Writing profiles, and the columns derived from them: address, locale, time zone, dates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
@@ -33,9 +33,13 @@ pub(super) struct DateRow<'a> {
 }
 
 /// Writes profiles whole; of several of one customer the last holds. A profile that says something makes an erased
-/// customer known again.
-pub(super) async fn upsert(session: &mut Session, profiles: &[(String, Profile)]) -> Result<(), StoreError> {
-    let newest: BTreeMap<&str, &Profile> = profiles.iter().map(|(id, p)| (id.as_str(), p)).collect();
+/// customer known again. The dates of `same_dates` are left as they are.
+pub(super) async fn upsert(
+    session: &mut Session,
+    profiles: &[(String, Profile)],
+    same_dates: &BTreeSet<String>,
+) -> Result<(), StoreError> {
+    let mut newest: BTreeMap<&str, &Profile> = profiles.iter().map(|(id, p)| (id.as_str(), p)).collect();
     if newest.is_empty() {
         return Ok(());
     }
@@ -72,6 +76,7 @@ pub(super) async fn upsert(session: &mut Session, profiles: &[(String, Profile)]
              erased_at = CASE WHEN excluded.erased_at IS NULL THEN NULL ELSE customers.erased_at END"
     );
     session.exec(sql, vec![json_arg(&rows)?, now.into()]).await?;
+    newest.retain(|id, _| !same_dates.contains(*id));
     write_dates(session, &newest).await
 }
 
@@ -95,6 +100,9 @@ pub(super) async fn write_phones(
 
 async fn write_dates(session: &mut Session, profiles: &BTreeMap<&str, &Profile>) -> Result<(), StoreError> {
     let ids: Vec<_> = profiles.keys().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     let sql = format!("DELETE FROM customer_dates WHERE customer_id {}", session.dialect().among(1));
     session.exec(sql, vec![json_arg(&ids)?]).await?;
     let rows: Vec<_> = profiles.iter().flat_map(|(id, profile)| dates(id, profile)).collect();

@@ -63,10 +63,15 @@ impl Intake {
         while let Some(delivery) = self.within("the end of a consumer", consumer.next()).await? {
             rest.push(delivery.map_err(|e| AmqpError::from_lapin(&self.config, "consuming", &e))?);
             if rest.len() == usize::from(self.config.batch_size) {
-                self.settle_batch(channels, std::mem::take(&mut rest)).await?;
+                let done = self.settle_batch(channels, std::mem::take(&mut rest)).await?;
+                self.acknowledge(channels, &done).await?;
             }
         }
-        if rest.is_empty() { Ok(()) } else { self.settle_batch(channels, rest).await }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let done = self.settle_batch(channels, rest).await?;
+        self.acknowledge(channels, &done).await
     }
 
     /// Empties a surplus queue whenever something is in it, until it is gone. In between nobody consumes it, so that

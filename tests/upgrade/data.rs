@@ -9,13 +9,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Connection;
 
 use super::support::postgres::Postgres;
 use super::support::shop::{Shop, Worker};
 use super::support::{run, wait_until};
 use super::{
-    FIXTURE, MORNING, databases, fate, here, is_postgres, mails_to, order, signed_up, small_shop, text,
+    FIXTURE, MORNING, databases, fate, here, is_postgres, mails_to, on_each_database, order, signed_up,
+    small_shop, sqlite, text,
 };
 use super::{cart, withdrawal};
 
@@ -37,27 +37,22 @@ fn missing_since() -> String {
 }
 
 /// Fills the shop's database with the fixture.
-async fn load(shop: &Shop, database: &str) {
+fn load(shop: &Shop, database: &str) {
     let file = fixture(database, FIXTURE);
     if is_postgres(database) {
         Postgres::shared().load(&shop.database, &file);
         return;
     }
     let script = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-    let options = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(shop.folder.join("shop.db"))
-        .create_if_missing(true);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("connect");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(script)).execute(&mut connection).await.expect("the fixture");
-    connection.close().await.expect("closed");
+    sqlite(&shop.folder.join("shop.db"), script);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_of_the_schema_before_goes_on_after_its_migration() {
-    for database in databases() {
-        let shop = small_shop(&database, RUNNING);
-        load(&shop, &database).await;
-        if is_postgres(&database) {
+#[test]
+fn a_database_of_the_schema_before_goes_on_after_its_migration() {
+    on_each_database(|database| {
+        let shop = small_shop(database, RUNNING);
+        load(&shop, database);
+        if is_postgres(database) {
             let missing = shop.declic().args(["migrate", "--check"]).output().expect("declic");
             assert_eq!(missing.status.code(), Some(1));
             let words = String::from_utf8_lossy(&missing.stderr).into_owned();
@@ -98,7 +93,7 @@ async fn a_database_of_the_schema_before_goes_on_after_its_migration() {
         std::thread::sleep(Duration::from_secs(1));
         assert_eq!(mails_to(&shop, "alice", "welcome"), 0);
         assert!(worker.terminate(Duration::from_secs(25)).success());
-    }
+    });
 }
 
 /// Leaves a database of this tree's schema behind as a fixture; or of another build's, if `DECLIC_OTHER` names one.

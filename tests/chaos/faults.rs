@@ -23,10 +23,10 @@ pub fn faketime() -> PathBuf {
     found.next().expect("faketime is not installed: run `make setup`")
 }
 
-/// So many faults happen, or as many as fit into a time: a stop or a restart of a server takes its own. Half of them in
-/// `make test`, which has other things to do.
+/// So many faults happen, or as many as fit into a time: a stop or a restart of a server takes its own. A third of them
+/// in `make test`, which has other things to do.
 fn faults() -> usize {
-    if std::env::var_os("CHAOS_SEEDS").is_some() { 20 } else { 10 }
+    if std::env::var_os("CHAOS_SEEDS").is_some() { 20 } else { 6 }
 }
 const RAGE: Duration = Duration::from_secs(20);
 

@@ -33,7 +33,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn a_worker_that_slept_through_its_lease_hands_nothing_over_and_records_only_what_is_true() {
-    side_by_side(2, CASES, sleeps_and_wakes);
+    side_by_side(4, CASES, sleeps_and_wakes);
 }
 
 fn sleeps_and_wakes(case: &Case) {

@@ -3,7 +3,9 @@
 use declic::failpoint::POINTS;
 
 use crate::support::side_by_side;
-use crate::town::{BEFORE_DAILY, Database, LONG_BEFORE_DAILY, Town, wait_for_failpoint, wait_until_ready};
+use crate::town::{
+    AT_TEN, BEFORE_ELEVEN, Database, Town, comes_at_eleven, wait_for_failpoint, wait_until_ready,
+};
 
 /// What becomes of a message whose worker is killed at a failpoint.
 struct Case {
@@ -82,7 +84,7 @@ fn every_failpoint_is_in_the_table() {
 
 /// A few at a time: each is mostly waiting, and its servers are shared.
 fn at_every_point(database: Database) {
-    side_by_side(3, CASES, |case| dies_and_goes_on(database, case));
+    side_by_side(5, CASES, |case| dies_and_goes_on(database, case));
 }
 
 #[test]
@@ -112,13 +114,13 @@ fn dies_and_goes_on(database: Database, case: &Case) {
             killed(&town, "before", before, &words, tell);
             killed(&town, "killed", case.point, &words, || ());
         }
-        None if case.rule == "daily" => {
-            town.shop.set_clock(LONG_BEFORE_DAILY);
+        None if comes_at_eleven(case.rule) => {
+            town.shop.set_clock(AT_TEN);
             let mut worker = town.start("early", "");
             wait_until_ready(&mut worker, &words);
             tell();
             town.shop.take_in_everything(worker);
-            town.shop.set_clock(BEFORE_DAILY);
+            town.shop.set_clock(BEFORE_ELEVEN);
             killed(&town, "killed", case.point, &words, || ());
         }
         None => killed(&town, "killed", case.point, &words, tell),
@@ -127,7 +129,7 @@ fn dies_and_goes_on(database: Database, case: &Case) {
     let message = town.wait_for(case.state, &words);
     // A second send, if one were to come, would come now: nothing is due any more, and no lease outlasts this.
     std::thread::sleep(std::time::Duration::from_secs(crate::town::LEASE + 1));
-    assert_eq!(town.shop.messages(), std::slice::from_ref(&message), "{words}: and stays so");
+    assert_eq!(town.messages(), std::slice::from_ref(&message), "{words}: and stays so");
     assert_eq!(town.taken(), case.taken, "{words}: taken by the provider");
     assert!(worker.terminate(crate::town::PATIENCE).success(), "{words}");
 

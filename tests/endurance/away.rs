@@ -9,6 +9,7 @@ use crate::support::now;
 use crate::support::postgres::Postgres;
 use crate::support::rabbit::Rabbit;
 use crate::support::shop::{Shop, Worker, event};
+use crate::support::side_by_side;
 
 const GONE: Duration = Duration::from_secs(60);
 
@@ -49,8 +50,14 @@ fn watch(worker: &mut Worker, what: &str) {
     }
 }
 
+/// Both at once: most of it is waiting, which leaves the machine to the tests that look at the time something takes.
 #[test]
-fn without_a_broker_for_a_minute_readiness_is_red_memory_flat_and_work_goes_on_by_itself() {
+fn without_a_broker_or_a_database_readiness_is_red_memory_flat_and_work_goes_on_by_itself() {
+    let outages: [fn(); 2] = [without_a_broker, without_a_database];
+    side_by_side(outages.len(), &outages, |outage| outage());
+}
+
+fn without_a_broker() {
     let mut rabbit = Rabbit::start();
     let mut shop = Shop::open("");
     shop.broker = rabbit.vhost();
@@ -60,6 +67,7 @@ fn without_a_broker_for_a_minute_readiness_is_red_memory_flat_and_work_goes_on_b
     std::thread::sleep(Duration::from_secs(3));
     rabbit.crash();
     watch(&mut worker, "a broker");
+    let _alone = crate::alone();
     rabbit.start_again();
     assert!(wait_until(TURNS_GREEN, || worker.is_healthy()), "{}", worker.log());
     shop.publish(&[sign_up("second")]);
@@ -67,8 +75,7 @@ fn without_a_broker_for_a_minute_readiness_is_red_memory_flat_and_work_goes_on_b
     assert!(worker.terminate(Duration::from_secs(25)).success());
 }
 
-#[test]
-fn without_a_database_for_a_minute_readiness_is_red_memory_flat_and_nothing_is_lost() {
+fn without_a_database() {
     let mut postgres = Postgres::start();
     let mut shop = Shop::open("");
     let url = postgres.database();
@@ -87,6 +94,7 @@ fn without_a_database_for_a_minute_readiness_is_red_memory_flat_and_nothing_is_l
     publish_fast(&shop.broker, &many);
     shop.publish(&[sign_up("second")]);
     watch(&mut worker, "a database");
+    let _alone = crate::alone();
     postgres.start_again();
     assert!(wait_until(TURNS_GREEN, || worker.is_healthy()), "{}", worker.log());
     shop.sink.wait_for(2, Duration::from_secs(90));

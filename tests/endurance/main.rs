@@ -12,7 +12,7 @@ mod slow;
 use support::shop::{Shop, Worker};
 use support::{run, wait_until};
 
-/// Held by tests that look at the time something takes, one after the other.
+/// Held by whoever looks at the time something takes, or keeps the machine busy: one after the other.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -73,7 +73,8 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Asks `ready` every 20 ms until it says yes or `limit` has passed; tells which.
+/// Asks `ready` until it says yes or `limit` has passed; tells which. Every 20 ms at first, then less often: many a
+/// question starts a process, and who waits for seconds leaves the machine to whoever works.
 pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     loop {
@@ -83,7 +84,8 @@ pub fn wait_until(limit: Duration, mut ready: impl FnMut() -> bool) -> bool {
         if began.elapsed() > limit {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(20));
+        let pause = began.elapsed() / 50;
+        std::thread::sleep(pause.clamp(Duration::from_millis(20), Duration::from_millis(100)));
     }
 }
 

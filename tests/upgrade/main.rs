@@ -13,9 +13,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use sqlx::Connection;
+
 use support::postgres::Postgres;
-use support::run;
 use support::shop::{Shop, event};
+use support::{run, side_by_side};
 
 /// The schema that the fixtures of this folder are from. `data.rs` and `scripts/record-statements` say how they are made.
 const FIXTURE: i64 = 2;
@@ -40,6 +42,23 @@ fn small_shop(database: &str, clock: &str) -> Shop {
 /// A database on each dialect, by its URL: PostgreSQL's on the shared server, SQLite's in the shop's folder.
 fn databases() -> [String; 2] {
     [Postgres::shared().database(), "sqlite:shop.db".to_owned()]
+}
+
+/// Does work on each of them, side by side: most of it is waiting.
+fn on_each_database(work: impl Fn(&str) + Sync) {
+    let databases = databases();
+    side_by_side(databases.len(), &databases, |database| work(database));
+}
+
+/// Runs SQL on a file of SQLite.
+fn sqlite(file: &Path, sql: String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.expect("connect");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("the SQL runs");
+        connection.close().await.expect("closed");
+    });
 }
 
 fn is_postgres(database: &str) -> bool {

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Connection;
 
 use super::rolling::settled;
 use super::support::postgres::Postgres;
 use super::support::run;
 use super::support::shop::Shop;
 use super::{
-    MORNING, cart, databases, fate, is_postgres, mails_to, order, signed_up, small_shop, withdrawal,
+    MORNING, cart, fate, is_postgres, mails_to, on_each_database, order, signed_up, small_shop, sqlite,
+    withdrawal,
 };
 
 /// The clock stands still where a test puts it.
@@ -28,24 +28,21 @@ struct Kept {
 }
 
 impl Kept {
-    fn open(database: String) -> Self {
-        let shop = small_shop(&database, &still("09:30:00"));
+    fn open(database: &str) -> Self {
+        let shop = small_shop(database, &still("09:30:00"));
         run(shop.declic().arg("migrate"));
         let backup = shop.folder.join("backup");
-        Self { shop, database, backup }
+        Self { shop, database: database.to_owned(), backup }
     }
 
     /// Takes a back-up of the database in use, as docs/backup.md says.
-    async fn back_up(&self) {
+    fn back_up(&self) {
         if is_postgres(&self.database) {
             let dump = Postgres::shared().dump(&self.shop.database, &["--no-owner"]);
             std::fs::write(&self.backup, dump).expect("the dump is kept");
             return;
         }
-        let mut connection = self.sqlite("shop.db").await;
-        let into = format!("VACUUM INTO '{}'", self.backup.display());
-        sqlx::raw_sql(sqlx::AssertSqlSafe(into)).execute(&mut connection).await.expect("the back-up");
-        connection.close().await.expect("closed");
+        sqlite(&self.shop.folder.join("shop.db"), format!("VACUUM INTO '{}'", self.backup.display()));
     }
 
     /// Puts the back-up in the place of the database.
@@ -61,11 +58,6 @@ impl Kept {
             let _ = std::fs::remove_file(shop.folder.join(&format!("shop.db{end}")));
         }
         std::fs::copy(&self.backup, shop.folder.join("shop.db")).expect("the back-up is put back");
-    }
-
-    async fn sqlite(&self, name: &str) -> sqlx::SqliteConnection {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.shop.folder.join(name));
-        sqlx::SqliteConnection::connect_with(&options).await.expect("connect")
     }
 
     /// Lets a worker do all that is due at `time`, after these events.
@@ -124,9 +116,9 @@ const SENT_AT_LEAST_ONCE: [(&str, &str); 8] = [
 ];
 
 /// Works until noon, takes the back-up at 09:40, and loses all that came after it.
-async fn lose_a_morning(kept: &Kept) {
+fn lose_a_morning(kept: &Kept) {
     kept.work("09:30:00", &before());
-    kept.back_up().await;
+    kept.back_up();
     let messages = kept.work("12:00:00", &after());
     assert_eq!(fate(&messages, "frank", "reminder"), "suppressed consent_withdrawn");
     for (customer, rule) in SENT_AT_LEAST_ONCE {
@@ -136,11 +128,11 @@ async fn lose_a_morning(kept: &Kept) {
     kept.restore();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_may_have_been_sent_is_sent_again() {
-    for database in databases() {
+#[test]
+fn nothing_that_may_have_been_sent_is_sent_again() {
+    on_each_database(|database| {
         let kept = Kept::open(database);
-        lose_a_morning(&kept).await;
+        lose_a_morning(&kept);
         if is_postgres(&kept.database) {
             let started = kept.shop.declic().arg("run").output().expect("declic");
             assert_eq!(started.status.code(), Some(3));
@@ -168,7 +160,7 @@ async fn nothing_that_may_have_been_sent_is_sent_again() {
         assert_eq!(fate(&messages, "frank", "reminder"), "suppressed consent_withdrawn");
         assert_eq!(fate(&messages, "erin", "reminder"), "sent");
         assert_eq!(mails_to(&kept.shop, "erin", "reminder"), 1);
-    }
+    });
 }
 
 fn message_id_of_a_receipt(mail: &super::support::smtp::Mail) -> Option<String> {
@@ -178,11 +170,11 @@ fn message_id_of_a_receipt(mail: &super::support::smtp::Mail) -> Option<String> 
     id.filter(|_| is)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_of_what_was_sent_lets_the_rest_go() {
-    for database in databases() {
+#[test]
+fn a_list_of_what_was_sent_lets_the_rest_go() {
+    on_each_database(|database| {
         let kept = Kept::open(database);
-        lose_a_morning(&kept).await;
+        lose_a_morning(&kept);
         // The mail server's log names all but bob's: he was not written to, as far as it knows.
         let ids: Vec<String> = kept
             .shop
@@ -212,12 +204,12 @@ async fn a_list_of_what_was_sent_lets_the_rest_go() {
             assert_eq!(fate(&messages, "bob", rule), "sent");
             assert_eq!(mails_to(&kept.shop, "bob", rule), 2, "not on the list, so sent");
         }
-    }
+    });
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_instant_is_refused_and_what_waited_is_settled() {
-    for database in databases() {
+#[test]
+fn a_wrong_instant_is_refused_and_what_waited_is_settled() {
+    on_each_database(|database| {
         let kept = Kept::open(database);
         // A mail that waits for its second try when the back-up is taken, and goes out after it.
         kept.shop.sink.behave(&[("rcpt", "450 4.2.1 come back later")]);
@@ -228,7 +220,7 @@ async fn a_wrong_instant_is_refused_and_what_waited_is_settled() {
             all.len() == 2 && all.iter().all(|m| m["state"] == "pending" && m["attempts"].as_u64() > Some(0))
         });
         assert!(worker.terminate(Duration::from_secs(25)).success());
-        kept.back_up().await;
+        kept.back_up();
         kept.shop.sink.behave(&[]);
         kept.work("10:00:00", &[]);
         assert_eq!(mails_to(&kept.shop, "alice", "welcome"), 1);
@@ -250,5 +242,5 @@ async fn a_wrong_instant_is_refused_and_what_waited_is_settled() {
         assert_eq!(fate(&messages, "alice", "receipt"), "sent");
         assert_eq!(mails_to(&kept.shop, "alice", "welcome"), 1);
         assert_eq!(mails_to(&kept.shop, "alice", "receipt"), 2, "a contract's goes again");
-    }
+    });
 }

@@ -1,6 +1,7 @@
 //! What goes wrong, and when: drawn from the seed, noted in a diary, and mended in the end.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -312,7 +313,15 @@ impl<'a> Chaos<'a> {
             return;
         }
         worker.signal("TERM");
-        if !wait_until(Duration::from_secs(20), || !worker.is_running()) {
+        let stopped = wait_until(Duration::from_secs(20), || {
+            let running = worker.is_running();
+            if running {
+                // Its failpoint may freeze it on the way out.
+                let _ = Command::new("kill").arg("-CONT").arg(worker.pid().to_string()).status();
+            }
+            !running
+        });
+        if !stopped {
             self.complaints
                 .push(format!("worker {place} did not stop when asked to:\n{}", tail(&worker.log())));
         }

@@ -135,7 +135,8 @@ fn conditions_can_be_told_as_printed() {
     }))
     .unwrap();
     let customer = json!({"id": "c-42", "country": "FR", "phone": "+33612345678", "tags": ["new"]});
-    let scope = Scope::new(Some(&event), customer.as_object().unwrap(), &json!({}), event.time);
+    let entry = json!({});
+    let scope = Scope::new(Some(&event), customer.as_object().unwrap(), &entry, event.time);
     let printed = blocks(&page("docs/rules.md"), "cel").concat();
     for line in printed.lines() {
         let condition = Condition::parse(line).unwrap_or_else(|e| panic!("{line}: {e}"));

@@ -14,7 +14,7 @@ use declic::domain::decide;
 use declic::domain::event::{CLOUDEVENT, Event};
 use declic::domain::fold;
 use declic::domain::message::Message;
-use declic::domain::snapshot::Snapshot;
+use declic::domain::snapshot::{Seen, Snapshot};
 use declic::intake::decode;
 use lapin::BasicProperties;
 
@@ -133,7 +133,7 @@ fn long_history(shop: &Arc<Active>) -> Case {
     let shop = shop.clone();
     case("fold/100-past-events", move || {
         let rule = &shop.book.active.rules["abandoned-cart"];
-        black_box(fold::fold(&shop.book, rule, black_box(&customer)));
+        black_box(fold::fold(&shop.book, rule, &Seen::from(black_box(&customer))));
     })
 }
 

@@ -107,7 +107,7 @@ fn profile_event(line: &str, at: DateTime<Utc>) -> Result<Event, String> {
         "time": at,
     });
     let Value::Object(attributes) = attributes else { return Err("cannot build an event".to_owned()) };
-    Event::from_attributes(&attributes, Value::Object(profile), at).map_err(|e| e.to_string())
+    Event::from_attributes(attributes, Value::Object(profile), at).map_err(|e| e.to_string())
 }
 
 async fn show(config: Option<&Path>, id: &str, format: Format) -> Result<(), Failure> {

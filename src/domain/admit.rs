@@ -201,6 +201,12 @@ pub fn shuts_at(question: &Question<'_>, now: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Asks about the reader as far as hours care.
 fn with_reader<T>(question: &Question<'_>, ask: impl FnOnce(&Reader<'_>) -> T) -> T {
+    let (channel, purpose) = (question.channel, question.purpose);
+    let basis = basis(question.policy, purpose);
+    // Where they live can be a telephone number's secret, and reading that takes longer than all the rest.
+    if !question.policy.quiet_hours.concern(channel, purpose, basis) {
+        return ask(&Reader { channel, purpose, basis, country: None, zones: &[] });
+    }
     let known = known_country(question.profile, question.policy);
     let country = known.as_deref().or(question.policy.default_country.as_deref());
     let stated = question.profile.text("timezone").and_then(|name| name.parse::<Tz>().ok());
@@ -209,14 +215,7 @@ fn with_reader<T>(question: &Question<'_>, ask: impl FnOnce(&Reader<'_>) -> T) -
         zones if stated.is_none() && !zones.is_empty() => zones,
         _ => &supposed,
     };
-    let reader = Reader {
-        channel: question.channel,
-        purpose: question.purpose,
-        basis: basis(question.policy, question.purpose),
-        country,
-        zones,
-    };
-    ask(&reader)
+    ask(&Reader { channel, purpose, basis, country, zones })
 }
 
 /// Whether it could have gone within a fence. What quiet hours put off until after it is certain not to have gone.

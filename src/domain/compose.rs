@@ -95,7 +95,7 @@ impl Composer<'_> {
 
     fn context(&self, message: &Message, profile: &Profile, template_locale: &str) -> Value {
         let mut customer = profile.current();
-        let zone = zone_of(&customer, self.policy);
+        let zone = zone_of(customer.get("timezone"), self.policy);
         customer.insert("id".to_owned(), message.customer_id.clone().into());
         let event = &message.context["event"];
         let mut context = json!({

@@ -30,11 +30,11 @@ impl Profile {
     /// Takes over what a profile event (`customer.signed_up`, `customer.updated`) says.
     pub fn merge(&mut self, event: &Event) {
         let Value::Object(data) = &event.data else { return };
+        let stamp = event.stamp();
         for (name, value) in data.iter().filter(|(name, _)| *name != "consents") {
             let versions = self.attributes.entry(name.clone()).or_default();
-            let stamp = event.stamp();
             if let Err(at) = versions.binary_search_by(|v| v.stamp.cmp(&stamp)) {
-                versions.insert(at, Version { stamp, value: value.clone() });
+                versions.insert(at, Version { stamp: stamp.clone(), value: value.clone() });
                 if versions.len() > KEPT_VERSIONS {
                     versions.remove(0);
                 }
@@ -54,17 +54,22 @@ impl Profile {
 
     /// The attributes as they were known to be at `at`, for conditions.
     pub fn as_of(&self, at: DateTime<Utc>) -> Map<String, Value> {
-        self.attributes
-            .iter()
-            .filter_map(|(name, versions)| {
-                let version = versions.iter().rev().find(|v| v.stamp.time <= at)?;
-                (!version.value.is_null()).then(|| (name.clone(), version.value.clone()))
-            })
-            .collect()
+        let known = self.attributes.iter().filter_map(|(name, versions)| Some((name, held(versions, at)?)));
+        known.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
+    /// One attribute as it was known to be at `at`.
+    pub fn value_as_of(&self, name: &str, at: DateTime<Utc>) -> Option<&Value> {
+        held(self.attributes.get(name)?, at)
     }
 
     /// The newest attributes, for rendering.
     pub fn current(&self) -> Map<String, Value> {
         self.as_of(DateTime::<Utc>::MAX_UTC)
     }
+}
+
+fn held(versions: &[Version], at: DateTime<Utc>) -> Option<&Value> {
+    let version = versions.iter().rev().find(|v| v.stamp.time <= at)?;
+    Some(&version.value).filter(|value| !value.is_null())
 }

@@ -2,20 +2,22 @@
 //!
 //! Called by the worker within the customer's lock and by the simulator; there is no other engine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::{Map, Value};
 
-use super::consent::{Channel, ConsentFact, ConsentStatus};
+use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
+use super::customer::Profile;
 use super::event::Event;
-use super::fold::{self, begin, customer_as_of};
+use super::fold::{self, begin};
 use super::memory::{Entry, EntryStatus};
 use super::rules::book::{Book, CONSENT_CHANGED, DELETED, SIGNED_UP, UPDATED};
-use super::rules::condition::{Scope, Truth};
+use super::rules::condition::Truth;
 use super::rules::timing::month_days_kept_on;
 use super::rules::{Rule, Trigger};
-use super::snapshot::{Skip, Snapshot, Verdicts};
+use super::snapshot::{Seen, Skip, Snapshot, Verdicts};
 use super::steps;
 use super::verdict::Reason;
 
@@ -29,9 +31,17 @@ pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTi
         verdicts.erased = true;
         return verdicts;
     }
-    let mut seen = snapshot.clone();
-    take_in(&mut seen, events, &mut verdicts);
+    let profile = merged(&snapshot.profile, events);
+    verdicts.consents = new_consents(&snapshot.consents, events);
+    let ledger = with_new(&snapshot.consents, &verdicts.consents);
+    let mut seen = Seen {
+        profile: profile.as_ref().unwrap_or(&snapshot.profile),
+        consents: &ledger,
+        ..Seen::from(snapshot)
+    };
     let mut changed = Changed::default();
+    // A fold looks at the past too; only what these events bring is news.
+    let news: Vec<String> = events.iter().map(fold::occurrence_of).collect();
     for name in book.touched(events.iter().map(|e| e.kind.as_str())) {
         let folded = fold::fold(book, &book.active.rules[name], &seen);
         for occurrence in folded.dropped {
@@ -39,8 +49,6 @@ pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTi
             verdicts.dropped.push((name.to_owned(), occurrence));
         }
         folded.entries.into_iter().for_each(|entry| changed.put(entry));
-        // A fold looks at the past too; only what these events bring is news.
-        let news: Vec<String> = events.iter().map(fold::occurrence_of).collect();
         verdicts.skipped.extend(folded.skipped.into_iter().filter(|s| news.contains(&s.occurrence)));
     }
     if !verdicts.consents.is_empty() {
@@ -48,7 +56,9 @@ pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTi
             changed.put_if_new(entry);
         }
     }
-    run_all(book, &seen, changed, now, verdicts)
+    run_all(book, &seen, changed, now, &mut verdicts);
+    verdicts.profile = profile;
+    verdicts
 }
 
 /// Decides about the customer's timers that are due.
@@ -57,7 +67,9 @@ pub fn on_timer(book: &Book, snapshot: &Snapshot, now: DateTime<Utc>) -> Verdict
     for entry in snapshot.entries.iter().filter(|e| e.is_active() && e.due_at.is_some_and(|due| due <= now)) {
         due.put_if_new(entry);
     }
-    run_all(book, snapshot, due, now, Verdicts::default())
+    let mut verdicts = Verdicts::default();
+    run_all(book, &Seen::from(snapshot), due, now, &mut verdicts);
+    verdicts
 }
 
 /// One anniversary date or schedule tick that has come for the customers of a zone.
@@ -78,13 +90,14 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
         return verdicts;
     }
     let mut changed = Changed::default();
-    match occurs(rule, snapshot, tick) {
+    let seen = Seen::from(snapshot);
+    match occurs(rule, &seen, tick) {
         Ok(occurrence)
             if snapshot.entries.iter().any(|e| e.rule == rule.name && e.occurrence == occurrence) => {}
         Ok(occurrence) => {
             let mut entry = begin(rule, &snapshot.customer_id, occurrence, tick.planned);
             // A sweep may come late, and what ends the entry before it.
-            entry.exit = fold::first_exit(rule, snapshot, tick.planned);
+            entry.exit = fold::first_exit(rule, &seen, tick.planned);
             if now - tick.planned > book.active.policy.catch_up {
                 entry.status = EntryStatus::Ended;
                 entry.due_at = None;
@@ -104,16 +117,16 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
             });
         }
     }
-    run_all(book, snapshot, changed, now, verdicts)
+    run_all(book, &seen, changed, now, &mut verdicts);
+    verdicts
 }
 
 /// The occurrence that the tick is for this customer; else why it is none (no reason when it is not about them).
-fn occurs(rule: &Rule, snapshot: &Snapshot, tick: &Tick) -> Result<String, Option<(Reason, Option<String>)>> {
-    let customer = customer_as_of(snapshot, tick.planned);
+fn occurs(rule: &Rule, seen: &Seen<'_>, tick: &Tick) -> Result<String, Option<(Reason, Option<String>)>> {
     match &rule.trigger {
         Trigger::Anniversary { attribute, leap_day, .. } => {
             let date: NaiveDate = tick.local.parse().map_err(|_| None)?;
-            let born = civil_date(customer.get(attribute)).ok_or(None)?;
+            let born = civil_date(seen.profile.value_as_of(attribute, tick.planned)).ok_or(None)?;
             let month_day = born.format("%m-%d").to_string();
             // The year of the date itself is no anniversary.
             let kept = month_days_kept_on(date, *leap_day).contains(&month_day) && date.year() > born.year();
@@ -121,8 +134,8 @@ fn occurs(rule: &Rule, snapshot: &Snapshot, tick: &Tick) -> Result<String, Optio
         }
         Trigger::Schedule { audience, .. } => {
             let Some(audience) = audience else { return Ok(tick.local.clone()) };
-            let entry = serde_json::json!({ "rule": rule.name, "occurrence": tick.local });
-            match audience.eval(&Scope::new(None, &customer, &entry, tick.planned)) {
+            let about = || serde_json::json!({ "rule": rule.name, "occurrence": tick.local });
+            match seen.judge(audience, None, about, tick.planned) {
                 Truth::True => Ok(tick.local.clone()),
                 Truth::False => Err(None),
                 Truth::Unknown(what) => Err(Some((Reason::MissingField, Some(what)))),
@@ -151,45 +164,42 @@ impl Changed {
     }
 }
 
-fn run_all(
-    book: &Book,
-    snapshot: &Snapshot,
-    changed: Changed,
-    now: DateTime<Utc>,
-    mut verdicts: Verdicts,
-) -> Verdicts {
+fn run_all(book: &Book, seen: &Seen<'_>, changed: Changed, now: DateTime<Utc>, verdicts: &mut Verdicts) {
     for mut entry in changed.0.into_values() {
         // One that has ended has no steps to run: a message of it may wait, and its exit is news for the gate.
         if entry.is_active() {
-            steps::run(book, snapshot, &mut entry, now, &mut verdicts);
+            steps::run(book, seen, &mut entry, now, verdicts);
         }
         verdicts.entries.push(entry);
     }
-    verdicts
 }
 
-/// Merges what the events say about the customer.
-fn take_in(seen: &mut Snapshot, events: &[Event], verdicts: &mut Verdicts) {
-    for event in events {
-        if event.kind == SIGNED_UP || event.kind == UPDATED {
-            let profile = verdicts.profile.get_or_insert_with(|| seen.profile.clone());
-            profile.merge(event);
-        }
-        for fact in consent_facts(event) {
-            if !seen.consents.0.contains(&fact) {
-                seen.consents.0.push(fact.clone());
-                verdicts.consents.push(fact);
-            }
-        }
-    }
-    if let Some(profile) = &verdicts.profile {
-        // Invariant: an unchanged profile is not written again.
-        if *profile == seen.profile {
-            verdicts.profile = None;
-        } else {
-            seen.profile = profile.clone();
+/// The profile with what the events say; none when that changes nothing, for then it is not written again.
+fn merged(known: &Profile, events: &[Event]) -> Option<Profile> {
+    let mut events = events.iter().filter(|e| e.kind == SIGNED_UP || e.kind == UPDATED).peekable();
+    events.peek()?;
+    let mut profile = known.clone();
+    events.for_each(|event| profile.merge(event));
+    (profile != *known).then_some(profile)
+}
+
+/// The consents that the events bring and that are not in the ledger yet.
+fn new_consents(known: &Ledger, events: &[Event]) -> Vec<ConsentFact> {
+    let mut new = Vec::new();
+    for fact in events.iter().flat_map(consent_facts) {
+        if !known.0.contains(&fact) && !new.contains(&fact) {
+            new.push(fact);
         }
     }
+    new
+}
+
+fn with_new<'a>(known: &'a Ledger, new: &[ConsentFact]) -> Cow<'a, Ledger> {
+    let mut ledger = Cow::Borrowed(known);
+    if !new.is_empty() {
+        ledger.to_mut().0.extend_from_slice(new);
+    }
+    ledger
 }
 
 /// The consents that an event carries: `data.consents` of a profile event, or the data of `consent.changed`

@@ -3,17 +3,18 @@
 //! The fold always starts from the facts, in the order of their stamps, so the order in which they arrived
 //! cannot matter. What has been committed (a message was written) stands, and the rest is laid around it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::event::{Event, Stamp};
+use super::event::{Event, Place};
 use super::memory::{Entry, EntryStatus, Exit};
 use super::rules::book::Book;
-use super::rules::condition::{Scope, Truth};
+use super::rules::condition::Truth;
 use super::rules::{Condition, FieldPath, Op, ReEntry, Rule, Trigger};
-use super::snapshot::{Skip, Snapshot};
+use super::snapshot::{Seen, Skip};
 use super::verdict::Reason;
 
 /// What the fold of one rule asks to change.
@@ -27,7 +28,6 @@ pub struct Folded {
 
 /// One fact that starts, or might start, an entry.
 struct Candidate<'a> {
-    stamp: Stamp,
     event: &'a Event,
     start: DateTime<Utc>,
     existing: Option<&'a Entry>,
@@ -38,6 +38,10 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
+    fn place(&self) -> Place<'_> {
+        self.event.place()
+    }
+
     fn stands(&self) -> bool {
         self.existing.is_some_and(|e| e.committed)
     }
@@ -74,31 +78,44 @@ fn event_trigger(rule: &Rule) -> Option<EventTrigger<'_>> {
     }
 }
 
-/// Folds the facts of `snapshot` for one rule.
-pub fn fold(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
+/// Folds the facts for one rule.
+pub fn fold(book: &Book, rule: &Rule, seen: &Seen<'_>) -> Folded {
     match event_trigger(rule) {
-        Some(trigger) => fold_events(book, rule, &trigger, snapshot),
-        None => fold_exits_only(book, rule, snapshot),
+        Some(trigger) => fold_events(book, rule, &trigger, seen),
+        None => fold_exits_only(book, rule, seen),
     }
 }
 
-fn fold_events(book: &Book, rule: &Rule, trigger: &EventTrigger<'_>, snapshot: &Snapshot) -> Folded {
+fn fold_events(book: &Book, rule: &Rule, trigger: &EventTrigger<'_>, seen: &Seen<'_>) -> Folded {
     let mut folded = Folded::default();
-    for (key, mut candidates) in candidates(book, rule, trigger, snapshot, &mut folded.skipped) {
-        candidates.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+    // A long past holds few exits, and each candidate looks for its own among them.
+    let exits: Vec<&Event> = events_of(seen).filter(|e| rule.exit_on.contains(&e.kind)).collect();
+    for (key, mut candidates) in candidates(book, rule, trigger, seen, &mut folded.skipped) {
+        candidates.sort_by(|a, b| a.place().cmp(&b.place()));
         if trigger.absent_for > TimeDelta::zero() {
             begin_absences(&mut candidates, trigger);
         } else {
             begin_by_re_entry(rule.re_entry, &mut candidates);
         }
-        for candidate in &mut candidates {
-            apply_exits(book, rule, trigger, &key, candidate, snapshot);
+        for candidate in candidates.iter_mut().filter(|c| c.begins) {
+            let pinned = candidate.existing.and_then(|e| book.version(&e.rule, &e.version));
+            match pinned.filter(|pinned| pinned.exit_on != rule.exit_on) {
+                Some(pinned) => {
+                    let exits = events_of(seen).filter(|e| pinned.exit_on.contains(&e.kind));
+                    apply_exits(exits, trigger, &key, candidate);
+                }
+                None => apply_exits(exits.iter().copied(), trigger, &key, candidate),
+            }
         }
         for candidate in candidates {
-            conclude(rule, &key, candidate, snapshot, &mut folded);
+            conclude(rule, &key, candidate, seen, &mut folded);
         }
     }
     folded
+}
+
+fn events_of<'a>(seen: &Seen<'a>) -> impl Iterator<Item = &'a Event> {
+    seen.history.iter().map(|fact| &fact.event)
 }
 
 /// Gathers what may start an entry, by key: past events, and entries whose event is no longer at hand.
@@ -106,18 +123,24 @@ fn candidates<'a>(
     book: &Book,
     rule: &Rule,
     trigger: &EventTrigger<'_>,
-    snapshot: &'a Snapshot,
+    seen: &Seen<'a>,
     skipped: &mut Vec<Skip>,
 ) -> BTreeMap<String, Vec<Candidate<'a>>> {
     let mut by_key: BTreeMap<String, Vec<Candidate<'a>>> = BTreeMap::new();
-    let mine = |e: &&Entry| e.rule == rule.name && e.trigger.is_some();
-    for fact in snapshot.history.iter().filter(|f| f.event.kind == trigger.kind) {
+    let mine = seen.entries.iter().filter(|e| e.rule == rule.name && e.trigger.is_some());
+    // By occurrence, each with whether a fact accounts for it.
+    let mut entries: BTreeMap<&str, (&'a Entry, bool)> =
+        mine.map(|e| (e.occurrence.as_str(), (*e, false))).collect();
+    for fact in seen.history.iter().filter(|f| f.event.kind == trigger.kind) {
         let event = &fact.event;
         let occurrence = occurrence_of(event);
-        let existing = snapshot.entries.iter().filter(mine).find(|e| e.occurrence == occurrence);
+        let existing = entries.get_mut(occurrence.as_str()).map(|(entry, accounted)| {
+            *accounted = true;
+            *entry
+        });
         let key = match (existing, trigger.key) {
-            (Some(entry), _) => entry.key.clone(),
-            (None, None) => String::new(),
+            (Some(entry), _) => Cow::Borrowed(entry.key.as_str()),
+            (None, None) => Cow::default(),
             (None, Some(path)) => match path.of(&event.data) {
                 Some(key) => key,
                 None => {
@@ -128,47 +151,33 @@ fn candidates<'a>(
             },
         };
         let start = event.time + trigger.absent_for;
-        let refusal = refusal(book, rule, trigger, existing, event, start, fact.received_at, snapshot);
-        by_key.entry(key).or_default().push(Candidate {
-            stamp: event.stamp(),
-            event,
-            start,
-            existing,
-            refusal,
-            exit: None,
-            begins: false,
-        });
+        let mut candidate = Candidate { event, start, existing, refusal: None, exit: None, begins: false };
+        candidate.refusal = refusal(book, rule, trigger, &candidate, fact.received_at, seen);
+        by_key.entry(key.into_owned()).or_default().push(candidate);
     }
-    for entry in snapshot.entries.iter().filter(mine) {
+    for (entry, _) in entries.into_values().filter(|(_, accounted)| !accounted) {
         let Some(event) = &entry.trigger else { continue };
-        let seen = by_key.get(&entry.key).is_some_and(|c| c.iter().any(|c| c.stamp == entry.stamp()));
-        if !seen {
-            by_key.entry(entry.key.clone()).or_default().push(Candidate {
-                stamp: entry.stamp(),
-                event,
-                start: entry.started_at,
-                existing: Some(entry),
-                refusal: None,
-                exit: None,
-                begins: false,
-            });
-        }
+        let (start, existing) = (entry.started_at, Some(entry));
+        let candidate = Candidate { event, start, existing, refusal: None, exit: None, begins: false };
+        by_key.entry(entry.key.clone()).or_default().push(candidate);
     }
     by_key
 }
 
-/// Why this event by itself starts nothing.
-#[expect(clippy::too_many_arguments, reason = "each is one fact of the question")]
+/// Why this fact by itself starts nothing.
 fn refusal(
     book: &Book,
     rule: &Rule,
     trigger: &EventTrigger<'_>,
-    existing: Option<&Entry>,
-    event: &Event,
-    start: DateTime<Utc>,
+    candidate: &Candidate<'_>,
     received_at: DateTime<Utc>,
-    snapshot: &Snapshot,
+    seen: &Seen<'_>,
 ) -> Option<(Reason, Option<String>)> {
+    let Candidate { event, start, existing, .. } = *candidate;
+    // What stands has begun, whatever would be said of it now.
+    if candidate.stands() {
+        return None;
+    }
     // An entry is judged by the rule it began with: an edited condition never undoes it.
     let pinned = existing.and_then(|e| book.version(&e.rule, &e.version));
     let condition = match pinned {
@@ -176,9 +185,8 @@ fn refusal(
         None => trigger.condition,
     };
     if let Some(condition) = condition {
-        let entry = json!({ "rule": rule.name, "occurrence": occurrence_of(event), "started_at": start });
-        let customer = customer_as_of(snapshot, event.time);
-        match condition.eval(&Scope::new(Some(event), &customer, &entry, event.time)) {
+        let about = || json!({ "rule": rule.name, "occurrence": occurrence_of(event), "started_at": start });
+        match seen.judge(condition, Some(event), about, event.time) {
             Truth::True => {}
             Truth::False => return Some((Reason::ConditionFalse, None)),
             Truth::Unknown(what) => return Some((Reason::MissingField, Some(what))),
@@ -197,17 +205,10 @@ fn refusal(
     (!rule.enabled).then_some((Reason::RuleDisabled, None))
 }
 
-/// The customer's attributes at an instant, with their id, as conditions see them.
-pub fn customer_as_of(snapshot: &Snapshot, at: DateTime<Utc>) -> serde_json::Map<String, serde_json::Value> {
-    let mut customer = snapshot.profile.as_of(at);
-    customer.insert("id".to_owned(), snapshot.customer_id.clone().into());
-    customer
-}
-
 /// An absence begins where no other event of the type follows within the time.
 fn begin_absences(candidates: &mut [Candidate<'_>], trigger: &EventTrigger<'_>) {
     for i in 0..candidates.len() {
-        let next = candidates.get(i + 1).map(|next| next.stamp.time);
+        let next = candidates.get(i + 1).map(|next| next.event.time);
         let candidate = &mut candidates[i];
         let broken = next.is_some_and(|next| next <= candidate.start);
         candidate.begins = candidate.stands() || (!broken && candidate.refusal.is_none());
@@ -251,35 +252,25 @@ fn begin_by_re_entry(re_entry: ReEntry, candidates: &mut [Candidate<'_>]) {
 }
 
 /// Sets the first exit after the candidate's own fact.
-fn apply_exits(
-    book: &Book,
-    rule: &Rule,
+fn apply_exits<'e>(
+    exits: impl Iterator<Item = &'e Event>,
     trigger: &EventTrigger<'_>,
     key: &str,
     candidate: &mut Candidate<'_>,
-    snapshot: &Snapshot,
 ) {
-    if !candidate.begins {
-        return;
-    }
-    let pinned = candidate.existing.and_then(|e| book.version(&e.rule, &e.version));
-    let exit_on = pinned.map_or(&rule.exit_on, |r| &r.exit_on);
-    for fact in &snapshot.history {
-        let event = &fact.event;
-        let same_key = trigger.key.and_then(|p| p.of(&event.data)).is_none_or(|k| k == key);
-        let after = event.stamp() > candidate.stamp && event.time >= candidate.start;
-        if same_key && after && exit_on.contains(&event.kind) {
+    for event in exits {
+        let after = event.place() > candidate.place() && event.time >= candidate.start;
+        if after && trigger.key.and_then(|p| p.of(&event.data)).is_none_or(|k| k == key) {
             candidate.end_by(Exit { at: event.time, reason: Reason::Exited, by: event.kind.clone() });
         }
     }
 }
 
 /// Turns one candidate into an entry to write, one to drop, or a skip.
-fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, snapshot: &Snapshot, folded: &mut Folded) {
+fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, seen: &Seen<'_>, folded: &mut Folded) {
     match (candidate.begins, candidate.existing) {
         (true, None) => {
-            let mut entry =
-                begin(rule, &snapshot.customer_id, occurrence_of(candidate.event), candidate.start);
+            let mut entry = begin(rule, seen.customer_id, occurrence_of(candidate.event), candidate.start);
             key.clone_into(&mut entry.key);
             entry.trigger = Some(candidate.event.clone());
             entry.exit = candidate.exit;
@@ -348,11 +339,11 @@ fn told(entry: &Entry, exit: Exit) -> Entry {
 }
 
 /// Anniversaries and schedules are begun by sweeps; events only end them.
-fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
+fn fold_exits_only(book: &Book, rule: &Rule, seen: &Seen<'_>) -> Folded {
     let mut folded = Folded::default();
-    for entry in snapshot.entries.iter().filter(|e| e.rule == rule.name) {
+    for entry in seen.entries.iter().filter(|e| e.rule == rule.name) {
         let pinned = book.version(&entry.rule, &entry.version).map_or(rule, AsRef::as_ref);
-        let exit = first_exit(pinned, snapshot, entry.started_at);
+        let exit = first_exit(pinned, seen, entry.started_at);
         let sooner = exit.filter(|e| entry.exit.as_ref().is_none_or(|known| e.precedes(known)));
         if let Some(exit) = sooner.filter(|e| entry.is_active() || may_wait(pinned, entry, e)) {
             folded.entries.push(told(entry, exit));
@@ -362,9 +353,8 @@ fn fold_exits_only(book: &Book, rule: &Rule, snapshot: &Snapshot) -> Folded {
 }
 
 /// The first event of `exit_on` at or after `start`, for an entry that no event began.
-pub fn first_exit(rule: &Rule, snapshot: &Snapshot, start: DateTime<Utc>) -> Option<Exit> {
-    let events = snapshot.history.iter().map(|f| &f.event);
-    let exits = events.filter(|e| e.time >= start && rule.exit_on.contains(&e.kind));
+pub fn first_exit(rule: &Rule, seen: &Seen<'_>, start: DateTime<Utc>) -> Option<Exit> {
+    let exits = events_of(seen).filter(|e| e.time >= start && rule.exit_on.contains(&e.kind));
     let first = exits.min_by_key(|e| (e.time, e.kind.as_str()))?;
     Some(Exit { at: first.time, reason: Reason::Exited, by: first.kind.clone() })
 }

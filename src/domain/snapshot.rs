@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::consent::{Channel, ConsentFact, Ledger};
 use super::customer::Profile;
 use super::event::Event;
 use super::memory::{Entry, EntryStatus, Exit};
 use super::message::Message;
-use super::rules::Discount;
+use super::rules::condition::{Scope, Truth};
+use super::rules::{Condition, Discount};
 use super::verdict::Reason;
 
 /// One customer as the core sees them. The shell loads exactly what [`super::rules::book::Book::needs`] asks for.
@@ -90,6 +91,56 @@ impl PromoCode {
             "valid_from": self.valid_from,
             "valid_until": self.valid_until,
         })
+    }
+}
+
+/// What the parts of one decision look at: a snapshot, together with what the events at hand say. Borrowed, because
+/// most events change little and a customer's past is long.
+#[derive(Debug, Clone)]
+pub struct Seen<'a> {
+    pub customer_id: &'a str,
+    pub profile: &'a Profile,
+    pub consents: &'a Ledger,
+    pub suppressed: &'a BTreeSet<Channel>,
+    pub erased: bool,
+    pub entries: Vec<&'a Entry>,
+    pub history: &'a [Fact],
+}
+
+impl<'a> From<&'a Snapshot> for Seen<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        Self {
+            customer_id: &snapshot.customer_id,
+            profile: &snapshot.profile,
+            consents: &snapshot.consents,
+            suppressed: &snapshot.suppressed,
+            erased: snapshot.erased,
+            entries: snapshot.entries.iter().collect(),
+            history: &snapshot.history,
+        }
+    }
+}
+
+impl Seen<'_> {
+    /// The customer's attributes at an instant, with their id, as conditions see them.
+    pub fn customer_as_of(&self, at: DateTime<Utc>) -> Map<String, Value> {
+        let mut customer = self.profile.as_of(at);
+        customer.insert("id".to_owned(), self.customer_id.into());
+        customer
+    }
+
+    /// Judges a condition by what was known of the customer at `at`. `about` describes the entry, and is asked only
+    /// when the condition is about that.
+    pub fn judge(
+        &self,
+        condition: &Condition,
+        event: Option<&Event>,
+        about: impl FnOnce() -> Value,
+        at: DateTime<Utc>,
+    ) -> Truth {
+        let customer = if condition.names("customer") { self.customer_as_of(at) } else { Map::new() };
+        let entry = if condition.names("entry") { about() } else { Value::Null };
+        condition.eval(&Scope::new(event, &customer, &entry, at))
     }
 }
 

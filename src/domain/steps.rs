@@ -6,24 +6,23 @@ use serde_json::{Value, json};
 
 use super::admit::{Gate, Question, admit};
 use super::consent::Channel;
-use super::fold::customer_as_of;
 use super::memory::{Entry, EntryStatus, Exit};
 use super::message::{Lane, Message, MessageState, message_id};
 use super::promo;
 use super::rules::book::Book;
-use super::rules::condition::{Condition, Scope, Truth};
-use super::rules::timing::{next_local_time, parse_zone};
+use super::rules::condition::{Condition, Truth};
+use super::rules::timing::next_local_time;
 use super::rules::{Basis, OnChange, Op, Policy, PromoSpec, Rule, Send, Trigger, Wait};
-use super::snapshot::{PromoCode, Skip, Snapshot, Verdicts};
+use super::snapshot::{PromoCode, Seen, Skip, Verdicts};
 use super::verdict::Reason;
 
 /// Runs `entry` until it ends or must wait, adding its messages to `verdicts`.
 ///
 /// Every step is judged as of its planned instant, so that a worker which comes late decides what one on time
 /// would have decided. The caller stores the entry.
-pub fn run(book: &Book, snapshot: &Snapshot, entry: &mut Entry, now: DateTime<Utc>, verdicts: &mut Verdicts) {
+pub fn run(book: &Book, seen: &Seen<'_>, entry: &mut Entry, now: DateTime<Utc>, verdicts: &mut Verdicts) {
     let Some(rule) = settle_version(book, entry) else { return };
-    let run = Run { book, rule: &rule, snapshot, now };
+    let run = Run { book, rule: &rule, seen, now };
     // Invariant: jumps only go forward, so a program ends after at most as many operations as it has.
     for _ in 0..=rule.program.len() {
         if !run.step(entry, verdicts) {
@@ -35,7 +34,7 @@ pub fn run(book: &Book, snapshot: &Snapshot, entry: &mut Entry, now: DateTime<Ut
 struct Run<'a> {
     book: &'a Book,
     rule: &'a Rule,
-    snapshot: &'a Snapshot,
+    seen: &'a Seen<'a>,
     now: DateTime<Utc>,
 }
 
@@ -85,9 +84,9 @@ fn settle_version(book: &Book, entry: &mut Entry) -> Option<std::sync::Arc<Rule>
 impl Run<'_> {
     /// Runs one operation; false when the entry has ended or waits.
     fn step(&self, entry: &mut Entry, verdicts: &mut Verdicts) -> bool {
-        if let Some(Exit { at, reason, by }) = entry.exit.clone().filter(|e| e.at <= entry.planned) {
+        if let Some(Exit { at, reason, by }) = entry.exit.as_ref().filter(|e| e.at <= entry.planned) {
             let detail = format!("{by} at {}", at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
-            end(entry, reason, Some(detail));
+            end(entry, *reason, Some(detail));
             return false;
         }
         if entry.planned > self.now {
@@ -146,11 +145,12 @@ impl Run<'_> {
     }
 
     fn judge(&self, condition: &Condition, entry: &Entry) -> Truth {
-        let customer = customer_as_of(self.snapshot, entry.planned);
-        let about = json!({
-            "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at,
-        });
-        condition.eval(&Scope::new(entry.trigger.as_ref(), &customer, &about, entry.planned))
+        let about = || {
+            json!({
+                "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at,
+            })
+        };
+        self.seen.judge(condition, entry.trigger.as_ref(), about, entry.planned)
     }
 
     /// Writes the step's messages, or waits for a grant; false when it waits.
@@ -191,10 +191,10 @@ impl Run<'_> {
                 message_id: &id,
                 channel,
                 purpose: &self.rule.purpose,
-                profile: &self.snapshot.profile,
-                consents: &self.snapshot.consents,
-                suppressed: self.snapshot.suppressed.contains(&channel),
-                erased: self.snapshot.erased,
+                profile: self.seen.profile,
+                consents: self.seen.consents,
+                suppressed: self.seen.suppressed.contains(&channel),
+                erased: self.seen.erased,
                 over: None,
                 expires_at: planned + send.expire_after,
                 slots: &[],
@@ -216,7 +216,7 @@ impl Run<'_> {
     fn await_grant(&self, entry: &mut Entry, channels: &[Channel], patience: TimeDelta) -> Grant {
         let until = entry.planned + patience;
         let first = |channel: &Channel| {
-            self.snapshot.consents.first_grant(*channel, &self.rule.purpose, entry.planned, until)
+            self.seen.consents.first_grant(*channel, &self.rule.purpose, entry.planned, until)
         };
         let grant = channels.iter().filter_map(first).min();
         let exit =
@@ -347,7 +347,7 @@ impl Run<'_> {
     }
 
     fn zone(&self, at: DateTime<Utc>) -> Tz {
-        zone_of(&self.snapshot.profile.as_of(at), &self.book.active.policy)
+        zone_of(self.seen.profile.value_as_of("timezone", at), &self.book.active.policy)
     }
 
     fn skip(&self, entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
@@ -387,12 +387,8 @@ fn end(entry: &mut Entry, reason: Reason, detail: Option<String>) {
 }
 
 /// The customer's time zone: their own when it is a real one, else the policy's.
-pub fn zone_of(customer: &serde_json::Map<String, Value>, policy: &Policy) -> Tz {
-    customer
-        .get("timezone")
-        .and_then(Value::as_str)
-        .and_then(|name| parse_zone(name).ok())
-        .unwrap_or(policy.default_timezone)
+pub fn zone_of(stated: Option<&Value>, policy: &Policy) -> Tz {
+    stated.and_then(Value::as_str).and_then(|name| name.parse().ok()).unwrap_or(policy.default_timezone)
 }
 
 /// The legal basis of a purpose. One that the policy does not know (any more) is held to consent, the strictest.

@@ -96,7 +96,7 @@ fn binary(
             detail: format!("the data is not JSON: {e}"),
         })?
     };
-    Event::from_attributes(&attributes, data, now)
+    Event::from_attributes(attributes, data, now)
 }
 
 /// The CloudEvents attributes among the headers; names are lower case (CloudEvents 1.0 §3).

@@ -105,6 +105,13 @@ impl QuietHours {
         closed.max()
     }
 
+    /// Whether such messages have hours for some reader. Where they have none, it does not matter who the reader is.
+    pub fn concern(&self, channel: Channel, purpose: &str, basis: Basis) -> bool {
+        let reader = Reader { channel, purpose, basis, country: None, zones: &[] };
+        self.rules.iter().any(|rule| rule.hours.is_some() && rule.is_about(&reader))
+            || presets::by_default(&reader).is_some()
+    }
+
     /// The hours that hold for a reader; none: any time.
     pub fn hours_of(&self, reader: &Reader<'_>) -> Option<&Hours> {
         match self.rules.iter().find(|rule| rule.fits(reader)) {
@@ -116,11 +123,15 @@ impl QuietHours {
 
 impl HoursRule {
     fn fits(&self, reader: &Reader<'_>) -> bool {
-        let contract = reader.basis == Basis::Contract;
         let known = |country: &str| self.countries.iter().any(|c| c == country);
+        self.is_about(reader) && (self.countries.is_empty() || reader.country.is_some_and(known))
+    }
+
+    /// Whether it is about their message, wherever they live.
+    fn is_about(&self, reader: &Reader<'_>) -> bool {
+        let contract = reader.basis == Basis::Contract;
         self.channel.is_none_or(|channel| channel == reader.channel)
             && self.purpose.as_deref().map_or(!contract, |purpose| purpose == reader.purpose)
-            && (self.countries.is_empty() || reader.country.is_some_and(known))
     }
 }
 

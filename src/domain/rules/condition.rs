@@ -32,6 +32,8 @@ struct Compiled {
     source: String,
     expression: IdedExpr,
     reads: Vec<String>,
+    /// The names with which it could begin to read something. By its text, so that none can be overlooked.
+    roots: Vec<&'static str>,
 }
 
 /// What a condition says of a scope.
@@ -93,12 +95,13 @@ impl Condition {
             arithmetic::widen(&mut expression);
             Ok((expression, reads))
         })?;
-        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads })))
+        let roots = check::ROOTS.into_iter().filter(|root| text.contains(root)).collect();
+        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads, roots })))
     }
 
     /// Says whether the condition holds in `scope`.
-    pub fn eval(&self, scope: &Scope) -> Truth {
-        scope.eval(&self.0.expression, &self.0.reads)
+    pub fn eval(&self, scope: &Scope<'_>) -> Truth {
+        scope.eval(&self.0)
     }
 
     /// The text it was parsed from.
@@ -110,6 +113,11 @@ impl Condition {
     /// is given as `data.x`. A path ends where it stops being known, as at `data.items[0]` (`data.items`).
     pub fn reads(&self) -> &[String] {
         &self.0.reads
+    }
+
+    /// Whether it names this root (`customer`, `entry`): a scope need not be given what is not named.
+    pub fn names(&self, root: &str) -> bool {
+        self.0.roots.contains(&root)
     }
 
     /// Whether its answer depends on the customer's profile.

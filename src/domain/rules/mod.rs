@@ -15,6 +15,7 @@ mod traps;
 mod tree;
 mod triggers;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -120,11 +121,11 @@ pub struct FieldPath(pub Vec<String>);
 
 impl FieldPath {
     /// The scalar at this path in the event's data, as text; none when missing, null or not a scalar.
-    pub fn of(&self, data: &serde_json::Value) -> Option<String> {
+    pub fn of<'a>(&self, data: &'a serde_json::Value) -> Option<Cow<'a, str>> {
         match self.0.iter().try_fold(data, |value, name| value.get(name))? {
-            serde_json::Value::String(s) => Some(s.clone()),
-            serde_json::Value::Number(n) => Some(n.to_string()),
-            serde_json::Value::Bool(b) => Some(b.to_string()),
+            serde_json::Value::String(s) => Some(Cow::Borrowed(s)),
+            serde_json::Value::Number(n) => Some(Cow::Owned(n.to_string())),
+            serde_json::Value::Bool(b) => Some(Cow::Owned(b.to_string())),
             _ => None,
         }
     }

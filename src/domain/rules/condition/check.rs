@@ -220,8 +220,10 @@ impl<'a> Walk<'a> {
 
     /// Checks a whole path and notes it.
     fn path(&mut self, node: &IdedExpr, path: &Path<'_>) -> Result<(), ConditionError> {
+        // `.data` is the event's even where a macro has bound the name.
+        let absolute = path.segments[0].starts_with('.');
         let root = path.segments[0].trim_start_matches('.');
-        if self.bound.contains(&root)
+        if (!absolute && self.bound.contains(&root))
             || root.starts_with('@')
             || (path.segments.len() == 1 && TYPES.contains(&root))
         {

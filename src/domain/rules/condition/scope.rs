@@ -1,77 +1,83 @@
 //! What conditions are judged against, and the judging itself.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use cel::objects::{Key, Map};
-use cel::{Context, ExecutionError, IdedExpr, Value};
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelTimestamp,
+};
+use cel::common::value::Val;
+use cel::{Context, ExecutionError, Value};
 use chrono::{DateTime, Utc};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
-use super::{ENV, Truth, words};
+use super::{Compiled, ENV, Truth, words};
 use crate::domain::event::Event;
 
 /// The names that conditions see: `event`, `data` (short for `event.data`), `customer`, `entry`, `now`.
-/// Built once for an event or a decision and shared by all its conditions: building costs more than judging.
-pub struct Scope {
-    context: Context<'static, 'static>,
-    /// The same values by name, to say what was missing. Cheap to keep: CEL's values share their contents.
-    roots: Vec<(&'static str, Value)>,
+/// Cheap to make: CEL is given only what the condition at hand names, without a copy of its texts, for giving it
+/// everything costs many times as much as judging.
+pub struct Scope<'a> {
+    event: Option<&'a Event>,
+    customer: &'a Map<String, Json>,
+    entry: &'a Json,
+    now: DateTime<Utc>,
 }
 
-impl std::fmt::Debug for Scope {
+impl std::fmt::Debug for Scope<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The values are a customer's: never in a log.
-        f.debug_list().entries(self.roots.iter().map(|(name, _)| name)).finish()
+        f.debug_struct("Scope").finish_non_exhaustive()
     }
 }
 
-impl Scope {
+impl<'a> Scope<'a> {
     /// `customer`: the attributes as they were known at the instant that is judged. Without an `event` (an
     /// anniversary, a schedule) a condition that reads one cannot be told.
     pub fn new(
-        event: Option<&Event>,
-        customer: &serde_json::Map<String, Json>,
-        entry: &Json,
+        event: Option<&'a Event>,
+        customer: &'a Map<String, Json>,
+        entry: &'a Json,
         now: DateTime<Utc>,
     ) -> Self {
-        let mut roots = vec![
-            ("customer", object(customer)),
-            ("entry", value(entry)),
-            ("now", Value::Timestamp(now.fixed_offset())),
-        ];
-        if let Some(event) = event {
-            let data = value(&event.data);
-            let text = |s: &str| Value::String(Arc::new(s.to_owned()));
-            roots.push(("data", data.clone()));
-            roots.push((
-                "event",
-                map([
-                    ("id".to_owned(), text(&event.id)),
-                    ("source".to_owned(), text(&event.source)),
-                    ("type".to_owned(), text(&event.kind)),
-                    ("subject".to_owned(), text(&event.subject)),
-                    ("time".to_owned(), Value::Timestamp(event.time.fixed_offset())),
-                    ("data".to_owned(), data),
-                ]),
-            ));
-        }
-        let mut context = Context::with_env(ENV.clone());
-        for (name, value) in &roots {
-            context.add_variable_from_value(*name, value.clone());
-        }
-        Self { context, roots }
+        Self { event, customer, entry, now }
     }
 
-    pub(super) fn eval(&self, expression: &IdedExpr, reads: &[String]) -> Truth {
-        match self.context.resolve(expression) {
+    pub(super) fn eval(&self, condition: &Compiled) -> Truth {
+        let mut context = Context::with_env(ENV.clone());
+        for root in &condition.roots {
+            if let Some(value) = self.value_of(root, &condition.reads) {
+                context.add_variable_as_val(*root, value);
+            }
+        }
+        match context.resolve(&condition.expression) {
             Ok(Value::Bool(true)) => Truth::True,
             Ok(Value::Bool(false)) => Truth::False,
             Ok(other) => {
                 Truth::Unknown(format!("the condition gives {}, not yes or no", words::kind(&other)))
             }
-            Err(error) => Truth::Unknown(self.why(&error, reads)),
+            Err(error) => Truth::Unknown(self.why(&error, &condition.reads)),
         }
+    }
+
+    fn value_of(&self, root: &str, reads: &[String]) -> Option<Box<dyn Val + 'a>> {
+        let value = match root {
+            "customer" => fields_read(self.customer, root, reads),
+            "entry" => value(self.entry),
+            "now" => instant(self.now),
+            "data" => data_read(self.event?, reads),
+            _ => {
+                let event = self.event?;
+                map([
+                    ("id", text(&event.id)),
+                    ("source", text(&event.source)),
+                    ("type", text(&event.kind)),
+                    ("subject", text(&event.subject)),
+                    ("time", instant(event.time)),
+                    ("data", data_read(event, reads)),
+                ])
+            }
+        };
+        Some(value)
     }
 
     /// Names the missing field, or says what did not go together.
@@ -93,53 +99,95 @@ impl Scope {
                 first.unwrap_or_else(|| "a field of something that has none".to_owned())
             }
             other => {
-                let kinds: Vec<_> = reads
-                    .iter()
-                    .filter_map(|path| Some((path.as_str(), words::kind(self.at(path)?))))
-                    .collect();
+                let kinds: Vec<_> =
+                    reads.iter().filter_map(|path| Some((path.as_str(), self.kind_of(path)?))).collect();
                 words::unlike(other, &kinds)
             }
         }
     }
 
-    fn at(&self, path: &str) -> Option<&Value> {
-        let mut segments = path.split('.');
-        let root = segments.next()?;
-        let root = &self.roots.iter().find(|(name, _)| *name == root)?.1;
-        segments.try_fold(root, |value, name| match value {
-            Value::Map(map) => map.map.get(&Key::from(name)),
-            _ => None,
-        })
+    /// What stands at a path, with its article; none where nothing does.
+    fn kind_of(&self, path: &str) -> Option<&'static str> {
+        let mut names = path.split('.');
+        let found = match (names.next()?, self.event) {
+            ("customer", _) => match names.next() {
+                None => return Some(words::OBJECT),
+                Some(name) => self.customer.get(name)?,
+            },
+            ("entry", _) => self.entry,
+            ("data", Some(event)) => &event.data,
+            ("now", _) => return Some(words::INSTANT),
+            ("event", Some(_)) => {
+                // What it carries is noted as `data`; its other attributes have no fields.
+                return match (names.next(), names.next()) {
+                    (None, _) => Some(words::OBJECT),
+                    (Some("time"), None) => Some(words::INSTANT),
+                    (Some(_), None) => Some(words::TEXT),
+                    (Some(_), Some(_)) => None,
+                };
+            }
+            _ => return None,
+        };
+        names.try_fold(found, |value, name| value.as_object()?.get(name)).map(words::kind_of_json)
     }
 
     /// The shortest beginning of `path` that is not there.
     fn missing_part(&self, path: &str) -> Option<String> {
         let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
-        ends.map(|end| &path[..end]).find(|part| self.at(part).is_none()).map(str::to_owned)
+        ends.map(|end| &path[..end]).find(|part| self.kind_of(part).is_none()).map(str::to_owned)
     }
 }
 
-fn object(fields: &serde_json::Map<String, Json>) -> Value {
-    map(fields.iter().map(|(name, field)| (name.clone(), value(field))))
+/// An event's data, as far as the condition reads it. What reads the event as a whole reads all of it.
+fn data_read<'a>(event: &'a Event, reads: &[String]) -> Box<dyn Val + 'a> {
+    match &event.data {
+        Json::Object(fields) if !reads.iter().any(|path| path == "event") => {
+            fields_read(fields, "data", reads)
+        }
+        whole => value(whole),
+    }
 }
 
-fn map(fields: impl IntoIterator<Item = (String, Value)>) -> Value {
-    let fields: HashMap<Key, Value> =
-        fields.into_iter().map(|(name, value)| (Key::from(name), value)).collect();
-    Value::Map(Map { map: Arc::new(fields) })
+/// An object with those of its fields that the condition reads.
+fn fields_read<'a>(fields: &'a Map<String, Json>, root: &str, reads: &[String]) -> Box<dyn Val + 'a> {
+    // A name may hold dots itself (`data["a.b"]`), so any field that begins the rest of a path is taken for read.
+    let begins = |path: &str, name: &str| match path.strip_prefix(root) {
+        Some("") => true,
+        Some(rest) => {
+            let after = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
+            after.is_some_and(|after| after.is_empty() || after.starts_with('.'))
+        }
+        None => false,
+    };
+    let read = fields.iter().filter(|(name, _)| reads.iter().any(|path| begins(path, name)));
+    map(read.map(|(name, field)| (name.as_str(), value(field))))
+}
+
+fn map<'a>(fields: impl IntoIterator<Item = (&'a str, Box<dyn Val + 'a>)>) -> Box<dyn Val + 'a> {
+    let fields: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> =
+        fields.into_iter().map(|(name, value)| (CelMapKey::from(name), value)).collect();
+    Box::new(CelMap::from(fields))
+}
+
+fn text<'a>(text: &'a str) -> Box<dyn Val + 'a> {
+    Box::new(CelString::from(text))
+}
+
+fn instant<'a>(at: DateTime<Utc>) -> Box<dyn Val + 'a> {
+    Box::new(CelTimestamp::from(at.fixed_offset()))
 }
 
 /// JSON as CEL sees it. Whole numbers become `int`, never `uint`, which CEL would not calculate with.
-fn value(json: &Json) -> Value {
+fn value(json: &Json) -> Box<dyn Val + '_> {
     match json {
-        Json::Null => Value::Null,
-        Json::Bool(b) => Value::Bool(*b),
+        Json::Null => Box::new(CelNull),
+        Json::Bool(b) => Box::new(CelBool::from(*b)),
         Json::Number(n) => match n.as_i64() {
-            Some(int) => Value::Int(int),
-            None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+            Some(int) => Box::new(CelInt::from(int)),
+            None => Box::new(CelDouble::from(n.as_f64().unwrap_or(f64::NAN))),
         },
-        Json::String(s) => Value::String(Arc::new(s.clone())),
-        Json::Array(items) => Value::List(Arc::new(items.iter().map(value).collect())),
-        Json::Object(fields) => object(fields),
+        Json::String(s) => text(s),
+        Json::Array(items) => Box::new(CelList::from(items.iter().map(value).collect::<Vec<_>>())),
+        Json::Object(fields) => map(fields.iter().map(|(name, field)| (name.as_str(), value(field)))),
     }
 }

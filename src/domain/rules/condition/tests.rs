@@ -1,11 +1,12 @@
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::domain::event::Event;
 
-fn scope() -> Scope {
+/// An event, a customer and an entry.
+static FACTS: LazyLock<(Event, Map<String, Value>, Value)> = LazyLock::new(|| {
     let now: DateTime<Utc> = "2026-11-22T10:00:00Z".parse().unwrap();
     let event = Event {
         id: "e-1".into(),
@@ -19,7 +20,12 @@ fn scope() -> Scope {
         }),
     };
     let customer = json!({ "country": "FR", "age": 42 }).as_object().cloned().unwrap();
-    Scope::new(Some(&event), &customer, &json!({ "key": "cart-1" }), now)
+    (event, customer, json!({ "key": "cart-1" }))
+});
+
+fn scope() -> Scope<'static> {
+    let (event, customer, entry) = &*FACTS;
+    Scope::new(Some(event), customer, entry, event.time)
 }
 
 fn eval(text: &str) -> Truth {
@@ -95,7 +101,8 @@ fn what_cannot_be_told_names_the_field() {
 
 #[test]
 fn without_an_event_a_condition_on_one_cannot_be_told() {
-    let scope = Scope::new(None, &serde_json::Map::new(), &json!({}), DateTime::<Utc>::MIN_UTC);
+    let (customer, entry) = (Map::new(), json!({}));
+    let scope = Scope::new(None, &customer, &entry, DateTime::<Utc>::MIN_UTC);
     let eval = |text| Condition::parse(text).unwrap().eval(&scope);
     assert_eq!(eval("data.total > 1"), Truth::Unknown("data.total".into()));
     assert_eq!(eval("customer.age > 1"), Truth::Unknown("customer.age".into()));

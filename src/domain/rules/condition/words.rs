@@ -1,20 +1,38 @@
 //! CEL's errors in a marketer's words.
 
 use cel::{ExecutionError, Value};
+use serde_json::Value as Json;
+
+pub(super) const INSTANT: &str = "an instant";
+pub(super) const OBJECT: &str = "an object";
+pub(super) const TEXT: &str = "a text";
 
 /// What a value is, with its article.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::List(_) => "a list",
-        Value::Map(_) | Value::Struct(_) => "an object",
+        Value::Map(_) | Value::Struct(_) => OBJECT,
         Value::Int(_) | Value::UInt(_) => "a whole number",
         Value::Float(_) => "a decimal number",
-        Value::String(_) => "a text",
+        Value::String(_) => TEXT,
         Value::Bool(_) => "a yes or no",
         Value::Duration(_) => "a duration",
-        Value::Timestamp(_) => "an instant",
+        Value::Timestamp(_) => INSTANT,
         Value::Null => "nothing",
         Value::Bytes(_) | Value::Function(..) | Value::Opaque(_) => "something else",
+    }
+}
+
+/// The same for what CEL would be given.
+pub(super) fn kind_of_json(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "nothing",
+        Json::Bool(_) => "a yes or no",
+        Json::Number(n) if n.as_i64().is_some() => "a whole number",
+        Json::Number(_) => "a decimal number",
+        Json::String(_) => TEXT,
+        Json::Array(_) => "a list",
+        Json::Object(_) => OBJECT,
     }
 }
 

@@ -8,8 +8,9 @@ use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::{Map, Value};
 
 use super::consent::{Channel, ConsentFact, ConsentStatus};
+use super::customer::Profile;
 use super::event::Event;
-use super::fold::{self, begin, customer_as_of};
+use super::fold::{self, begin, profile_as_of};
 use super::memory::{Entry, EntryStatus};
 use super::rules::book::{Book, CONSENT_CHANGED, DELETED, SIGNED_UP, UPDATED};
 use super::rules::condition::{Scope, Truth};
@@ -78,7 +79,7 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
         return verdicts;
     }
     let mut changed = Changed::default();
-    match occurs(rule, snapshot, tick) {
+    match occurs(rule, &snapshot.customer_id, &snapshot.profile, tick) {
         Ok(occurrence)
             if snapshot.entries.iter().any(|e| e.rule == rule.name && e.occurrence == occurrence) => {}
         Ok(occurrence) => {
@@ -94,22 +95,34 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
                 changed.put(entry);
             }
         }
-        Err(None) => {}
-        Err(Some((reason, detail))) => {
-            verdicts.skipped.push(Skip {
-                rule: rule.name.clone(),
-                occurrence: tick.local.clone(),
-                reason,
-                detail,
-            });
-        }
+        Err(passed_over) => verdicts.skipped.extend(passed_over),
     }
     run_all(book, snapshot, changed, now, verdicts)
 }
 
+/// What a tick means for a customer of whom only the profile is at hand, where that is enough to know: that nothing begins,
+/// and perhaps why. None when an entry might begin; that is for [`on_tick`], which gives this same answer otherwise.
+/// Of the profile only the attributes that the rule [`looks_at`] need to be there.
+pub fn passed_over(book: &Book, customer_id: &str, profile: &Profile, tick: &Tick) -> Option<Verdicts> {
+    let Some(rule) = book.active.rules.get(&tick.rule).filter(|r| r.enabled) else {
+        return Some(Verdicts::default());
+    };
+    let skip = occurs(rule, customer_id, profile, tick).err()?;
+    Some(Verdicts { skipped: skip.into_iter().collect(), ..Verdicts::default() })
+}
+
+/// Whether a tick of this rule depends on an attribute, as far as whom it is for.
+pub fn looks_at(rule: &Rule, attribute: &str) -> bool {
+    match &rule.trigger {
+        Trigger::Anniversary { attribute: date, .. } => date == attribute,
+        Trigger::Schedule { audience, .. } => audience.as_ref().is_some_and(|a| a.reads_attribute(attribute)),
+        Trigger::Event { .. } | Trigger::Absent { .. } => false,
+    }
+}
+
 /// The occurrence that the tick is for this customer; else why it is none (no reason when it is not about them).
-fn occurs(rule: &Rule, snapshot: &Snapshot, tick: &Tick) -> Result<String, Option<(Reason, Option<String>)>> {
-    let customer = customer_as_of(snapshot, tick.planned);
+fn occurs(rule: &Rule, customer_id: &str, profile: &Profile, tick: &Tick) -> Result<String, Option<Skip>> {
+    let customer = profile_as_of(customer_id, profile, tick.planned);
     match &rule.trigger {
         Trigger::Anniversary { attribute, leap_day, .. } => {
             let date: NaiveDate = tick.local.parse().map_err(|_| None)?;
@@ -125,7 +138,12 @@ fn occurs(rule: &Rule, snapshot: &Snapshot, tick: &Tick) -> Result<String, Optio
             match audience.eval(&Scope::new(None, &customer, &entry, tick.planned)) {
                 Truth::True => Ok(tick.local.clone()),
                 Truth::False => Err(None),
-                Truth::Unknown(what) => Err(Some((Reason::MissingField, Some(what)))),
+                Truth::Unknown(what) => Err(Some(Skip {
+                    rule: rule.name.clone(),
+                    occurrence: tick.local.clone(),
+                    reason: Reason::MissingField,
+                    detail: Some(what),
+                })),
             }
         }
         Trigger::Event { .. } | Trigger::Absent { .. } => Err(None),

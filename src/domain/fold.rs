@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+use super::customer::Profile;
 use super::event::{Event, Stamp};
 use super::memory::{Entry, EntryStatus, Exit};
 use super::rules::book::Book;
@@ -199,8 +200,17 @@ fn refusal(
 
 /// The customer's attributes at an instant, with their id, as conditions see them.
 pub fn customer_as_of(snapshot: &Snapshot, at: DateTime<Utc>) -> serde_json::Map<String, serde_json::Value> {
-    let mut customer = snapshot.profile.as_of(at);
-    customer.insert("id".to_owned(), snapshot.customer_id.clone().into());
+    profile_as_of(&snapshot.customer_id, &snapshot.profile, at)
+}
+
+/// The same, of a profile alone.
+pub fn profile_as_of(
+    customer_id: &str,
+    profile: &Profile,
+    at: DateTime<Utc>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut customer = profile.as_of(at);
+    customer.insert("id".to_owned(), customer_id.into());
     customer
 }
 

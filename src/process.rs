@@ -131,6 +131,9 @@ impl Processor {
 
     /// Decides, within the sweep's own transaction, what a tick means for these customers.
     pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), ProcessError> {
+        if customers.is_empty() {
+            return Ok(());
+        }
         let now = self.clock.now();
         let active = self.shelf.get();
         let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;

@@ -1,30 +1,27 @@
 //! Time passing: runs timers that are due, notices the ticks of anniversaries and schedules, and sweeps the
 //! customers they are for. Any number of workers may do so at once; unique keys and locks keep each thing single.
 
+mod pages;
 mod passed_over;
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{Active, Shelf};
 use crate::clock::Clock;
-use crate::domain::decide::Tick;
-use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::ticks::{Scope, next_tick};
 use crate::process::{ProcessError, Processor};
-use crate::store::{Store, StoreError, Sweep, SweepState, Tx};
+use crate::store::{Store, StoreError, Sweep, SweepState};
 use crate::supervise::Pulse;
 use crate::{failpoint, guard, telemetry};
+use pages::{Ahead, Page};
 
 /// Timers run in one transaction. Larger ones hold locks longer than the intake should wait.
 const TIMERS_AT_ONCE: u32 = 500;
-
-/// Customers of one step of a sweep.
-const CUSTOMERS_AT_ONCE: u32 = 500;
 
 /// The longest sleep, in real time: what another worker or an operator changes is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
@@ -43,8 +40,9 @@ pub struct Scheduler {
 impl Scheduler {
     /// Works until told to stop; a step under way is finished first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
+        let mut ahead = Ahead::Nothing;
         while !shutdown.is_cancelled() {
-            let pause = match self.pass(&pulse, &shutdown).await {
+            let pause = match self.pass(&mut ahead, &pulse, &shutdown).await {
                 Ok(next) => {
                     let left = next.map_or(LONGEST_SLEEP, |at| self.clock.real_time_until(at));
                     left.clamp(Duration::from_millis(1), LONGEST_SLEEP)
@@ -65,6 +63,7 @@ impl Scheduler {
     /// a newsletter for a million keeps nobody's wait from ending, and a million timers keep no newsletter waiting.
     async fn pass(
         &self,
+        ahead: &mut Ahead,
         pulse: &Pulse,
         shutdown: &CancellationToken,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
@@ -75,7 +74,7 @@ impl Scheduler {
                 self.note_ticks().await?;
                 looked = Some(Instant::now());
             }
-            let swept = self.sweep_step().await?;
+            let swept = self.sweep_step(ahead).await?;
             let timers = self.processor.run_due(TIMERS_AT_ONCE).await?;
             pulse.beat();
             let more = swept || timers >= TIMERS_AT_ONCE as usize;
@@ -160,22 +159,21 @@ impl Scheduler {
     }
 
     /// Makes one step of one sweep; false when there is none to make.
-    async fn sweep_step(&self) -> Result<bool, StoreError> {
+    async fn sweep_step(&self, ahead: &mut Ahead) -> Result<bool, StoreError> {
+        // Waited for before the transaction begins: reading ahead takes a connection of its own.
+        let page = ahead.ready().await;
         let mut tx = self.store.begin().await?;
-        let Some(mut sweep) = tx.lock_sweep().await? else { return Ok(false) };
-        let active = self.shelf.get();
-        let customers = match active.book.active.rules.get(&sweep.rule) {
-            Some(rule) => concerned(&mut tx, rule, &sweep).await?,
-            None => Vec::new(),
+        let Some(sweep) = tx.lock_sweep(page.as_ref().map(|page| &page.sweep)).await? else {
+            return Ok(false);
         };
-        let tick = Tick { rule: sweep.rule.clone(), local: sweep.tick.clone(), planned: sweep.planned_at };
-        let cursor = sweep.cursor.clone();
-        if customers.len() < CUSTOMERS_AT_ONCE as usize {
-            sweep.state = SweepState::Done;
-        }
-        if let Some(last) = customers.last() {
-            sweep.cursor.clone_from(last);
-        }
+        let (tick, cursor) = (pages::tick_of(&sweep), sweep.cursor.clone());
+        let mut page = match page.filter(|page| page.sweep == sweep) {
+            Some(page) => page,
+            None => Page::read(&mut tx, &self.shelf.get(), sweep).await?,
+        };
+        let customers = page.take();
+        let sweep = page.sweep.clone();
+        *ahead = Ahead::behind(page, &self.store, self.shelf.get());
         match self.processor.tick(&mut tx, &tick, &customers).await {
             Ok(()) => {}
             Err(ProcessError::Poison(_)) => {
@@ -190,22 +188,5 @@ impl Scheduler {
         tx.commit().await?;
         failpoint::reach("sweep.committed");
         Ok(true)
-    }
-}
-
-/// The next customers of a sweep, in order of id.
-async fn concerned(tx: &mut Tx, rule: &Rule, sweep: &Sweep) -> Result<Vec<String>, StoreError> {
-    let after = &sweep.cursor;
-    match &rule.trigger {
-        Trigger::Anniversary { attribute, leap_day, .. } => {
-            let Ok(date) = sweep.tick.parse::<NaiveDate>() else { return Ok(Vec::new()) };
-            let month_days = month_days_kept_on(date, *leap_day);
-            tx.customers_with_date(attribute, &sweep.zone, &month_days, after, CUSTOMERS_AT_ONCE).await
-        }
-        Trigger::Schedule { .. } => match Scope::from_key(&sweep.zone) {
-            Scope::Everyone(_) => tx.customers_in_zone(None, after, CUSTOMERS_AT_ONCE).await,
-            Scope::Zone(zone) => tx.customers_in_zone(Some(&zone), after, CUSTOMERS_AT_ONCE).await,
-        },
-        Trigger::Event { .. } | Trigger::Absent { .. } => Ok(Vec::new()),
     }
 }

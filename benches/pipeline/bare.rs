@@ -131,3 +131,18 @@ pub async fn smtp(port: u16, connections: usize, count: usize, mail: &[u8]) -> f
     }
     count as f64 / began.elapsed().as_secs_f64()
 }
+
+/// Reads the profiles of all customers in id order, in pages as a sweep's, and looks at none of them. Returns seconds.
+pub async fn profiles(database: &str, count: usize) -> f64 {
+    let mut database = sqlx::PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let page = "SELECT customer_id, CAST(profile AS text) FROM customers WHERE customer_id > $1
+        ORDER BY customer_id LIMIT 5000";
+    let (began, mut seen, mut last) = (Instant::now(), 0, String::new());
+    while seen < count {
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(page).bind(&last).fetch_all(&mut database).await.expect("a page");
+        seen += rows.len();
+        last.clone_from(&rows.last().expect("as many as were made").0);
+    }
+    began.elapsed().as_secs_f64()
+}

@@ -94,7 +94,7 @@ async fn measure(servers: &Servers, size: Size, name: &str) -> Vec<Figure> {
         }
         "timers" => vec![scenarios::timers(servers, size).await],
         "sqlite" => scenarios::embedded(servers, size),
-        "schedule" => vec![scenarios::schedule(servers, size)],
+        "schedule" => scenarios::schedule(servers, size).await.into(),
         "anniversary" => vec![scenarios::anniversary(servers, size)],
         "growth" => scenarios::growth(servers, size).await,
         _ => Vec::new(),

@@ -1,5 +1,7 @@
 //! The customer's profile: attributes with the event that set each, so that order of arrival does not matter.
 
+mod partly;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

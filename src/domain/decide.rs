@@ -107,22 +107,44 @@ pub fn on_tick(book: &Book, snapshot: &Snapshot, tick: &Tick, now: DateTime<Utc>
                 changed.put(entry);
             }
         }
-        Err(None) => {}
-        Err(Some((reason, detail))) => {
-            verdicts.skipped.push(Skip {
-                rule: rule.name.clone(),
-                occurrence: tick.local.clone(),
-                reason,
-                detail,
-            });
-        }
+        Err(passed_over) => verdicts.skipped.extend(passed_over),
     }
     run_all(book, &seen, changed, now, &mut verdicts);
     verdicts
 }
 
+/// What a tick means for a customer of whom only the profile is at hand, where that is enough to know: that nothing begins,
+/// and perhaps why. None when an entry might begin; that is for [`on_tick`], which gives this same answer otherwise.
+/// Of the profile only the attributes that the rule [`looks_at`] need to be there.
+pub fn passed_over(book: &Book, customer_id: &str, profile: &Profile, tick: &Tick) -> Option<Verdicts> {
+    let Some(rule) = book.active.rules.get(&tick.rule).filter(|r| r.enabled) else {
+        return Some(Verdicts::default());
+    };
+    let (consents, suppressed) = Default::default();
+    let seen = Seen {
+        customer_id,
+        profile,
+        consents: &consents,
+        suppressed: &suppressed,
+        erased: false,
+        entries: Vec::new(),
+        history: &[],
+    };
+    let skip = occurs(rule, &seen, tick).err()?;
+    Some(Verdicts { skipped: skip.into_iter().collect(), ..Verdicts::default() })
+}
+
+/// Whether a tick of this rule depends on an attribute, as far as whom it is for.
+pub fn looks_at(rule: &Rule, attribute: &str) -> bool {
+    match &rule.trigger {
+        Trigger::Anniversary { attribute: date, .. } => date == attribute,
+        Trigger::Schedule { audience, .. } => audience.as_ref().is_some_and(|a| a.reads_attribute(attribute)),
+        Trigger::Event { .. } | Trigger::Absent { .. } => false,
+    }
+}
+
 /// The occurrence that the tick is for this customer; else why it is none (no reason when it is not about them).
-fn occurs(rule: &Rule, seen: &Seen<'_>, tick: &Tick) -> Result<String, Option<(Reason, Option<String>)>> {
+fn occurs(rule: &Rule, seen: &Seen<'_>, tick: &Tick) -> Result<String, Option<Skip>> {
     match &rule.trigger {
         Trigger::Anniversary { attribute, leap_day, .. } => {
             let date: NaiveDate = tick.local.parse().map_err(|_| None)?;
@@ -138,7 +160,12 @@ fn occurs(rule: &Rule, seen: &Seen<'_>, tick: &Tick) -> Result<String, Option<(R
             match seen.judge(audience, None, about, tick.planned) {
                 Truth::True => Ok(tick.local.clone()),
                 Truth::False => Err(None),
-                Truth::Unknown(what) => Err(Some((Reason::MissingField, Some(what)))),
+                Truth::Unknown(what) => Err(Some(Skip {
+                    rule: rule.name.clone(),
+                    occurrence: tick.local.clone(),
+                    reason: Reason::MissingField,
+                    detail: Some(what),
+                })),
             }
         }
         Trigger::Event { .. } | Trigger::Absent { .. } => Err(None),

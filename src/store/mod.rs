@@ -118,6 +118,15 @@ impl Store {
         Ok(Tx { session: Session { link, now: self.clock.now() } })
     }
 
+    /// Begins a transaction for questions only. On SQLite it keeps no writer waiting.
+    pub async fn begin_to_read(&self) -> Result<Tx, StoreError> {
+        let link = match &self.pool {
+            Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
+            Pool::Sqlite { reader, .. } => Link::LiteTx(reader.begin().await?),
+        };
+        Ok(Tx { session: Session { link, now: self.clock.now() } })
+    }
+
     /// A connection for statements that change nothing.
     async fn reading(&self) -> Result<Session, StoreError> {
         let link = match &self.pool {
@@ -143,7 +152,7 @@ impl Tx {
         match self.session.link {
             Link::PgTx(tx) => tx.commit().await?,
             Link::LiteTx(tx) => tx.commit().await?,
-            // `Store::begin` makes the two above only.
+            // `Store::begin` and `begin_to_read` make the two above only.
             Link::PgOne(_) | Link::LiteOne(_) => {}
         }
         Ok(())

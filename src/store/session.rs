@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::pool::PoolConnection;
@@ -195,12 +196,24 @@ impl Session {
         sql: impl Into<String>,
         args: Vec<Arg>,
     ) -> Result<Vec<R>, StoreError> {
+        let mut rows = Vec::new();
+        self.each(sql, args, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Runs one statement and hands over each row as it comes: many large ones need no more room than one.
+    pub(super) async fn each<R: AnyRow>(
+        &mut self,
+        sql: impl Into<String>,
+        args: Vec<Arg>,
+        mut take: impl FnMut(R) + Send,
+    ) -> Result<(), StoreError> {
         let sql = sql.into();
         statements::note(self.dialect(), &sql, &args);
         let statement = sql.clone();
         let sql = AssertSqlSafe(sql);
         let run = async {
-            Ok(match self.connection() {
+            match self.connection() {
                 Connection::Postgres(c) => {
                     let mut query = sqlx::query_as(sql);
                     for arg in args {
@@ -210,7 +223,10 @@ impl Session {
                             Arg::Time(time) => query.bind(time),
                         };
                     }
-                    query.fetch_all(c).await?
+                    let mut rows = query.fetch(c);
+                    while let Some(row) = rows.try_next().await? {
+                        take(row);
+                    }
                 }
                 Connection::Sqlite(c) => {
                     let mut query = sqlx::query_as(sql);
@@ -221,9 +237,13 @@ impl Session {
                             Arg::Time(time) => query.bind(instant(time)),
                         };
                     }
-                    query.fetch_all(c).await?
+                    let mut rows = query.fetch(c);
+                    while let Some(row) = rows.try_next().await? {
+                        take(row);
+                    }
                 }
-            })
+            }
+            Ok(())
         };
         within_deadline(run).await.map_err(|error| match error {
             // sqlx knows the column's number only; the statement (constants, no values) says of what.

@@ -80,17 +80,20 @@ impl Tx {
         after: &str,
         limit: u32,
     ) -> Result<Vec<String>, StoreError> {
-        let mut args: Vec<Arg> = vec![after.into(), i64::from(limit).into()];
-        let mut condition = "";
-        if let Some(zone) = zone {
-            args.push(zone.into());
-            condition = "timezone = $3 AND ";
-        }
-        let sql = format!(
-            "SELECT customer_id FROM customers WHERE {condition}customer_id > $1 AND erased_at IS NULL
-             ORDER BY customer_id LIMIT $2"
-        );
+        let (sql, args) = in_zone("customer_id", zone, after, limit);
         self.ids(sql, args).await
+    }
+
+    /// The same with their profiles, each handed over as it is stored while the others come.
+    pub async fn profiles_in_zone(
+        &mut self,
+        zone: Option<&str>,
+        after: &str,
+        limit: u32,
+        mut take: impl FnMut(String, &str) + Send,
+    ) -> Result<(), StoreError> {
+        let (sql, args) = in_zone("customer_id, CAST(profile AS text)", zone, after, limit);
+        self.session.each(sql, args, |(id, profile): (String, String)| take(id, &profile)).await
     }
 
     async fn ids(&mut self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {
@@ -133,15 +136,19 @@ impl Tx {
         Ok(self.session.exec(sql, args).await? == 1)
     }
 
-    /// Takes the oldest running sweep that no other transaction holds, until this one ends.
-    pub async fn lock_sweep(&mut self) -> Result<Option<Sweep>, StoreError> {
+    /// Takes a running sweep that no other transaction holds, until this one ends: `rather` if it can be had, else the
+    /// oldest.
+    pub async fn lock_sweep(&mut self, rather: Option<&Sweep>) -> Result<Option<Sweep>, StoreError> {
         let sql = format!(
             "SELECT rule, tick, zone, planned_at, cursor FROM sweeps WHERE state = 'running'
-             ORDER BY planned_at, rule, tick, zone LIMIT 1 {}",
+             ORDER BY CASE WHEN rule = $1 AND tick = $2 AND zone = $3 THEN 0 ELSE 1 END,
+                 planned_at, rule, tick, zone LIMIT 1 {}",
             self.session.dialect().lock("FOR UPDATE SKIP LOCKED")
         );
+        // No rule is called by an empty name.
+        let (rule, tick, zone) = rather.map_or(("", "", ""), |s| (&s.rule, &s.tick, &s.zone));
         let row: Option<(String, String, String, DateTime<Utc>, String)> =
-            self.session.first(sql, vec![]).await?;
+            self.session.first(sql, vec![rule.into(), tick.into(), zone.into()]).await?;
         Ok(row.map(|(rule, tick, zone, planned_at, cursor)| Sweep {
             rule,
             tick,
@@ -179,4 +186,19 @@ impl Tx {
         ];
         Ok(self.session.exec(sql, args).await? > 0)
     }
+}
+
+/// A page of the customers of a zone, or of all.
+fn in_zone(columns: &str, zone: Option<&str>, after: &str, limit: u32) -> (String, Vec<Arg>) {
+    let mut args: Vec<Arg> = vec![after.into(), i64::from(limit).into()];
+    let mut condition = "";
+    if let Some(zone) = zone {
+        args.push(zone.into());
+        condition = "timezone = $3 AND ";
+    }
+    let sql = format!(
+        "SELECT {columns} FROM customers WHERE {condition}customer_id > $1 AND erased_at IS NULL
+         ORDER BY customer_id LIMIT $2"
+    );
+    (sql, args)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use declic::active::Checked;
+use declic::domain::customer::Profile;
 use declic::domain::decide::{self, Tick};
 use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::event::Event;
@@ -124,7 +125,26 @@ impl Customer {
     pub fn ticks(&mut self, book: &Book, rule: &str, local: &str, planned: &str, now: &str) -> &mut Self {
         let tick = Tick { rule: rule.to_owned(), local: local.to_owned(), planned: at(planned) };
         let verdicts = decide::on_tick(book, &self.snapshot, &tick, at(now));
+        self.first_look(book, &tick, &verdicts);
         self.apply(verdicts)
+    }
+
+    /// What a sweep concludes before it locks anybody, from a part of the profile, is what is decided under the lock.
+    fn first_look(&self, book: &Book, tick: &Tick, verdicts: &Verdicts) {
+        let Snapshot { customer_id, profile, entries, erased, .. } = &self.snapshot;
+        let stored = serde_json::to_string(profile).expect("a profile");
+        let rule = &book.active.rules[&tick.rule];
+        let part = Profile::read_partly(&stored, |name| decide::looks_at(rule, name)).expect("a profile");
+        let look = |profile| decide::passed_over(book, customer_id, profile, tick);
+        assert_eq!(look(&part), look(profile), "what was left out does not matter");
+        match look(&part) {
+            Some(known) if !erased => assert_eq!(&known, verdicts),
+            Some(_) => {}
+            None => assert!(
+                *erased || !verdicts.entries.is_empty() || entries.iter().any(|e| e.rule == tick.rule),
+                "whoever is kept is concerned"
+            ),
+        }
     }
 
     fn apply(&mut self, verdicts: Verdicts) -> &mut Self {

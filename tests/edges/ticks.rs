@@ -101,3 +101,46 @@ fn a_disabled_rule_and_an_erased_customer_are_passed_over() {
     customer.ticks(&book, "r", "2026-11-24", "2026-11-24T08:00", "2026-11-24T08:00");
     assert!(customer.snapshot.entries.is_empty() && customer.messages.is_empty());
 }
+
+#[test]
+fn a_first_look_at_a_part_of_the_profile_says_what_the_whole_says() {
+    const PROFILES: [&str; 6] = [
+        "{}",
+        r#"{"country":"FR","tags":["vip"],"points":90}"#,
+        r#"{"country":"DE","tags":"vip","points":"many"}"#,
+        r#"{"country":null,"a":{"b":1},"a.b":2}"#,
+        r#"{"a":{"c":1},"tags":[],"points":89.5}"#,
+        r#"{"a.b":1,"ab":1,"id":"another"}"#,
+    ];
+    const AUDIENCES: [(&str, usize); 12] = [
+        ("customer.country == \"FR\"", 1),
+        ("customer.points >= 90", 1),
+        ("has(customer.country) && customer.country != \"FR\"", 1),
+        ("!has(customer.country)", 4),
+        ("\"vip\" in customer.tags", 1),
+        ("customer.tags.exists(t, t.startsWith(\"v\"))", 1),
+        ("customer.a.b == 1", 1),
+        ("customer[\"a.b\"] > 0", 2),
+        ("customer.exists(name, name == \"ab\")", 1),
+        ("size(customer) > 3", 5),
+        ("customer.id == \"c\"", 6),
+        ("now < timestamp(\"2026-01-01T00:00:00Z\") || entry.rule == \"x\"", 0),
+    ];
+    for (audience, expected) in AUDIENCES {
+        let rule = format!(
+            "purpose: transactional\ntrigger:\n  schedule: \"0 9 * * Mon\"\n  audience: >-\n    {audience}\n\
+             steps: [{{ send: {{ email: a }} }}]\n"
+        );
+        let book = book(&[("r", &rule)]);
+        let mut begun = 0;
+        for profile in PROFILES {
+            let mut customer = Customer::known(&book);
+            customer.hears(&book, "2026-02-01T00:00", "customer.updated", profile);
+            // The bench compares the two; one that is learnt after the hour does not count.
+            customer.hears(&book, "2026-11-23T08:30", "customer.updated", r#"{"country":"FR","points":99}"#);
+            customer.ticks(&book, "r", "2026-11-23T09:00:00", "2026-11-23T08:00", "2026-11-23T09:00");
+            begun += customer.snapshot.entries.len();
+        }
+        assert_eq!(begun, expected, "{audience}");
+    }
+}

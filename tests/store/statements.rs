@@ -80,11 +80,11 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         Everywhere,
         "what cannot be read, by its columns: found by the id alone",
     ),
-    ("FROM customer_dates WHERE attribute", Everywhere, "a page of an anniversary's sweep; 500 by one index"),
+    ("FROM customer_dates WHERE attribute", Everywhere, "a page of an anniversary's sweep, by one index"),
     (
         "FROM customers WHERE customer_id > $1 AND erased_at IS NULL",
         Everywhere,
-        "a page of a schedule's sweep, all zones",
+        "a page of a schedule's sweep, all zones; with an audience their profiles, 5,000 at once",
     ),
     ("FROM customers WHERE timezone = $3", Everywhere, "a page of a schedule's sweep, one zone"),
     ("WITH RECURSIVE zones", Everywhere, "the zones customers live in: one step of an index each"),

@@ -1,3 +1,4 @@
+use declic::domain::customer::Profile;
 use declic::store::{Changes, Sweep, SweepState};
 use serde_json::json;
 
@@ -23,6 +24,23 @@ pub async fn customers_are_found_by_zone_and_day_in_pages(Place { store, .. }: P
     assert_eq!(tx.customers_in_zone(Some(paris), "c-1", 1).await.expect("find"), ["c-2"]);
     assert_eq!(tx.customers_in_zone(Some(""), "", 9).await.expect("find"), ["c-5"]);
     assert_eq!(tx.customers_in_zone(None, "c-3", 9).await.expect("find"), ["c-4", "c-5"]);
+    tx.rollback().await.expect("rollback");
+
+    // Their profiles are read beside a transaction that is under way.
+    let writing = begin(&store).await;
+    let mut tx = store.begin_to_read().await.expect("begin");
+    let (mut ids, mut last) = (Vec::new(), String::new());
+    let take = |id: String, profile: &str| {
+        ids.push(id);
+        profile.clone_into(&mut last);
+    };
+    tx.profiles_in_zone(Some(paris), "c-1", 1, take).await.expect("read");
+    assert_eq!(ids, ["c-2"]);
+    assert_eq!(serde_json::from_str::<Profile>(&last).expect("a profile"), born(paris, "1992-02-29"));
+    ids.clear();
+    tx.profiles_in_zone(None, "c-3", 9, |id, _: &str| ids.push(id)).await.expect("read");
+    assert_eq!(ids, ["c-4", "c-5"]);
+    drop(writing);
 }
 
 pub async fn a_sweep_is_recorded_once_and_resumed(Place { store, .. }: Place) {
@@ -46,19 +64,24 @@ pub async fn a_sweep_is_recorded_once_and_resumed(Place { store, .. }: Place) {
     tx.commit().await.expect("commit");
 
     let mut tx = begin(&store).await;
-    let mut held = tx.lock_sweep().await.expect("lock").expect("one runs");
+    let mut held = tx.lock_sweep(None).await.expect("lock").expect("one runs");
     assert_eq!(held, sweep("2026-11-21", "08:00", SweepState::Running));
     held.cursor = "c-7".into();
     tx.advance_sweep(&held).await.expect("advance");
     tx.commit().await.expect("commit");
 
     let mut tx = begin(&store).await;
-    let mut held = tx.lock_sweep().await.expect("lock").expect("one runs");
+    let mut held = tx.lock_sweep(None).await.expect("lock").expect("one runs");
     assert_eq!(held.cursor, "c-7");
+    let later = sweep("2026-11-22", "09:00", SweepState::Running);
+    assert_eq!(tx.lock_sweep(Some(&later)).await.expect("lock").as_ref(), Some(&later), "the one asked for");
+    let expired = sweep("2026-11-20", "07:00", SweepState::Expired);
+    let other = tx.lock_sweep(Some(&expired)).await.expect("lock").expect("one runs");
+    assert_eq!(other.tick, "2026-11-21", "or the oldest");
     held.state = SweepState::Done;
     tx.advance_sweep(&held).await.expect("advance");
-    let next = tx.lock_sweep().await.expect("lock").expect("the other runs");
+    let next = tx.lock_sweep(None).await.expect("lock").expect("the other runs");
     assert_eq!(next.tick, "2026-11-22");
     tx.advance_sweep(&Sweep { state: SweepState::Done, ..next }).await.expect("advance");
-    assert_eq!(tx.lock_sweep().await.expect("lock"), None);
+    assert_eq!(tx.lock_sweep(None).await.expect("lock"), None);
 }

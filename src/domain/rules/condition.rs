@@ -120,6 +120,15 @@ impl Condition {
         self.0.roots.contains(&root)
     }
 
+    /// Whether its answer may depend on this attribute of the customer. A path does not tell `customer.a.b` from
+    /// `customer["a.b"]`, so both `a` and `a.b` may be meant.
+    pub fn reads_attribute(&self, name: &str) -> bool {
+        self.0.reads.iter().filter_map(|path| path.strip_prefix("customer")).any(|rest| {
+            let names = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
+            rest.is_empty() || names.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    }
+
     /// Whether its answer depends on the customer's profile.
     pub fn reads_customer(&self) -> bool {
         self.0.reads.iter().any(|path| path == "customer" || path.starts_with("customer."))

@@ -8,13 +8,9 @@
 //! `sending` is committed under this round's token.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -25,12 +21,11 @@ use super::room::Room;
 use super::{poison, record};
 use crate::active::{Active, Shelf};
 use crate::bell::Bell;
-use crate::channels::{Answer, Outlet, Parcel};
+use crate::channels::Outlet;
 use crate::clock::{Clock, Deadline};
-use crate::domain::message::{Lane, Message, MessageState};
+use crate::domain::message::{Lane, Message};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::restore::List;
-use crate::domain::steps::basis;
 use crate::domain::templates::Version;
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
@@ -39,8 +34,8 @@ use crate::{entropy, failpoint, guard, telemetry};
 /// Messages marked `sending` together, for each connection, at first.
 const GROUPED_PER_CONNECTION: usize = 2;
 
-/// The most messages marked `sending` together.
-const MOST_GROUPED: usize = 128;
+/// The most messages marked `sending` together, and recorded together.
+pub(super) const MOST_GROUPED: usize = 128;
 
 /// How long the hand-over of a group takes about. What a crash leaves uncertain at most is a group of each dispatcher, so
 /// a group is no larger than what the provider takes in this time; and no smaller, for each costs two commits.
@@ -50,7 +45,7 @@ const GROUP_LASTS: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_millis(100);
 
 /// The pause after a failure of the database.
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How long a round goes on, in real time; what is under way then is finished. An urgent message that comes while all
 /// senders are busy with others waits no longer than this.
@@ -96,10 +91,10 @@ struct Pace {
 }
 
 /// The right to hand over the messages of one claim.
-struct Lease {
-    token: String,
+pub(super) struct Lease {
+    pub(super) token: String,
     /// Not after the end that the database keeps: it begins before the claim.
-    ends: Deadline,
+    pub(super) ends: Deadline,
 }
 
 /// What one round found.
@@ -432,104 +427,5 @@ impl Dispatcher {
             pinned.extend(stored.map(|version| (hash.clone(), version)));
         }
         Ok(pinned)
-    }
-
-    async fn hand_over(
-        &self,
-        ready: Vec<(Pass, Admitted)>,
-        lease: &Lease,
-        shutdown: &CancellationToken,
-    ) -> Result<(), StoreError> {
-        let answers = stream::iter(ready)
-            .map(|(mut pass, (message, parcel, shuts_at))| async move {
-                let _connection = self.flow.connection(is_urgent(&message)).await;
-                // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
-                // certainly not sent. Nor does one whose message waited here until its hours were over.
-                let late = lease.ends.comes_within(self.send_deadline) || self.clock.now() >= shuts_at;
-                if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
-                    return (message, None);
-                }
-                pass.spend();
-                let answer = poison::hand_over(&self.outlet, &parcel, &message).await;
-                self.flow.note(&answer, &pass);
-                if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
-                    telemetry::sms_accepted(&sms.rule, sms.segments);
-                }
-                (message, Some(answer))
-            })
-            .buffer_unordered(self.connections.max(1));
-        // The connections go on while answers are recorded: a commit takes as long as several mails.
-        let (answered, mut to_record) = mpsc::unbounded_channel();
-        let handing_over = async move {
-            let mut answers = pin!(answers);
-            while let Some(answer) = answers.next().await {
-                // Nobody listens any more only where recording has failed, which ends both.
-                let _ = answered.send(answer);
-            }
-            Ok(())
-        };
-        let recording = async {
-            let mut group = Vec::new();
-            while to_record.recv_many(&mut group, MOST_GROUPED).await > 0 {
-                failpoint::reach("delivery.answered");
-                self.record(std::mem::take(&mut group), &lease.token).await?;
-            }
-            Ok(())
-        };
-        tokio::try_join!(handing_over, recording).map(drop)
-    }
-
-    async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {
-        let active = self.shelf.get();
-        let now = self.clock.now();
-        let (mut updates, mut changes) = (Vec::new(), Changes::default());
-        for (message, answer) in group {
-            let Some(answer) = answer else {
-                updates.push(record::not_begun(message));
-                continue;
-            };
-            let basis = basis(&active.book.active.policy, &message.purpose);
-            let message = record::after(message, answer, basis, now, &mut changes);
-            telemetry::handed_over(&message);
-            if message.state == MessageState::Sent {
-                let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
-                telemetry::sent_after(delay);
-            }
-            updates.push(message);
-        }
-        self.insist_on_recording(token, &updates, &changes).await
-    }
-
-    /// The mails are out; only this record says so. A database that is away is waited for as long as this process may
-    /// live: whoever settles the message meanwhile as `uncertain` is corrected by the token.
-    async fn insist_on_recording(
-        &self,
-        token: &str,
-        updates: &[Message],
-        changes: &Changes,
-    ) -> Result<(), StoreError> {
-        loop {
-            match self.try_recording(token, updates, changes).await {
-                Err(error) if error.is_transient() => {
-                    telemetry::waiting_for("database", &error.to_string());
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    async fn try_recording(
-        &self,
-        token: &str,
-        updates: &[Message],
-        changes: &Changes,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.store.begin().await?;
-        record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
-        failpoint::reach("delivery.recorded");
-        tx.commit().await?;
-        failpoint::reach("delivery.done");
-        Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! From the outbox to the provider: claim, ask the gate again, hand over, record.
 //!
 //! `dispatch` is the loop; `flow` says how much may go, by token buckets (`bucket`), per recipient domain (`domains`)
-//! and not at all while the provider is in trouble (`breaker`). `poison` sets aside what always fails.
+//! and not at all while the provider is in trouble (`breaker`). `hand_over` gives a group to the channel and writes down
+//! its answers. `poison` sets aside what always fails.
 //!
 //! Called by `app`. Decides nothing about what is sent; that is the core's.
 
@@ -11,6 +12,7 @@ mod bucket;
 pub mod dispatch;
 mod domains;
 pub mod flow;
+mod hand_over;
 pub mod outcomes;
 mod poison;
 pub mod reclaim;

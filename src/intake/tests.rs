@@ -518,7 +518,7 @@ mod broker_configuration {
         assert!(error.message().contains("not an AMQP URL"), "{error}");
         let bad = AmqpConfig {
             delivery_limit: 20,
-            batch_size: 2000,
+            batch_size: 5000,
             queue: String::new(),
             dead_letter_exchange: "declic.events".into(),
             binding_keys: Vec::new(),

@@ -127,7 +127,7 @@ pub(super) fn tick_of(sweep: &Sweep) -> Tick {
 /// still stands before it.
 pub(super) enum Ahead {
     Nothing,
-    Found(Page),
+    Found(Box<Page>),
     Reading(AbortOnDropHandle<Result<Page, StoreError>>),
 }
 
@@ -138,7 +138,7 @@ impl Ahead {
             return Self::Nothing;
         }
         if !page.whom.is_empty() {
-            return Self::Found(page);
+            return Self::Found(Box::new(page));
         }
         let store = store.clone();
         let reading = async move {
@@ -154,7 +154,7 @@ impl Ahead {
     pub async fn ready(&mut self) -> Option<Page> {
         match std::mem::replace(self, Self::Nothing) {
             Self::Nothing => None,
-            Self::Found(page) => Some(page),
+            Self::Found(page) => Some(*page),
             Self::Reading(handle) => handle.await.ok()?.ok(),
         }
     }

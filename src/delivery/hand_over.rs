@@ -1,0 +1,119 @@
+//! Handing a group over and writing down what became of it, side by side: the connections go on while answers are recorded.
+
+use std::pin::pin;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::Admitted;
+use super::dispatch::{Dispatcher, Lease, MOST_GROUPED, PAUSE_AFTER_FAILURE};
+use super::flow::{Pass, is_urgent};
+use super::{poison, record};
+use crate::channels::{Answer, Parcel};
+use crate::domain::message::{Message, MessageState};
+use crate::domain::steps::basis;
+use crate::store::{Changes, StoreError};
+use crate::{failpoint, telemetry};
+
+impl Dispatcher {
+    /// Hands over what was admitted and marked, and records what became of each.
+    pub(super) async fn hand_over(
+        &self,
+        ready: Vec<(Pass, Admitted)>,
+        lease: &Lease,
+        shutdown: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let answers = stream::iter(ready)
+            .map(|(mut pass, (message, parcel, shuts_at))| async move {
+                let _connection = self.flow.connection(is_urgent(&message)).await;
+                // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
+                // certainly not sent. Nor does one whose message waited here until its hours were over.
+                let late = lease.ends.comes_within(self.send_deadline) || self.clock.now() >= shuts_at;
+                if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
+                    return (message, None);
+                }
+                pass.spend();
+                let answer = poison::hand_over(&self.outlet, &parcel, &message).await;
+                self.flow.note(&answer, &pass);
+                if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
+                    telemetry::sms_accepted(&sms.rule, sms.segments);
+                }
+                (message, Some(answer))
+            })
+            .buffer_unordered(self.connections.max(1));
+        // The connections go on while answers are recorded: a commit takes as long as several mails.
+        let (answered, mut to_record) = mpsc::unbounded_channel();
+        let handing_over = async move {
+            let mut answers = pin!(answers);
+            while let Some(answer) = answers.next().await {
+                // Nobody listens any more only where recording has failed, which ends both.
+                let _ = answered.send(answer);
+            }
+            Ok(())
+        };
+        let recording = async {
+            let mut group = Vec::new();
+            while to_record.recv_many(&mut group, MOST_GROUPED).await > 0 {
+                failpoint::reach("delivery.answered");
+                self.record(std::mem::take(&mut group), &lease.token).await?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(handing_over, recording).map(drop)
+    }
+
+    async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {
+        let active = self.shelf.get();
+        let now = self.clock.now();
+        let (mut updates, mut changes) = (Vec::new(), Changes::default());
+        for (message, answer) in group {
+            let Some(answer) = answer else {
+                updates.push(record::not_begun(message));
+                continue;
+            };
+            let basis = basis(&active.book.active.policy, &message.purpose);
+            let message = record::after(message, answer, basis, now, &mut changes);
+            telemetry::handed_over(&message);
+            if message.state == MessageState::Sent {
+                let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
+                telemetry::sent_after(delay);
+            }
+            updates.push(message);
+        }
+        self.insist_on_recording(token, &updates, &changes).await
+    }
+
+    /// The mails are out; only this record says so. A database that is away is waited for as long as this process may
+    /// live: whoever settles the message meanwhile as `uncertain` is corrected by the token.
+    async fn insist_on_recording(
+        &self,
+        token: &str,
+        updates: &[Message],
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
+        loop {
+            match self.try_recording(token, updates, changes).await {
+                Err(error) if error.is_transient() => {
+                    telemetry::waiting_for("database", &error.to_string());
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_recording(
+        &self,
+        token: &str,
+        updates: &[Message],
+        changes: &Changes,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
+        failpoint::reach("delivery.recorded");
+        tx.commit().await?;
+        failpoint::reach("delivery.done");
+        Ok(())
+    }
+}

@@ -36,9 +36,10 @@ fn now() -> DateTime<Utc> {
     "2026-11-22T10:00:00Z".parse().expect("an instant")
 }
 
+/// An event of the customer whose name its id begins with, up to a colon.
 fn event_json(id: &str) -> Value {
     json!({
-        "specversion": "1.0", "id": id, "source": "/shop", "type": "order.placed", "subject": "c-1",
+        "specversion": "1.0", "id": id, "source": "/shop", "type": "order.placed", "subject": id.split(':').next(),
         "time": "2026-11-22T09:00:00Z", "data": { "total": 5 }
     })
 }
@@ -63,6 +64,11 @@ struct Seen {
     events: Mutex<HashMap<String, usize>>,
     letters: Mutex<Vec<DeadLetter>>,
     batches: Mutex<Vec<usize>>,
+    /// The ids committed, in their order.
+    order: Mutex<Vec<String>>,
+    /// The customers of the batches that are being committed, and whether there were ever two of them.
+    under_way: Mutex<Vec<String>>,
+    side_by_side: AtomicBool,
     away: AtomicBool,
 }
 
@@ -78,8 +84,14 @@ fn sink(seen: &Arc<Seen>) -> Sink {
     let accept = move |events: Vec<Event>| {
         let seen = Arc::clone(&accepting);
         async move {
+            {
+                let mut under_way = seen.under_way.lock().expect("lock");
+                seen.side_by_side.fetch_or(!under_way.is_empty(), Ordering::SeqCst);
+                under_way.extend(events.iter().map(|e| e.subject.clone()));
+            }
             // About what a commit takes.
             tokio::time::sleep(Duration::from_millis(2)).await;
+            seen.under_way.lock().expect("lock").retain(|c| events.iter().all(|e| e.subject != *c));
             if seen.away.load(Ordering::SeqCst) {
                 return Err(away());
             }
@@ -87,6 +99,7 @@ fn sink(seen: &Arc<Seen>) -> Sink {
                 return Err(AcceptError::Poison("cannot be folded".into()));
             }
             seen.batches.lock().expect("lock").push(events.len());
+            seen.order.lock().expect("lock").extend(events.iter().map(|e| e.id.clone()));
             let mut known = seen.events.lock().expect("lock");
             Ok(events
                 .into_iter()
@@ -279,6 +292,30 @@ async fn ten_thousand_events_are_drained_in_batches() {
     worker.stop().await.expect("a clean stop");
     let depth = topology::probe(&config).await.expect("the queue is there");
     assert_eq!((depth.waiting, depth.consumers, depth.dead_letters), (0, 0, 0));
+    producer.clean_up(&config).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_go_side_by_side_and_each_customer_s_events_one_after_the_other() {
+    let url = broker_url();
+    let config = AmqpConfig { batch_size: 2, prefetch: 100, ..config(&url, "order") };
+    let producer = Producer::connect(&url).await;
+    let worker = Worker::start(&config);
+    worker.ready().await;
+    // Each customer's events come once in a row and once a few apart.
+    let all: Vec<String> = (0..300).map(|n| format!("c{}:{n:03}", [n / 3, n % 5, n % 7][n % 3])).collect();
+    producer.publish_events(&config.exchange, all.clone()).await;
+    let seen = Arc::clone(&worker.seen);
+    until("all are in", || seen.len() == all.len()).await;
+    worker.stop().await.expect("a clean stop");
+    let of = |customer: &str, ids: &[String]| -> Vec<String> {
+        ids.iter().filter(|id| id.split(':').next() == Some(customer)).cloned().collect()
+    };
+    let order = seen.order.lock().expect("lock").clone();
+    for customer in all.iter().filter_map(|id| id.split(':').next()) {
+        assert_eq!(of(customer, &order), of(customer, &all), "{customer}");
+    }
+    assert!(seen.side_by_side.load(Ordering::SeqCst), "never two at once");
     producer.clean_up(&config).await;
 }
 

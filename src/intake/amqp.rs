@@ -7,8 +7,8 @@
 //! deliveries back, and the unique keys behind the sink turn what was already committed into duplicates.
 //! Never requeues by nack: closing the connection hands everything back in one step.
 //!
-//! While one batch is committed the next is decided. They are acknowledged in their order, for a multiple-ack takes all
-//! that came before it off the queue. Which of two batches commits first does not matter: the fold orders facts.
+//! While one batch is committed the next is decided (`under_way`). They are acknowledged in their order, for a multiple-ack
+//! takes all that came before it off the queue.
 //!
 //! With shards a session consumes several queues side by side, each on channels of its own, for a multiple-ack is a
 //! channel's. The first of them that fails ends the session.
@@ -16,13 +16,12 @@
 mod dead_letters;
 mod shards;
 mod shares;
+mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicQosOptions, ConfirmSelectOptions};
@@ -33,19 +32,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::domain::event::{Event, Unusable};
+use crate::domain::event::Unusable;
 use crate::failpoint;
 
 use super::{Counts, DeadLetter, Origin, Sink, Status, decode, settle};
 use crate::broker::{self, AmqpConfig, AmqpError, backoff, topology};
 use shares::Shares;
+use under_way::{Batch, Done, UnderWay};
 
 /// How often the queue is looked at: proof that the broker still answers, and its depth for the metrics.
 pub const PING_EVERY: Duration = Duration::from_secs(15);
 /// The same of a queue that is being emptied, which is left as soon as nothing comes any more.
 const DRAINED_AFTER: Duration = Duration::from_secs(2);
-/// Batches of one queue under way at once.
-const AHEAD: usize = 2;
 /// Batches under way at once, whatever the number of shards: each holds one of the database's connections, which the
 /// rest of the worker needs too.
 const BATCHES_AT_ONCE: usize = 4;
@@ -148,15 +146,6 @@ enum Stay {
     UntilEmpty,
 }
 
-/// A batch of which nothing is left to do but to acknowledge it.
-struct Done {
-    last_tag: u64,
-    counts: Counts,
-}
-
-/// A queue's batches that are being settled, in their order.
-type UnderWay<'a> = FuturesOrdered<BoxFuture<'a, Result<Done, AmqpError>>>;
-
 /// What a session begins with.
 type Started = (Vec<(Channels, Consumer)>, Vec<String>, Option<(Channel, Consumer)>);
 
@@ -245,10 +234,10 @@ impl Intake {
         let every = if stay == Stay::ForEver { PING_EVERY } else { DRAINED_AFTER };
         let mut next_ping = Instant::now();
         let mut idle = false;
-        let mut under_way = UnderWay::new();
+        let mut under_way = UnderWay::default();
         loop {
             if Instant::now() >= next_ping {
-                self.finish(channels, &mut under_way, 0).await?;
+                self.finish(channels, &mut under_way).await?;
                 let waiting = self.ping(channels, shares).await?;
                 next_ping = Instant::now() + every;
                 if stay == Stay::UntilEmpty && idle && waiting == 0 {
@@ -272,28 +261,31 @@ impl Intake {
             if !batch.is_empty() {
                 idle = false;
                 shares.took(channels.number);
-                self.finish(channels, &mut under_way, AHEAD - 1).await?;
-                under_way.push_back(self.settle_batch(channels, batch).boxed());
+                let batch = Batch::read(batch, self.clock.now());
+                while !under_way.has_room_for(&batch) {
+                    self.finish_one(channels, &mut under_way).await?;
+                }
+                under_way.begin(batch, |batch| self.settle_batch(channels, batch).boxed());
             }
             if stopping {
-                return self.finish(channels, &mut under_way, 0).await;
+                return self.finish(channels, &mut under_way).await;
             }
         }
     }
 
-    /// Waits until no more than `left` batches are under way, and acknowledges the others.
-    async fn finish(
-        &self,
-        channels: &Channels,
-        under_way: &mut UnderWay<'_>,
-        left: usize,
-    ) -> Result<(), AmqpError> {
-        while under_way.len() > left {
-            if let Some(done) = under_way.next().await {
-                self.acknowledge(channels, &done?).await?;
-            }
+    /// Waits for all that is under way, and acknowledges it.
+    async fn finish(&self, channels: &Channels, under_way: &mut UnderWay<'_>) -> Result<(), AmqpError> {
+        while !under_way.is_empty() {
+            self.finish_one(channels, under_way).await?;
         }
         Ok(())
+    }
+
+    async fn finish_one(&self, channels: &Channels, under_way: &mut UnderWay<'_>) -> Result<(), AmqpError> {
+        match under_way.next().await {
+            Some(done) => self.acknowledge(channels, &done?).await,
+            None => Ok(()),
+        }
     }
 
     /// Prepares the broker and begins to consume: the queues of the configuration, the names of those that are surplus,
@@ -395,12 +387,11 @@ impl Intake {
     }
 
     /// Commits or parks every delivery, and publishes dead letters.
-    async fn settle_batch(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<Done, AmqpError> {
+    async fn settle_batch(&self, channels: &Channels, batch: Batch) -> Result<Done, AmqpError> {
         let _turn = self.turns.acquire().await;
         failpoint::reach("intake.received");
+        let Batch { deliveries: batch, read } = batch;
         let now = self.clock.now();
-        let read: Vec<Result<Event, Unusable>> =
-            batch.iter().map(|d| decode::delivery(&d.properties, &d.data, now)).collect();
         let letter = |index: usize, refusal: &Unusable| dead_letter(&batch[index], refusal, now);
         let settling = settle(&self.sink, Origin::Amqp, read, letter);
         let settled = match tokio::time::timeout(SETTLE_TIMEOUT, settling).await {

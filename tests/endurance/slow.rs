@@ -20,6 +20,7 @@ const SLOWED: Duration = Duration::from_secs(8);
 
 #[test]
 fn a_long_outbox_slows_the_intake_and_does_not_stop_it() {
+    let _alone = crate::alone();
     let mut shop = Shop::open("");
     shop.set("DECLIC_WORKER__OUTBOX_LIMIT", 500);
     shop.set("DECLIC_SMTP__PORT", free_port());

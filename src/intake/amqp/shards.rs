@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
 
 use super::shares::Shares;
+use super::under_way::Batch;
 use super::{CONSUMER_TAG, Channels, Intake, PING_EVERY, Stay};
 use crate::broker::{AmqpError, topology};
 
@@ -63,14 +65,14 @@ impl Intake {
         while let Some(delivery) = self.within("the end of a consumer", consumer.next()).await? {
             rest.push(delivery.map_err(|e| AmqpError::from_lapin(&self.config, "consuming", &e))?);
             if rest.len() == usize::from(self.config.batch_size) {
-                let done = self.settle_batch(channels, std::mem::take(&mut rest)).await?;
-                self.acknowledge(channels, &done).await?;
+                self.settle_alone(channels, std::mem::take(&mut rest)).await?;
             }
         }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let done = self.settle_batch(channels, rest).await?;
+        if rest.is_empty() { Ok(()) } else { self.settle_alone(channels, rest).await }
+    }
+
+    async fn settle_alone(&self, channels: &Channels, batch: Vec<Delivery>) -> Result<(), AmqpError> {
+        let done = self.settle_batch(channels, Batch::read(batch, self.clock.now())).await?;
         self.acknowledge(channels, &done).await
     }
 

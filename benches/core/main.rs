@@ -4,7 +4,7 @@
 //!     cargo bench --bench core -- decide          those whose name holds `decide`
 //!     scripts/instructions                        all cases, by instructions, which a busy machine does not change
 //!
-//! `docs/performance.md` has the figures and says what they mean.
+//! `docs/performance.md` says what else is measured.
 
 mod cases;
 mod shop;

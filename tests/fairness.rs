@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use support::postgres::Postgres;
-use support::shop::{Shop, ask, event};
-use support::wait_until;
+use support::shop::{Shop, ask, event, metric};
+use support::{micros, wait_until};
 
 /// Far more than can be sent while a test runs.
 const WAITING: usize = 100_000;
@@ -24,11 +24,6 @@ fn psql(shop: &Shop, sql: &str) -> String {
 fn sign_up(customer: &str, email: &str) -> String {
     let now = chrono::DateTime::from_timestamp_micros(micros()).expect("a time").to_rfc3339();
     event(&format!("e-{customer}"), "customer.signed_up", customer, &now, json!({"email": email}))
-}
-
-fn micros() -> i64 {
-    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-    i64::try_from(since.as_micros()).expect("before 290000")
 }
 
 /// Messages in a state, of customers whose id begins so.
@@ -121,12 +116,6 @@ fn accepted(shop: &Shop, end: &str) -> Vec<f64> {
     let mails = shop.sink.mails();
     let to = |mail: &Value| mail["to"][0].as_str().is_some_and(|to| to.ends_with(end));
     mails.iter().filter(|m| to(&m.envelope)).filter_map(|m| m.envelope["at"].as_f64()).collect()
-}
-
-fn metric(shop: &Shop, start: &str) -> f64 {
-    let answer = ask(shop.admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("metrics");
-    let values = answer.lines().filter(|line| line.starts_with(start)).filter_map(|l| l.rsplit(' ').next());
-    values.filter_map(|value| value.parse::<f64>().ok()).sum()
 }
 
 #[test]
@@ -261,15 +250,15 @@ fn a_provider_in_trouble_is_asked_seldom_and_nothing_is_lost() {
     assert_eq!((waiting, tried.as_str()), (MAILS, "0"), "all wait, no attempt is spent");
     let health = ask(shop.admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("an answer");
     assert!(health.contains(" 200 ") && health.contains("sending pauses"), "{health}");
-    assert_eq!(metric(&shop, "declic_provider_paused{channel=\"email\"}"), 1.0);
-    assert_eq!(metric(&shop, "declic_provider_paused{channel=\"sms\"}"), 0.0);
+    assert_eq!(metric(shop.admin, "declic_provider_paused{channel=\"email\"}", "").expect("metrics"), 1.0);
+    assert_eq!(metric(shop.admin, "declic_provider_paused{channel=\"sms\"}", "").expect("metrics"), 0.0);
 
     shop.sink.behave(&[]);
     let all = || count(&shop, "c", "sent") == MAILS;
     assert!(wait_until(Duration::from_secs(60), all), "{}", worker.log());
     assert_eq!(shop.sink.mails().len(), MAILS, "each once");
     assert_eq!(psql(&shop, "SELECT min(attempts) || ' ' || max(attempts) FROM messages"), "1 1");
-    assert_eq!(metric(&shop, "declic_provider_paused{channel=\"email\"}"), 0.0);
+    assert_eq!(metric(shop.admin, "declic_provider_paused{channel=\"email\"}", "").expect("metrics"), 0.0);
     let lines = worker.log().matches("the provider takes nothing").count();
     assert!(lines <= 8, "{lines} lines: one for each pause is enough");
     assert!(worker.terminate(Duration::from_secs(25)).success());
@@ -307,7 +296,7 @@ fn a_domain_with_limits_holds_nobody_else_back() {
     assert!(free[free.len() - 1] < last, "the others have gone long before");
     let gaps: Vec<f64> = narrow.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps.iter().all(|gap| *gap >= 0.29), "one at a time, each 300 ms: {gaps:?}");
-    let put_back = metric(&shop, "declic_messages_put_back_total");
+    let put_back = metric(shop.admin, "declic_messages_put_back_total", "").expect("metrics");
     assert!(put_back > 0.0 && put_back < 200.0, "put back {put_back} times");
     assert_eq!(psql(&shop, "SELECT min(attempts) || ' ' || max(attempts) FROM messages"), "1 1");
     assert!(worker.terminate(Duration::from_secs(25)).success());

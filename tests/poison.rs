@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use support::postgres::Postgres;
-use support::shop::{Shop, Worker, ask, event, lines};
+use support::shop::{Shop, Worker, event, lines, metric};
 use support::{run, wait_until};
 
 const MORNING: &str = "2026-11-23T09:45:00Z";
@@ -98,9 +98,7 @@ fn sent_but(messages: &[Value], step: &str, customers: usize, without: &[usize])
 }
 
 fn panics(shop: &Shop) -> f64 {
-    let answer = ask(shop.admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("metrics");
-    let lines = answer.lines().filter(|line| line.starts_with("declic_panics_total"));
-    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    metric(shop.admin, "declic_panics_total", "").expect("metrics")
 }
 
 /// Each mail once: nobody got one twice.

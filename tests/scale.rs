@@ -11,7 +11,7 @@ use declic::clock::Clock;
 use serde_json::{Value, json};
 
 use support::postgres::Postgres;
-use support::shop::{Shop, Worker, ask, event};
+use support::shop::{Shop, Worker, ask, event, metric};
 use support::{free_port, python, run, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -42,12 +42,7 @@ impl Colleague {
 
     /// How many events it has committed.
     fn accepted(&self) -> usize {
-        let answer = ask(self.admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap_or_default();
-        answer
-            .lines()
-            .filter(|line| line.starts_with("declic_events_total{") && line.contains("\"accepted\""))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
-            .sum()
+        metric(self.admin, "declic_events_total{", "\"accepted\"").unwrap_or_default() as usize
     }
 
     fn stop(self) {

@@ -7,6 +7,7 @@ use declic::active::Active;
 use declic::channels::email::Email;
 use declic::channels::{Answer, Capture, Parcel};
 use declic::clock::Clock;
+use declic::delivery::admission::email;
 use declic::domain::admit::{Gate, Known, Question, admit_now};
 use declic::domain::compose::{Composer, template_for};
 use declic::domain::consent::Channel;
@@ -209,21 +210,6 @@ fn mail(shop: &Active, customer: &Snapshot, message: &Message) -> Email {
     let composer = Composer { policy, public_url: "https://news.example.com", secret: &shop.book.secret };
     let template = template_for(&shop.templates, &message.template, &customer.profile, policy);
     let template = template.expect("the welcome's template");
-    let rendered = composer.render(message, &customer.profile, &template).expect("a good template");
-    Email {
-        message_id: message.id.clone(),
-        date: message.planned_at,
-        from_name: policy.sender.name.clone(),
-        from: policy.sender.email.clone(),
-        reply_to: None,
-        to: message.address.clone().expect("an address"),
-        subject: rendered.subject,
-        html: rendered.html,
-        text: rendered.text,
-        unsubscribe_url: composer.unsubscribe_url(message),
-        customer_id: message.customer_id.clone(),
-        rule: message.rule.clone(),
-        locale: template.locale.clone(),
-        purpose: message.purpose.clone(),
-    }
+    let address = message.address.as_deref().expect("an address");
+    email(&composer, message, &customer.profile, address, &template).expect("a good template")
 }

@@ -9,6 +9,7 @@ use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Connection, ConnectionProperties};
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -16,8 +17,6 @@ use lettre::transport::smtp::extension::ClientId;
 use serde_json::Value;
 use sqlx::Connection as _;
 use tokio::net::TcpStream;
-
-use crate::servers::connect;
 
 /// As Declic's.
 const PREFETCH: u16 = 1_000;
@@ -28,6 +27,10 @@ const QUEUE: &str = "bare";
 const INSERT: &str = "INSERT INTO bare_events (customer_id, source, id, type, time, data)
     SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::json[])
     ON CONFLICT DO NOTHING";
+
+async fn connect(broker: &str) -> Connection {
+    Connection::connect(broker, ConnectionProperties::default()).await.expect("RabbitMQ answers")
+}
 
 /// Makes a queue that gets what Declic's gets, and the table that the bare loop fills.
 pub async fn prepare(broker: &str, database: &str) {

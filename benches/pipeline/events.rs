@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::json;
 
+use crate::support::micros;
 use crate::support::shop::event;
 
 /// Changes of profiles, which no rule looks at: each customer is changed twice.
@@ -34,7 +35,5 @@ pub fn sign_up(customer: &str, time: &str) -> String {
 
 /// The present instant, as events write it.
 pub fn now() -> String {
-    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
-    let micros = i64::try_from(since.as_micros()).expect("before 290000");
-    DateTime::from_timestamp_micros(micros).expect("a time").to_rfc3339_opts(SecondsFormat::Micros, true)
+    DateTime::from_timestamp_micros(micros()).expect("a time").to_rfc3339_opts(SecondsFormat::Micros, true)
 }

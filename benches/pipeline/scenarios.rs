@@ -5,10 +5,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::report::Figure;
-use crate::servers::{Servers, confirming, connect, publish, publish_one};
-use crate::shop::{Cost, Shop, Worker};
+use crate::servers::Servers;
+use crate::shop::{Cost, Shop, rate, stop};
 use crate::support::mailbox::Mailbox;
+use crate::support::rabbit::{is_taken, publish, publisher, send};
 use crate::support::random::Random;
+use crate::support::shop::{Worker, metric};
 use crate::support::smtp::Sink;
 use crate::support::{run, wait_until};
 use crate::{bare, events};
@@ -49,15 +51,15 @@ fn idle_rules(count: usize) -> impl Iterator<Item = (String, String)> {
 }
 
 fn taken_in(worker: &Worker) -> f64 {
-    worker.metric("declic_events_total", "")
+    metric(worker.admin, "declic_events_total", "").unwrap_or_default()
 }
 
 fn sent(worker: &Worker) -> f64 {
-    worker.metric("declic_messages_total", "state=\"sent\"")
+    metric(worker.admin, "declic_messages_total", "state=\"sent\"").unwrap_or_default()
 }
 
 fn decided(worker: &Worker) -> f64 {
-    worker.metric("declic_messages_decided_total", "")
+    metric(worker.admin, "declic_messages_decided_total", "").unwrap_or_default()
 }
 
 /// From the start of the process to the first healthy answer, of an idle worker.
@@ -82,7 +84,7 @@ pub async fn intake(servers: &Servers, size: Size) -> Figure {
         publish(&shop.broker, &events::changes(count, &format!("i{n}"))).await;
         figure.bare.push(bare::intake(&shop.broker, &shop.database, count).await);
         let (worker, _) = shop.start();
-        let (rate, cost) = shop.cost(worker, |worker| worker.rate(count, taken_in));
+        let (rate, cost) = shop.cost(worker, |worker| rate(worker, count, taken_in));
         figure.declic.push(rate);
         figure.costs.push(per_thousand(cost, count));
     }
@@ -100,7 +102,7 @@ pub async fn welcomes(servers: &Servers, size: Size) -> Figure {
         shop.prepare();
         publish(&shop.broker, &events::sign_ups(count, &format!("w{n}"))).await;
         let (worker, _) = shop.start();
-        let (rate, cost) = shop.cost(worker, |worker| worker.rate(count, sent));
+        let (rate, cost) = shop.cost(worker, |worker| rate(worker, count, sent));
         figure.declic.push(rate);
         figure.costs.push(per_thousand(cost, count));
     }
@@ -114,7 +116,7 @@ async fn one_mail(servers: &Servers) -> Vec<u8> {
     let (worker, _) = shop.start();
     publish(&shop.broker, &events::sign_ups(1, "model")).await;
     let mail = sink.wait_for(1, Duration::from_secs(30)).remove(0).raw;
-    worker.stop();
+    stop(worker);
     mail
 }
 
@@ -123,8 +125,7 @@ pub async fn latency(servers: &Servers, size: Size, a_second: u32) -> Vec<Figure
     let mailbox = Mailbox::start(Random::new(1, 1));
     let shop = Shop::open(servers, mailbox.port, &[welcome()]);
     let (worker, _) = shop.start();
-    let connection = connect(&shop.broker).await;
-    let channel = confirming(&connection).await;
+    let (_connection, channel) = publisher(&shop.broker).await;
     let (seconds, warm_up) = (size.repetitions as u32 * 10, 2);
     let mut published = HashMap::new();
     let (began, pause) = (Instant::now(), Duration::from_secs(1) / a_second);
@@ -136,11 +137,11 @@ pub async fn latency(servers: &Servers, size: Size, a_second: u32) -> Vec<Figure
         if n >= warm_up * a_second {
             published.insert(format!("{customer}@example.org"), Instant::now());
         }
-        publish_one(&channel, &event).await;
+        is_taken(send(&channel, &event).await).await;
     }
     let all = ((seconds + warm_up) * a_second) as usize;
     assert!(wait_until(Duration::from_secs(60), || mailbox.taken().len() >= all), "mails are missing");
-    worker.stop();
+    stop(worker);
     let mut delays: Vec<f64> = mailbox
         .taken()
         .iter()
@@ -168,7 +169,7 @@ pub async fn timers(servers: &Servers, size: Size) -> Figure {
     let (worker, _) = shop.start();
     publish(&shop.broker, &events::sign_ups(1, "model")).await;
     assert!(wait_until(Duration::from_secs(30), || shop.psql("SELECT COUNT(*) FROM entries") == "1"));
-    worker.stop();
+    stop(worker);
     shop.psql(&format!(
         "BEGIN;
          CREATE TEMP TABLE c AS SELECT * FROM customers;
@@ -183,7 +184,7 @@ pub async fn timers(servers: &Servers, size: Size) -> Figure {
          COMMIT; ANALYZE"
     ));
     let (worker, _) = shop.start();
-    let (rate, cost) = shop.cost(worker, |worker| worker.rate(count, decided));
+    let (rate, cost) = shop.cost(worker, |worker| rate(worker, count, decided));
     figure.declic.push(rate);
     figure.costs.push(per_thousand(cost, count));
     figure
@@ -314,12 +315,12 @@ async fn both(shop: &Shop<'_>, size: Size, count: usize, label: &str) -> [Figure
         let prefix = format!("{}-{n}", label.replace(' ', "-"));
         publish(&shop.broker, &events::changes(count, &format!("i-{prefix}"))).await;
         let (worker, _) = shop.start();
-        intake.declic.push(worker.rate(count, taken_in));
-        worker.stop();
+        intake.declic.push(rate(&worker, count, taken_in));
+        stop(worker);
         publish(&shop.broker, &events::sign_ups(count / 2, &format!("w-{prefix}"))).await;
         let (worker, _) = shop.start();
-        welcome.declic.push(worker.rate(count / 2, sent));
-        worker.stop();
+        welcome.declic.push(rate(&worker, count / 2, sent));
+        stop(worker);
     }
     [intake, welcome]
 }
@@ -353,7 +354,7 @@ pub fn embedded(servers: &Servers, size: Size) -> Vec<Figure> {
             let (rate, cost) = shop.cost(worker, |worker| {
                 std::thread::scope(|scope| {
                     let posting = scope.spawn(|| post(&shop, &url));
-                    let rate = worker.rate(events.len(), read);
+                    let rate = rate(worker, events.len(), read);
                     posting.join().expect("no panic");
                     rate
                 })

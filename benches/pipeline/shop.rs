@@ -1,11 +1,11 @@
 //! Declic as a process, in surroundings of its own, and what it says of itself.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::servers::Servers;
-use crate::support::shop::{SECRET, ask};
+use crate::support::shop::{SECRET, Worker};
 use crate::support::{Folder, free_port, run, wait_until};
 use crate::usage;
 
@@ -93,20 +93,18 @@ impl<'a> Shop<'a> {
 
     /// Starts the worker and returns when it is ready, and after how long it was.
     pub fn start(&self) -> (Worker, Duration) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
         let began = Instant::now();
-        let mut command = self.declic();
-        command.arg("run").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log file"));
-        let mut worker = Worker { child: command.spawn().expect("declic starts"), admin: self.admin };
-        let ready = wait_until(Duration::from_secs(60), || worker.is_ready() || !worker.is_running());
-        assert!(ready && worker.is_running(), "the worker is not ready:\n{}", self.log());
+        let mut worker = Worker::spawn(self.declic().arg("run"), self.folder.join("log"));
+        worker.admin = self.admin;
+        let ready = wait_until(Duration::from_secs(60), || worker.is_healthy() || !worker.is_running());
+        assert!(ready && worker.is_running(), "the worker is not ready:\n{}", worker.log());
         (worker, began.elapsed())
     }
 
     /// Starts and stops the worker once: it makes its queues.
     pub fn prepare(&self) -> Duration {
         let (worker, ready_after) = self.start();
-        worker.stop();
+        stop(worker);
         ready_after
     }
 
@@ -141,7 +139,7 @@ impl<'a> Shop<'a> {
         let cpu_after = cpu();
         let peak_memory = usage::peak_memory_mb(worker.pid());
         // A backend tells the collector what it did when it ends.
-        worker.stop();
+        stop(worker);
         let after = counters();
         let [worker, database, broker] = [0, 1, 2].map(|n| cpu_after[n] - cpu_before[n]);
         let (statements, commits) = (after.0 - before.0, after.1 - before.1);
@@ -149,64 +147,26 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// A running worker; killed when dropped.
-pub struct Worker {
-    child: Child,
-    admin: u16,
-}
-
-impl Worker {
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("its state").is_none()
-    }
-
-    fn is_ready(&self) -> bool {
-        ask(self.admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            .is_some_and(|answer| answer.contains(" 200 "))
-    }
-
-    /// The sum of all metrics whose line begins so and holds `label`.
-    pub fn metric(&self, name: &str, label: &str) -> f64 {
-        let Some(answer) = ask(self.admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n") else {
-            return 0.0;
-        };
-        let lines = answer.lines().filter(|line| line.starts_with(name) && line.contains(label));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-    }
-
-    /// Waits until a counter has come to `count`; returns how much it grew a second, between the first look at which it
-    /// had moved and the last.
-    pub fn rate(&self, count: usize, read: impl Fn(&Self) -> f64) -> f64 {
-        let (limit, count) = (Instant::now() + Duration::from_secs(900), count as f64);
-        let before = read(self);
-        let mut first = None;
-        loop {
-            let (now, at) = (read(self), Instant::now());
-            if now > before && first.is_none() {
-                first = Some((now, at));
-            }
-            if now >= count {
-                let (seen, began) = first.unwrap_or((before, at));
-                return (now - seen) / (at - began).as_secs_f64().max(1e-9);
-            }
-            assert!(at < limit, "{now} of {count} after a quarter of an hour");
-            std::thread::sleep(LOOK_EVERY);
+/// Waits until a counter has come to `count`; returns how much it grew a second, between the first look at which it
+/// had moved and the last.
+pub fn rate(worker: &Worker, count: usize, read: impl Fn(&Worker) -> f64) -> f64 {
+    let (limit, count) = (Instant::now() + Duration::from_secs(900), count as f64);
+    let before = read(worker);
+    let mut first = None;
+    loop {
+        let (now, at) = (read(worker), Instant::now());
+        if now > before && first.is_none() {
+            first = Some((now, at));
         }
-    }
-
-    pub fn stop(mut self) {
-        run(Command::new("kill").arg("-TERM").arg(self.child.id().to_string()));
-        assert!(wait_until(Duration::from_secs(40), || !self.is_running()), "still running after SIGTERM");
+        if now >= count {
+            let (seen, began) = first.unwrap_or((before, at));
+            return (now - seen) / (at - began).as_secs_f64().max(1e-9);
+        }
+        assert!(at < limit, "{now} of {count} after a quarter of an hour");
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+pub fn stop(worker: Worker) {
+    assert!(worker.terminate(Duration::from_secs(40)).success(), "it does not end well");
 }

@@ -12,6 +12,7 @@ use crate::domain::admit::{Gate, Known, Question, Settled, admit_now, settle, sh
 use crate::domain::caps::Slot;
 use crate::domain::compose::{Composer, sms_template_for, template_for};
 use crate::domain::consent::Channel;
+use crate::domain::customer::Profile;
 use crate::domain::memory::Exit;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::restore::List;
@@ -145,23 +146,7 @@ impl Judge<'_> {
         let policy = composer.policy;
         let chosen = || template_for(&self.active.templates, &message.template, &customer.profile, policy);
         let template = pinned.or_else(chosen).ok_or_else(|| missing(message))?;
-        let rendered = composer.render(message, &customer.profile, &template).map_err(failed)?;
-        let email = Email {
-            message_id: message.id.clone(),
-            date: message.planned_at,
-            from_name: policy.sender.name.clone(),
-            from: policy.sender.email.clone(),
-            reply_to: policy.sender.reply_to.clone(),
-            to: address.to_owned(),
-            subject: rendered.subject,
-            html: rendered.html,
-            text: rendered.text,
-            unsubscribe_url: composer.unsubscribe_url(message),
-            customer_id: message.customer_id.clone(),
-            rule: message.rule.clone(),
-            locale: template.locale.clone(),
-            purpose: message.purpose.clone(),
-        };
+        let email = email(&composer, message, &customer.profile, address, &template).map_err(failed)?;
         Ok(Ready {
             parcel: Parcel::Email(email),
             hash: template.hash.clone(),
@@ -199,6 +184,34 @@ impl Judge<'_> {
         };
         Ok(Ready { parcel: Parcel::Sms(sms), hash: template.hash.clone(), locale: template.locale.clone() })
     }
+}
+
+/// A message in the words of this template.
+pub fn email(
+    composer: &Composer<'_>,
+    message: &Message,
+    profile: &Profile,
+    address: &str,
+    template: &Template,
+) -> Result<Email, RenderError> {
+    let rendered = composer.render(message, profile, template)?;
+    let sender = &composer.policy.sender;
+    Ok(Email {
+        message_id: message.id.clone(),
+        date: message.planned_at,
+        from_name: sender.name.clone(),
+        from: sender.email.clone(),
+        reply_to: sender.reply_to.clone(),
+        to: address.to_owned(),
+        subject: rendered.subject,
+        html: rendered.html,
+        text: rendered.text,
+        unsubscribe_url: composer.unsubscribe_url(message),
+        customer_id: message.customer_id.clone(),
+        rule: message.rule.clone(),
+        locale: template.locale.clone(),
+        purpose: message.purpose.clone(),
+    })
 }
 
 /// How many tokens of the provider's rate a message is likely to take, told before it is made.

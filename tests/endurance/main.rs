@@ -32,37 +32,10 @@ fn number(shop: &Shop, sql: &str) -> usize {
 
 /// Publishes events as fast as the broker confirms them, many at a time.
 fn publish_fast(url: &str, events: &[String]) {
-    use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-    use lapin::{BasicProperties, Connection, ConnectionProperties};
-
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime");
-    runtime.block_on(async {
-        let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("the broker");
-        let channel = connection.create_channel().await.expect("a channel");
-        channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
-        let properties = BasicProperties::default()
-            .with_content_type("application/cloudevents+json".into())
-            .with_delivery_mode(2);
-        for some in events.chunks(1_000) {
-            let mut confirms = Vec::new();
-            for event in some {
-                let publish = channel.basic_publish(
-                    "declic.events".into(),
-                    "any".into(),
-                    BasicPublishOptions { mandatory: true, ..Default::default() },
-                    event.as_bytes(),
-                    properties.clone(),
-                );
-                confirms.push(publish.await.expect("published"));
-            }
-            for confirm in confirms {
-                let confirmed = confirm.await.expect("confirmed");
-                assert!(matches!(confirmed, lapin::Confirmation::Ack(None)), "taken and routed");
-            }
-        }
-    });
+    runtime.block_on(support::rabbit::publish(url, events));
 }

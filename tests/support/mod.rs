@@ -107,6 +107,12 @@ pub fn now() -> String {
     run(Command::new("date").args(["-u", "+%FT%TZ"])).trim().to_owned()
 }
 
+/// Microseconds since 1970.
+pub fn micros() -> i64 {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("after 1970");
+    i64::try_from(since.as_micros()).expect("before 290000")
+}
+
 /// Does work for each case, on so many threads: for cases that mostly wait.
 pub fn side_by_side<T: Sync>(threads: usize, cases: &[T], work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);

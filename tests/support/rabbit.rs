@@ -6,6 +6,9 @@ use std::net::TcpStream;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm};
+
 use super::kept::{Kept, Plan};
 use super::{Folder, free_port, needed, unique, wait_until};
 
@@ -18,6 +21,49 @@ const AUTHORIZATION: &str = "Basic Z3Vlc3Q6Z3Vlc3Q=";
 
 /// The queue that keeps a copy of outcomes.
 const KEPT: &str = "kept-outcomes";
+
+/// Published before the first of them is waited for.
+const PUBLISHED_AT_ONCE: usize = 1_000;
+
+/// Publishes events to the exchange that workers read from, as fast as the broker confirms them; each must reach a queue.
+pub async fn publish(url: &str, events: &[String]) {
+    let (connection, channel) = publisher(url).await;
+    for some in events.chunks(PUBLISHED_AT_ONCE) {
+        let mut confirms = Vec::new();
+        for event in some {
+            confirms.push(send(&channel, event).await);
+        }
+        for confirm in confirms {
+            is_taken(confirm).await;
+        }
+    }
+    let _ = connection.close(200, "done".into()).await;
+}
+
+/// A channel with confirms, for [`send`].
+pub async fn publisher(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("the broker");
+    let channel = connection.create_channel().await.expect("a channel");
+    channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+    (connection, channel)
+}
+
+/// Publishes one event; whether it was taken is still to be heard, by [`is_taken`].
+pub async fn send(channel: &Channel, event: &str) -> PublisherConfirm {
+    let properties = BasicProperties::default()
+        .with_content_type("application/cloudevents+json".into())
+        .with_delivery_mode(2);
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let sent =
+        channel.basic_publish("declic.events".into(), "any".into(), options, event.as_bytes(), properties);
+    sent.await.expect("published")
+}
+
+/// Waits for the broker's word that it has an event on a queue.
+pub async fn is_taken(confirm: PublisherConfirm) {
+    let confirmed = confirm.await.expect("confirmed");
+    assert!(matches!(confirmed, Confirmation::Ack(None)), "taken and routed");
+}
 
 /// A running node, with the management and consistent-hash plugins.
 pub struct Rabbit {

@@ -215,6 +215,13 @@ fn is_healthy(admin: u16) -> bool {
         .is_some_and(|answer| answer.contains(" 200 "))
 }
 
+/// The sum of all metrics of a worker whose line begins with `start` and holds `label`; none when it does not answer.
+pub fn metric(admin: u16, start: &str, label: &str) -> Option<f64> {
+    let answer = ask(admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let lines = answer.lines().filter(|line| line.starts_with(start) && line.contains(label));
+    Some(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+}
+
 /// NDJSON as values.
 pub fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::agreement;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::domain::hex;
 use crate::domain::rules::book::Book;
 use crate::domain::rules::{RuleSet, compile};
 use crate::domain::templates::{self, Templates};
@@ -62,7 +63,7 @@ pub fn hash(files: &[SourceFile]) -> String {
             hash.update(part);
         }
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize())
 }
 
 /// Where the set in force is kept. Readers take it whole; the swap is one pointer.

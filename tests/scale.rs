@@ -11,42 +11,29 @@ use declic::clock::Clock;
 use serde_json::{Value, json};
 
 use support::postgres::Postgres;
-use support::shop::{Shop, Worker, ask, event, metric};
-use support::{free_port, python, run, wait_until};
+use support::shop::{Shop, Worker, event, metric};
+use support::{python, run, unique, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// One of the workers of a shop.
-struct Colleague {
-    worker: Worker,
-    admin: u16,
-}
+struct Colleague(Worker);
 
 impl Colleague {
     fn start(shop: &Shop, shards: u16) -> Self {
-        let (admin, public) = (free_port(), free_port());
-        let mut command = shop.declic();
-        command
-            .arg("run")
-            .env("DECLIC_AMQP__SHARDS", shards.to_string())
-            .env("DECLIC_ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
-            .env("DECLIC_PUBLIC__LISTEN", format!("127.0.0.1:{public}"));
-        let mut worker = Worker::spawn(&mut command, shop.folder.join(&format!("log-{admin}")));
-        let healthy = || ask(admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        let ready = wait_until(PATIENCE, || {
-            healthy().is_some_and(|answer| answer.contains(" 200 ")) || !worker.is_running()
-        });
+        let mut worker = shop.spawn(&unique("worker"), &[("DECLIC_AMQP__SHARDS", &shards.to_string())]);
+        let ready = wait_until(PATIENCE, || worker.is_healthy() || !worker.is_running());
         assert!(ready && worker.is_running(), "the worker is not ready:\n{}", worker.log());
-        Self { worker, admin }
+        Self(worker)
     }
 
     /// How many events it has committed.
     fn accepted(&self) -> usize {
-        metric(self.admin, "declic_events_total{", "\"accepted\"").unwrap_or_default() as usize
+        metric(self.0.admin, "declic_events_total{", "\"accepted\"").unwrap_or_default() as usize
     }
 
     fn stop(self) {
-        assert!(self.worker.terminate(Duration::from_secs(30)).success());
+        assert!(self.0.terminate(Duration::from_secs(30)).success());
     }
 }
 

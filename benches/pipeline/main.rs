@@ -1,7 +1,7 @@
 //! Declic beside the bare parts it stands on, in one run: a real broker, durable commits, a real SMTP dialogue.
 //!
 //! ```sh
-//! cargo bench --bench pipeline                           # everything: about half an hour, 10 GB of disk
+//! cargo bench --bench pipeline                           # everything, with up to 5,000,000 customers: takes long
 //! cargo bench --bench pipeline -- intake welcome         # some of it
 //! cargo bench --bench pipeline -- --scale 0.1            # a tenth of the customers and events
 //! ```

@@ -42,7 +42,7 @@ impl Dispatcher {
                 (message, Some(answer))
             })
             .buffer_unordered(self.connections.max(1));
-        // The connections go on while answers are recorded: a commit takes as long as several mails.
+        // A commit takes as long as several mails.
         let (answered, mut to_record) = mpsc::unbounded_channel();
         let handing_over = async move {
             let mut answers = pin!(answers);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::consent::Channel;
+use super::hex;
 use super::verdict::Reason;
 
 /// One e-mail or SMS to one customer, identified by (entry, step id, channel). It holds what is needed to
@@ -197,12 +198,5 @@ pub fn message_id(rule: &str, customer: &str, occurrence: &str, step: &str, chan
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hex(&hash.finalize()[..16])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.map(|half| DIGITS[usize::from(half)]).collect()
+    hex::encode(&hash.finalize()[..16])
 }

@@ -15,6 +15,7 @@ pub mod decide;
 pub mod diagnostic;
 pub mod event;
 pub mod fold;
+pub mod hex;
 pub mod hours;
 pub mod memory;
 pub mod message;

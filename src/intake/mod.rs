@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason};
+use crate::domain::hex;
 
 pub use brake::Brake;
 pub use settle::Settled;
@@ -147,7 +148,7 @@ impl DeadLetter {
             hash.update(part);
         }
         hash.update(&self.body);
-        hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&hash.finalize()[..16])
     }
 }
 

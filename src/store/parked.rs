@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::dead_letters::DeadLetter;
 use crate::domain::event::{CLOUDEVENT, Event, UnusableReason};
+use crate::domain::hex;
 
 /// The longest detail kept, in characters: enough to know what it is about.
 const MAX_DETAIL: usize = 500;
@@ -96,7 +97,7 @@ fn letter(
     hash.update(origin);
     hash.update(key);
     DeadLetter {
-        id: hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        id: hex::encode(&hash.finalize()[..16]),
         received_at: now,
         origin: origin.to_owned(),
         reason: UnusableReason::Poison,

@@ -23,6 +23,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, SecondsFormat};
+
 /// Debian's Python, whose modules `make setup` installs; another `python3` may be first on the path.
 pub const PYTHON: &str = "/usr/bin/python3";
 
@@ -104,7 +106,8 @@ pub fn run(command: &mut Command) -> String {
 
 /// The present second, as events write it.
 pub fn now() -> String {
-    run(Command::new("date").args(["-u", "+%FT%TZ"])).trim().to_owned()
+    let now = DateTime::from_timestamp_micros(micros()).expect("a time");
+    now.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Microseconds since 1970.

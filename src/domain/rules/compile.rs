@@ -18,6 +18,7 @@ use super::syntax::{self, Parsed};
 use super::{Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, tree};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
+use crate::domain::hex;
 
 /// Where the policy lives.
 const POLICY: &str = "rules/policy.yaml";
@@ -199,7 +200,7 @@ fn check_fields(reader: &mut Reader<'_>, parsed: &Parsed, events: &Catalogue) {
 /// Gives a rule its version: a hash of what it means.
 fn versioned(mut rule: Rule) -> Rule {
     let digest = Sha256::digest(meaning(&rule).to_string().as_bytes());
-    rule.version = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    rule.version = hex::encode(&digest[..8]);
     rule
 }
 

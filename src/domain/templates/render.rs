@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{RenderError, Rendered, TemplateSource, expressions, format, lint, mjml};
+use crate::domain::hex;
 
 /// One locale's version of a template, ready to render.
 #[derive(Debug, Clone)]
@@ -189,5 +190,5 @@ pub(super) fn hash_of<'a>(fields: impl Iterator<Item = Option<&'a String>>) -> S
         hasher.update(field.map_or(u64::MAX, |f| f.len() as u64).to_be_bytes());
         hasher.update(field.map_or(&[][..], |f| f.as_bytes()));
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hasher.finalize()[..16])
 }

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::config::{Code, InboundFields, StateWord, StatusFields};
+use super::form;
 use super::outcome::scalar;
 use super::webhook::{Call, Refusal};
-use super::{form, verify};
 use crate::channels::sms::{Inbound, Receipt, ReceiptState};
+use crate::domain::hex;
 
 /// A provider's word or code that is kept beside a receipt.
 const LONGEST_DETAIL: usize = 100;
@@ -86,7 +87,7 @@ pub fn text(fields: &InboundFields, item: &Value, now: DateTime<Utc>) -> Result<
     Ok(Inbound {
         // Hashed with all that it says, so that the same words at another time are another message.
         id: at(item, fields.id.as_deref())
-            .unwrap_or_else(|| verify::hex(&Sha256::digest(item.to_string().as_bytes()))[..32].to_owned()),
+            .unwrap_or_else(|| hex::encode(&Sha256::digest(item.to_string().as_bytes()))[..32].to_owned()),
         from: required(item, fields.from.as_deref(), "webhook.inbound.from")?,
         national: false,
         to: at(item, fields.to.as_deref()).unwrap_or_default(),

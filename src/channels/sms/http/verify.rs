@@ -9,6 +9,7 @@ use ring::hmac as ring_hmac;
 use sha2::{Digest as _, Sha256};
 
 use super::form;
+use crate::domain::hex;
 
 const TWILIO_SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
@@ -66,7 +67,9 @@ fn spellings(url: &str) -> Vec<String> {
 fn body_hash_holds(url: &str, body: &[u8]) -> bool {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     match query.split('&').find_map(|pair| pair.strip_prefix("bodySHA256=")) {
-        Some(hash) => same(hash.to_ascii_lowercase().as_bytes(), hex(&Sha256::digest(body)).as_bytes()),
+        Some(hash) => {
+            same(hash.to_ascii_lowercase().as_bytes(), hex::encode(&Sha256::digest(body)).as_bytes())
+        }
         None => body.is_empty(),
     }
 }
@@ -123,10 +126,6 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::config::{ReceiptIds, SmppConfig};
 use super::pdu::{Delivered, esm, tag};
 use super::segment::without_header;
 use crate::channels::sms::{Inbound, Incoming, Receipt, ReceiptState};
+use crate::domain::hex;
 
 /// Characters of a receipt that are kept for people.
 const LONGEST_DETAIL: usize = 200;
@@ -177,5 +178,5 @@ fn inbound_id(delivered: &Delivered, now: DateTime<Utc>) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..16])
 }

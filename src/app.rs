@@ -187,6 +187,8 @@ impl App {
             for way in &self.ways {
                 way.outlet.close().await;
             }
+            // What the last batch of events gave to senders who were gone.
+            self.give_back().await;
             self.store.close().await;
         };
         // A server that does not answer any more does not answer to a goodbye either.

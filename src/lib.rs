@@ -5,7 +5,6 @@
 
 pub mod active;
 pub mod app;
-pub mod bell;
 pub mod broker;
 pub mod channels;
 pub mod cli;
@@ -17,6 +16,7 @@ pub mod entropy;
 pub mod failpoint;
 pub mod files;
 pub mod guard;
+pub mod handoff;
 pub mod incoming;
 pub mod intake;
 pub mod ops;

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::active::{Active, Shelf};
-use crate::bell::Bell;
 use crate::clock::Clock;
 use crate::domain::admit::address_of;
 use crate::domain::consent::Channel;
@@ -21,11 +20,12 @@ use crate::domain::customer::Profile;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
 use crate::domain::memory::Entry;
-use crate::domain::message::MessageState;
+use crate::domain::message::Message;
 use crate::domain::outcome::Outcome;
 use crate::domain::promo;
 use crate::domain::rules::compile;
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
+use crate::handoff::{Handoff, Lease};
 use crate::store::{Changes, CustomerState, Store, StoreError, Tx};
 use crate::{failpoint, guard, telemetry};
 
@@ -35,8 +35,8 @@ pub use replay::Replayed;
 /// How often a promo code may meet one that is taken before we give up: with 60 bits, twice is a broken secret.
 const MOST_COLLISIONS: u32 = 5;
 
-/// How often a batch that stood in another transaction's way (a migration's, say) is tried before it is given back.
-const MOST_CONFLICTS: u32 = 4;
+/// How often a batch that stood in another transaction's way (a migration's, say) is tried again before it is given back.
+const MOST_CONFLICTS: u32 = 3;
 
 /// Applies facts to customers, one transaction at a time. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -44,52 +44,52 @@ pub struct Processor {
     store: Store,
     shelf: Shelf,
     clock: Clock,
-    bell: Bell,
+    handoff: Handoff,
 }
 
 impl Processor {
     pub fn new(store: Store, shelf: Shelf, clock: Clock) -> Self {
-        Self { store, shelf, clock, bell: Bell::default() }
+        Self { store, shelf, clock, handoff: Handoff::default() }
     }
 
-    /// Rung when there is something new to send.
-    pub fn bell(&self) -> &Bell {
-        &self.bell
+    /// Where what is to be sent at once goes.
+    pub fn handoff(&self) -> &Handoff {
+        &self.handoff
     }
 
     /// Takes in a batch of events; true for each that was new. All of it is committed, or none.
     pub async fn accept(&self, events: &[Event]) -> Result<Vec<bool>, ProcessError> {
-        for _ in 1..MOST_CONFLICTS {
-            match self.accept_once(events).await {
-                Err(ProcessError::Store(StoreError::Conflict(_))) => {}
+        let mut conflicts = 0;
+        loop {
+            match self.accept_once(events, conflicts > 0).await {
+                Err(ProcessError::Store(StoreError::Conflict(_))) if conflicts < MOST_CONFLICTS => conflicts += 1,
                 result => return result,
             }
         }
-        self.accept_once(events).await
     }
 
-    async fn accept_once(&self, events: &[Event]) -> Result<Vec<bool>, ProcessError> {
+    /// After a conflict, which may have been about a new customer, these are made before anything is decided.
+    async fn accept_once(&self, events: &[Event], makes_first: bool) -> Result<Vec<bool>, ProcessError> {
         let now = self.clock.now();
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;
         let fresh = tx.insert_events(events, active.book.known_at(now)).await?;
         failpoint::reach("accept.inserted");
-        let mut to_send = BTreeSet::new();
+        let mut to_send = ToSend::default();
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {
-            let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
-            let snapshots = load(&mut tx, &active, &by_customer, &kinds, now).await?;
+            let snapshots = load(&mut tx, &active, &by_customer, makes_first, now).await?;
             let active = self.with_pinned(&active, snapshots.iter().flat_map(|s| &s.entries)).await?;
             let verdicts = decided("events", &snapshots, |snapshot| {
                 let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
                 decide::on_events(&active.book, snapshot, events, now)
             });
-            to_send = write(&mut tx, &active, verdicts?, &snapshots, now).await?;
+            to_send = write(&mut tx, &active, verdicts?, &snapshots, Some(&self.handoff), now).await?;
         }
         failpoint::reach("accept.written");
         tx.commit().await?;
         failpoint::reach("accept.committed");
-        to_send.into_iter().for_each(|channel| self.bell.ring(channel));
+        self.handoff.give(to_send.lease, to_send.messages, now);
         Ok(fresh)
     }
 
@@ -108,7 +108,7 @@ impl Processor {
                 failpoint::reach("timers.written");
                 tx.commit().await?;
                 failpoint::reach("timers.committed");
-                to_send.into_iter().for_each(|channel| self.bell.ring(channel));
+                self.handoff.give(to_send.lease, to_send.messages, self.clock.now());
             }
             Err(ProcessError::Poison(_)) => {
                 tx.rollback().await?;
@@ -119,14 +119,13 @@ impl Processor {
         Ok(due.len())
     }
 
-    /// Runs the timers of these customers that are due; the channels on which something is to be sent then.
-    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<BTreeSet<Channel>, ProcessError> {
+    /// Runs the timers of these customers that are due.
+    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<ToSend, ProcessError> {
         let now = self.clock.now();
-        let states = tx.lock_customers(customers, &[]).await?;
-        let snapshots: Vec<Snapshot> = states.into_values().map(|s| snapshot_of(s, Vec::new())).collect();
+        let snapshots = snapshots_of(tx.lock_customers(customers, &[]).await?, BTreeMap::new());
         let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
         let verdicts = decided("timers", &snapshots, |s| decide::on_timer(&active.book, s, now))?;
-        write(tx, &active, verdicts, &snapshots, now).await
+        write(tx, &active, verdicts, &snapshots, Some(&self.handoff), now).await
     }
 
     /// Decides, within the sweep's own transaction, what a tick means for these customers.
@@ -139,14 +138,9 @@ impl Processor {
         let states = tx.lock_customers(customers, std::slice::from_ref(&tick.rule)).await?;
         // A sweep may come late: what has ended the entry since its planned instant counts.
         let exit_on = active.book.active.rules.get(&tick.rule).map_or(&[][..], |rule| &rule.exit_on);
-        let mut history = histories(tx, customers, exit_on, tick.planned).await?;
-        let with_history = |state: CustomerState| {
-            let history = history.remove(&state.customer_id).unwrap_or_default();
-            snapshot_of(state, history)
-        };
-        let snapshots: Vec<Snapshot> = states.into_values().map(with_history).collect();
+        let snapshots = snapshots_of(states, histories(tx, customers, exit_on, tick.planned).await?);
         let verdicts = decided("ticks", &snapshots, |s| decide::on_tick(&active.book, s, tick, now))?;
-        write(tx, &active, verdicts, &snapshots, now).await.map(drop)
+        write(tx, &active, verdicts, &snapshots, None, now).await.map(drop)
     }
 
     /// The active set, with the older rule versions that these entries are pinned to.
@@ -210,27 +204,26 @@ fn group_by_customer(events: &[Event], fresh: &[bool]) -> BTreeMap<String, Vec<E
     groups
 }
 
+/// Locks the customers of these events, and loads what may matter to them.
 async fn load(
     tx: &mut Tx,
     active: &Active,
     by_customer: &BTreeMap<String, Vec<Event>>,
-    kinds: &BTreeSet<&str>,
+    makes_first: bool,
     now: DateTime<Utc>,
 ) -> Result<Vec<Snapshot>, StoreError> {
+    let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
+    let needs = active.book.needs(kinds.into_iter(), now);
     let customers: Vec<String> = by_customer.keys().cloned().collect();
-    let needs = active.book.needs(kinds.iter().copied(), now);
     let rules: Vec<String> = needs.rules.into_iter().collect();
-    let states = tx.lock_customers(&customers, &rules).await?;
+    let states = if makes_first {
+        tx.lock_customers(&customers, &rules).await?
+    } else {
+        tx.lock_known_customers(&customers, &rules).await?
+    };
     let kinds: Vec<String> = needs.kinds.into_iter().collect();
-    let since = needs.since.unwrap_or(now);
-    let mut history = histories(tx, &customers, &kinds, since).await?;
-    Ok(states
-        .into_values()
-        .map(|state| {
-            let history = history.remove(&state.customer_id).unwrap_or_default();
-            snapshot_of(state, history)
-        })
-        .collect())
+    let histories = histories(tx, &customers, &kinds, needs.since.unwrap_or(now)).await?;
+    Ok(snapshots_of(states, histories))
 }
 
 /// The past events of these types, by customer.
@@ -251,27 +244,38 @@ async fn histories(
     Ok(histories)
 }
 
-fn snapshot_of(state: CustomerState, history: Vec<Fact>) -> Snapshot {
-    Snapshot {
+fn snapshots_of(
+    states: BTreeMap<String, CustomerState>,
+    mut histories: BTreeMap<String, Vec<Fact>>,
+) -> Vec<Snapshot> {
+    let snapshot = |state: CustomerState| Snapshot {
+        history: histories.remove(&state.customer_id).unwrap_or_default(),
         customer_id: state.customer_id,
         profile: state.profile,
         consents: state.consents,
         suppressed: state.suppressed,
         erased: state.erased,
         entries: state.entries,
-        history,
-    }
+    };
+    states.into_values().map(snapshot).collect()
 }
 
-/// Writes what was decided for each snapshot, with the outcomes that it means for the outside; the channels on which
-/// something is to be sent at once.
+/// Messages that a transaction has made, and the lease of those that it has claimed: for the senders, once it is committed.
+#[derive(Default)]
+struct ToSend {
+    lease: Option<Lease>,
+    messages: Vec<Message>,
+}
+
+/// Writes what was decided for each snapshot, with the outcomes that it means for the outside.
 async fn write(
     tx: &mut Tx,
     active: &Active,
     verdicts: Vec<Verdicts>,
     snapshots: &[Snapshot],
+    handoff: Option<&Handoff>,
     now: DateTime<Utc>,
-) -> Result<BTreeSet<Channel>, ProcessError> {
+) -> Result<ToSend, ProcessError> {
     let mut changes = Changes::default();
     for (mut verdict, snapshot) in verdicts.into_iter().zip(snapshots) {
         telemetry::decided(&verdict);
@@ -305,9 +309,10 @@ async fn write(
             changes.erased.push(customer.clone());
         }
     }
+    let lease = handoff.and_then(|handoff| handoff.claim(&mut changes.messages, now));
+    changes.lease = lease.as_ref().map(|lease| (lease.token.clone(), lease.lasts));
     tx.write(&changes).await?;
-    let at_once = changes.messages.iter().filter(|m| m.state == MessageState::Pending && m.due_at <= now);
-    Ok(at_once.map(|m| m.channel).collect())
+    Ok(ToSend { lease, messages: changes.messages })
 }
 
 /// Whether nothing has changed that can be a date or tells when a date is: most events say something else.

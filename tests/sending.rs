@@ -85,7 +85,7 @@ impl Place {
             assert!(!checked.has_errors(), "{}", render(&checked.diagnostics, &files, false));
             let shelf = Shelf::new(checked.activate(&files, b"secret".to_vec()));
             let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-            let bell = processor.bell().clone();
+            let handoff = processor.handoff().clone();
             place.processors.push(processor);
             let outlets = [
                 Outlet::Email(EmailChannel::Capture(capture.clone())),
@@ -104,7 +104,7 @@ impl Place {
                     flow,
                     lanes: ALL,
                     outcomes: Outcomes::new(store.clone(), clock.clone(), None),
-                    bell: bell.clone(),
+                    handoff: handoff.clone(),
                     public_url: Arc::from("https://news.example.com"),
                     connections: 2,
                     claim: 50,

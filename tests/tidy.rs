@@ -37,7 +37,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "app",
         &[
             "active",
-            "bell",
             "broker",
             "channels",
             "clock",
@@ -65,13 +64,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "delivery",
         &[
             "active",
-            "bell",
             "channels",
             "clock",
             "domain",
             "entropy",
             "failpoint",
             "guard",
+            "handoff",
             "store",
             "supervise",
             "telemetry",
@@ -80,7 +79,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("incoming", &["active", "channels", "clock", "domain", "failpoint", "process", "store", "telemetry"]),
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("ops", &["domain"]),
-    ("process", &["active", "bell", "clock", "domain", "failpoint", "guard", "store", "telemetry"]),
+    ("process", &["active", "clock", "domain", "failpoint", "guard", "handoff", "store", "telemetry"]),
     ("store", &["clock", "domain", "failpoint"]),
     // Outcomes leave by the broker that events come in by.
     ("channels", &["broker", "clock", "domain", "failpoint", "secret"]),
@@ -88,7 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // The simulator is the core with a clock of its own, and nothing else: no second engine.
     ("simulate", &["active", "domain"]),
     ("active", &["domain"]),
-    ("bell", &["domain"]),
+    ("handoff", &["clock", "domain", "entropy"]),
     ("files", &["domain"]),
     ("supervise", &["clock"]),
     ("telemetry", &["domain"]),

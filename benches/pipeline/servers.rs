@@ -31,6 +31,17 @@ impl Servers {
         self.number(&format!("SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'"))
     }
 
+    /// The statements on which a database spent the most time.
+    pub fn dearest(&self, database: &str) -> String {
+        let sql = format!(
+            "SELECT round(total_exec_time) || ' ms, ' || calls || ' calls, ' || rows || ' rows: '
+                 || left(regexp_replace(query, '\\s+', ' ', 'g'), 100)
+             FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = '{database}')
+             ORDER BY total_exec_time DESC LIMIT 12"
+        );
+        self.postgres.psql("postgres", &sql)
+    }
+
     fn number(&self, sql: &str) -> f64 {
         self.postgres.psql("postgres", sql).trim().parse().expect("a number")
     }

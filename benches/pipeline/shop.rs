@@ -141,6 +141,9 @@ impl<'a> Shop<'a> {
         // A backend tells the collector what it did when it ends.
         stop(worker);
         let after = counters();
+        if !self.database.is_empty() {
+            eprintln!("{}", servers.dearest(self.name()));
+        }
         let [worker, database, broker] = [0, 1, 2].map(|n| cpu_after[n] - cpu_before[n]);
         let (statements, commits) = (after.0 - before.0, after.1 - before.1);
         (result, Cost { worker, database, broker, statements, commits, peak_memory })

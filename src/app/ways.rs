@@ -10,7 +10,7 @@ use crate::channels::{
 };
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::delivery::dispatch::Dispatcher;
+use crate::delivery::dispatch::{Dispatcher, give_back};
 use crate::delivery::flow::Flow;
 use crate::delivery::outcomes::Outcomes;
 use crate::domain::message::Lane;
@@ -170,6 +170,16 @@ pub(super) fn states(ways: &[Way]) -> Vec<Flow> {
 }
 
 impl App {
+    /// Gives what was handed to dispatchers, which have ended, back to the outbox. Where that fails its lease will end.
+    pub(super) async fn give_back(&self) {
+        for way in &self.ways {
+            let given = give_back(&self.store, self.processor.handoff(), way.outlet.channel()).await;
+            if let Err(error) = given {
+                tracing::warn!(%error, "messages stay claimed until their lease is over");
+            }
+        }
+    }
+
     /// The dispatchers of one way out.
     pub(super) fn dispatchers(&self, way: &Way, outcomes: &Outcomes) -> Vec<Dispatcher> {
         let dispatcher = |lanes: &'static [Lane]| Dispatcher {
@@ -180,7 +190,7 @@ impl App {
             flow: way.flow.clone(),
             lanes,
             outcomes: outcomes.clone(),
-            bell: self.processor.bell().clone(),
+            handoff: self.processor.handoff().clone(),
             public_url: self.config().public.base_url().into(),
             connections: way.connections,
             claim: CLAIM,

@@ -20,16 +20,17 @@ use super::outcomes::Outcomes;
 use super::room::Room;
 use super::{poison, record};
 use crate::active::{Active, Shelf};
-use crate::bell::Bell;
 use crate::channels::Outlet;
-use crate::clock::{Clock, Deadline};
+use crate::clock::Clock;
+use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message};
 use crate::domain::outcome::{Outcome, promo_outcome_id};
 use crate::domain::restore::List;
 use crate::domain::templates::Version;
+use crate::handoff::{Batch, Handoff, Lease};
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
-use crate::{entropy, failpoint, guard, telemetry};
+use crate::{failpoint, guard, telemetry};
 
 /// Messages marked `sending` together, for each connection, at first.
 const GROUPED_PER_CONNECTION: usize = 2;
@@ -41,8 +42,8 @@ pub(super) const MOST_GROUPED: usize = 128;
 /// a group is no larger than what the provider takes in this time; and no smaller, for each costs two commits.
 const GROUP_LASTS: Duration = Duration::from_millis(50);
 
-/// How long to look away when the outbox is empty and nobody rings, in real time.
-const IDLE: Duration = Duration::from_millis(100);
+/// How often the outbox is looked at while nobody rings, or while all that is sent is handed to us, in real time.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The pause after a failure of the database.
 pub(super) const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -68,8 +69,8 @@ pub struct Dispatcher {
     /// What this one looks after.
     pub lanes: &'static [Lane],
     pub outcomes: Outcomes,
-    /// Rung when there may be something to claim.
-    pub bell: Bell,
+    /// Where what is claimed already comes from, and which rings when there may be something to claim.
+    pub handoff: Handoff,
     pub public_url: Arc<str>,
     /// Messages handed over at the same time.
     pub connections: usize,
@@ -88,13 +89,8 @@ struct Pace {
     claim: usize,
     /// Messages to mark `sending` together.
     group: usize,
-}
-
-/// The right to hand over the messages of one claim.
-pub(super) struct Lease {
-    pub(super) token: String,
-    /// Not after the end that the database keeps: it begins before the claim.
-    pub(super) ends: Deadline,
+    /// When the outbox was looked at last.
+    looked: Instant,
 }
 
 /// What one round found.
@@ -115,15 +111,37 @@ struct Picked {
     wait: Option<Duration>,
 }
 
+/// Gives what was handed to senders, and none of them has taken, back to the outbox.
+pub async fn give_back(store: &Store, handoff: &Handoff, channel: Channel) -> Result<(), StoreError> {
+    while let Some(Batch { lease, messages }) = handoff.take(channel) {
+        release(store, &messages, &lease.token).await?;
+    }
+    Ok(())
+}
+
+async fn release(store: &Store, messages: &[Message], token: &str) -> Result<(), StoreError> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    tx.release(token, messages).await?;
+    tx.commit().await
+}
+
 impl Dispatcher {
     /// Sends until told to stop; what has been begun is finished and recorded first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
-        let mut pace = Pace { claim: self.claim as usize, group: self.least_group() };
+        let mut pace =
+            Pace { claim: self.claim as usize, group: self.least_group(), looked: Instant::now() };
         self.flow.announce();
+        // Where a rate bounds what goes, the most urgent is chosen from all that waits.
+        if !self.flow.has_rate() {
+            self.handoff.open(self.outlet.channel(), self.lease);
+        }
         while !shutdown.is_cancelled() {
             let (pause, idle) = match self.round(&mut pace, &shutdown).await {
                 Ok(Round::Worked) => (Duration::ZERO, false),
-                Ok(Round::Idle) => (IDLE, true),
+                Ok(Round::Idle) => (LOOK_EVERY, true),
                 Ok(Round::Held(wait)) => (wait.min(LONGEST_PAUSE), false),
                 Err(error) => {
                     telemetry::waiting_for("database", &error.to_string());
@@ -133,7 +151,7 @@ impl Dispatcher {
             pulse.beat();
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.bell.rung(self.outlet.channel()), if idle => {}
+                () = self.handoff.rung(self.outlet.channel()), if idle => {}
                 () = shutdown.cancelled() => {}
             }
         }
@@ -150,21 +168,13 @@ impl Dispatcher {
         }
         let probe = match self.flow.enter() {
             Ok(probe) => probe,
-            Err(wait) => return Ok(Round::Held(wait)),
+            Err(wait) => {
+                self.handoff.pause(self.outlet.channel());
+                give_back(&self.store, &self.handoff, self.outlet.channel()).await?;
+                return Ok(Round::Held(wait));
+            }
         };
-        let token = entropy::token::<16>().map_err(|e| StoreError::Other(e.to_string()))?;
-        let lease = Lease { token, ends: Deadline::after(self.lease) };
-        let limit = if probe.is_some() { 1 } else { pace.claim };
-        let claim = Claim {
-            channel: self.outlet.channel(),
-            lanes: self.lanes,
-            limit: u32::try_from(limit).unwrap_or(self.claim),
-            now: self.clock.now(),
-            token: &lease.token,
-            lease: self.lease,
-        };
-        let found = self.store.claim_messages(&claim).await?;
-        let claimed = poison::without_unreadable(&self.store, found, &lease.token, claim.now).await?;
+        let Batch { lease, messages: claimed } = self.next_batch(pace, probe.is_some()).await?;
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
@@ -208,6 +218,40 @@ impl Dispatcher {
             pace.claim = next.max(least).min(most.max(least));
         }
         Ok(held.map_or(Round::Worked, Round::Held))
+    }
+
+    /// What was handed to us, or else what is due in the outbox, where nothing may grow old meanwhile.
+    async fn next_batch(&self, pace: &mut Pace, is_probe: bool) -> Result<Batch, StoreError> {
+        let channel = self.outlet.channel();
+        if !is_probe
+            && pace.looked.elapsed() < LOOK_EVERY
+            && let Some(batch) = self.handoff.take(channel)
+        {
+            return Ok(batch);
+        }
+        pace.looked = Instant::now();
+        let lease = Lease::begin(self.lease).map_err(StoreError::Other)?;
+        let limit = if is_probe { 1 } else { pace.claim };
+        let claim = Claim {
+            channel,
+            lanes: self.lanes,
+            limit: u32::try_from(limit).unwrap_or(self.claim),
+            now: self.clock.now(),
+            token: &lease.token,
+            lease: self.lease,
+        };
+        let found = self.store.claim_messages(&claim).await?;
+        let messages = poison::without_unreadable(&self.store, found, &lease.token, claim.now).await?;
+        if is_probe {
+            return Ok(Batch { lease, messages });
+        }
+        if messages.len() >= limit {
+            // There is likely more, for a colleague; and what waits there goes before what comes now.
+            self.handoff.pause(channel);
+            self.handoff.ring(channel);
+        }
+        let handed = if messages.is_empty() { self.handoff.take(channel) } else { None };
+        Ok(handed.unwrap_or(Batch { lease, messages }))
     }
 
     fn least_group(&self) -> usize {
@@ -322,12 +366,7 @@ impl Dispatcher {
 
     /// Gives claimed messages back untried, to whoever asks when they are due.
     async fn release(&self, messages: Vec<Message>, token: &str) -> Result<(), StoreError> {
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.store.begin().await?;
-        tx.release(token, &messages).await?;
-        tx.commit().await
+        release(&self.store, &messages, token).await
     }
 
     /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.

@@ -1,20 +1,25 @@
 //! Handing a group over and writing down what became of it, side by side: the connections go on while answers are recorded.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::Admitted;
-use super::dispatch::{Dispatcher, Lease, MOST_GROUPED, PAUSE_AFTER_FAILURE};
+use super::dispatch::{Dispatcher, MOST_GROUPED, PAUSE_AFTER_FAILURE};
 use super::flow::{Pass, is_urgent};
 use super::{poison, record};
 use crate::channels::{Answer, Parcel};
 use crate::domain::message::{Message, MessageState};
 use crate::domain::steps::basis;
+use crate::handoff::Lease;
 use crate::store::{Changes, StoreError};
 use crate::{failpoint, telemetry};
+
+/// How long the first of some answers waits for others before they are recorded: a commit costs as much as many rows.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
 
 impl Dispatcher {
     /// Hands over what was admitted and marked, and records what became of each.
@@ -42,7 +47,6 @@ impl Dispatcher {
                 (message, Some(answer))
             })
             .buffer_unordered(self.connections.max(1));
-        // A commit takes as long as several mails.
         let (answered, mut to_record) = mpsc::unbounded_channel();
         let handing_over = async move {
             let mut answers = pin!(answers);
@@ -54,7 +58,7 @@ impl Dispatcher {
         };
         let recording = async {
             let mut group = Vec::new();
-            while to_record.recv_many(&mut group, MOST_GROUPED).await > 0 {
+            while gather(&mut to_record, &mut group).await {
                 failpoint::reach("delivery.answered");
                 self.record(std::mem::take(&mut group), &lease.token).await?;
             }
@@ -116,4 +120,16 @@ impl Dispatcher {
         failpoint::reach("delivery.done");
         Ok(())
     }
+}
+
+/// Takes what comes within a while of the first, or all there is when no more will come; false when there is nothing.
+async fn gather<T>(from: &mut mpsc::UnboundedReceiver<T>, group: &mut Vec<T>) -> bool {
+    if from.recv_many(group, MOST_GROUPED).await == 0 {
+        return false;
+    }
+    let others = async {
+        while group.len() < MOST_GROUPED && from.recv_many(group, MOST_GROUPED - group.len()).await > 0 {}
+    };
+    let _enough_or_in_time = tokio::time::timeout(GATHERED_FOR, others).await;
+    true
 }

@@ -1,11 +1,13 @@
 //! What a transaction writes after its decisions: everything at once, one statement a table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::dead_letters::{self, DeadLetter};
-use super::session::{Session, instant, json_arg};
+use super::rows::Rows;
+use super::session::Session;
 use super::sms::{self, SmsPart};
 use super::{StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes};
 use crate::domain::consent::{Channel, ConsentFact};
@@ -44,6 +46,8 @@ pub struct Changes {
     pub dropped_entries: Vec<(String, String, String)>,
     /// Inserted; one known already stays as it is.
     pub messages: Vec<Message>,
+    /// The token under which those of `messages` that are `claimed` are inserted, and how long it is good for, in real time.
+    pub lease: Option<(String, Duration)>,
     /// Inserted; see [`Tx::promo_codes`] for how to keep clear of codes in use.
     pub promo_codes: Vec<PromoCode>,
     /// Inserted into the outbox; one known already stays as it is.
@@ -59,17 +63,17 @@ pub struct Changes {
 }
 
 impl Tx {
-    /// Writes the changes, in the order of locks: customers, entries, messages, what hangs on them.
+    /// Writes the changes, in the order of locks: customers, entries, messages, what hangs on them. Makes the customers
+    /// that [`Tx::lock_known_customers`] did not find.
     ///
     /// `Unavailable` when a promo code was taken by another customer meanwhile: try the transaction again.
     pub async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let session = &mut self.session;
-        profiles::upsert(session, &changes.profiles, &changes.same_dates).await?;
-        profiles::write_phones(session, &changes.phones).await?;
+        profiles::write(session, changes, &std::mem::take(&mut self.unknown)).await?;
         consents::append(session, &changes.consents).await?;
         entries::remove(session, &changes.dropped_entries).await?;
         entries::upsert(session, &changes.entries).await?;
-        messages::insert(session, &changes.messages).await?;
+        messages::insert(session, &changes.messages, changes.lease.as_ref()).await?;
         promo_codes::insert(session, &changes.promo_codes).await?;
         suppress(session, &changes.suppressions).await?;
         sms::insert_parts(session, &changes.sms_parts).await?;
@@ -84,35 +88,22 @@ async fn suppress(session: &mut Session, suppressions: &[Suppression]) -> Result
         return Ok(());
     }
     // Sorted by key, for one order of waiting.
-    let rows: BTreeMap<_, _> = suppressions
+    let first: BTreeMap<_, _> = suppressions
         .iter()
         .rev()
-        .map(|s| {
-            let address = profiles::comparable_address(&s.address);
-            let row = serde_json::json!({
-                "channel": s.channel.as_str(),
-                "address": address,
-                "reason": s.reason.as_str(),
-                "at": instant(s.at),
-                "detail": s.detail,
-            });
-            ((s.channel, address), row)
-        })
+        .map(|s| ((s.channel, profiles::comparable_address(&s.address)), s))
         .collect();
-    let rows: Vec<_> = rows.into_values().collect();
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("channel", "text"),
-            ("address", "text"),
-            ("reason", "text"),
-            ("at", "timestamptz"),
-            ("detail", "text"),
-        ],
-    );
+    let first: Vec<_> = first.into_iter().collect();
+    let (table, args) = Rows::of(&first)
+        .text("channel", |((channel, _), _)| channel.as_str())
+        .text("address", |((_, address), _)| address.as_str())
+        .text("reason", |(_, s)| s.reason.as_str())
+        .time("at", |(_, s)| s.at)
+        .text("detail", |(_, s)| s.detail.as_deref())
+        .after(Vec::new(), session.dialect());
     let sql = format!(
         "INSERT INTO suppressions (channel, address, reason, at, detail)
          SELECT channel, address, reason, at, detail FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }

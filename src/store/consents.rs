@@ -3,63 +3,35 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::StoreError;
-use super::session::{Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use crate::domain::consent::{ConsentFact, Ledger};
-
-#[derive(Serialize)]
-struct Row<'a> {
-    customer_id: &'a str,
-    event_source: &'a str,
-    event_id: &'a str,
-    channel: &'a str,
-    purpose: &'a str,
-    status: &'a str,
-    at: String,
-    proof: &'a Map<String, Value>,
-}
 
 /// Adds facts; those known already stay as they are.
 pub(super) async fn append(session: &mut Session, facts: &[(String, ConsentFact)]) -> Result<(), StoreError> {
     if facts.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = facts
-        .iter()
-        .map(|(customer, fact)| Row {
-            customer_id: customer,
-            event_source: &fact.event_source,
-            event_id: &fact.event_id,
-            channel: fact.channel.as_str(),
-            purpose: &fact.purpose,
-            status: fact.status.as_str(),
-            at: instant(fact.at),
-            proof: &fact.proof,
-        })
-        .collect();
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("customer_id", "text"),
-            ("event_source", "text"),
-            ("event_id", "text"),
-            ("channel", "text"),
-            ("purpose", "text"),
-            ("status", "text"),
-            ("at", "timestamptz"),
-            ("proof", "json"),
-        ],
-    );
+    let (table, args) = Rows::of(facts)
+        .text("customer_id", |(customer, _)| customer.as_str())
+        .text("event_source", |(_, fact)| fact.event_source.as_str())
+        .text("event_id", |(_, fact)| fact.event_id.as_str())
+        .text("channel", |(_, fact)| fact.channel.as_str())
+        .text("purpose", |(_, fact)| fact.purpose.as_str())
+        .text("status", |(_, fact)| fact.status.as_str())
+        .time("at", |(_, fact)| fact.at)
+        .json("proof", |(_, fact)| &fact.proof)?
+        .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "INSERT INTO consents (customer_id, event_source, event_id, channel, purpose, status, at, proof, recorded_at)
-         SELECT customer_id, event_source, event_id, channel, purpose, status, at, proof, $2
+         SELECT customer_id, event_source, event_id, channel, purpose, status, at, proof, $1
          FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    let now = session.now;
-    session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 /// The ledgers of these customers; a customer without facts has no item.
@@ -73,7 +45,7 @@ pub(super) async fn ledgers(
         session.dialect().among(1)
     );
     type Fields = (String, String, String, String, String, String, DateTime<Utc>, String);
-    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(customers)?]).await?;
+    let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers)]).await?;
     let mut ledgers: BTreeMap<String, Ledger> = BTreeMap::new();
     for (customer, event_source, event_id, channel, purpose, status, at, proof) in rows {
         let row = || format!("{customer}/{event_source}/{event_id}");

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
-use super::session::{Session, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx, consents, entries};
 use crate::domain::consent::{Channel, Ledger};
 use crate::domain::customer::Profile;
@@ -48,16 +49,8 @@ impl Tx {
         customers: &[String],
         rules: &[String],
     ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
-        let mut ids = customers.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
+        let (mut known, missing) = self.lock_rows(customers).await?;
         let session = &mut self.session;
-        let mut known = select(session, &ids, session.dialect().lock("FOR UPDATE")).await?;
-        let found: BTreeSet<&str> = known.iter().map(|c| c.customer_id.as_str()).collect();
-        let missing: Vec<&str> = ids.iter().map(String::as_str).filter(|id| !found.contains(id)).collect();
         let made = insert(session, &missing).await?;
         if made.len() < missing.len() {
             // Another transaction made them and committed just now. Locked after others, they can be met in a deadlock,
@@ -68,6 +61,38 @@ impl Tx {
         let mut states = load(session, known, Some(rules)).await?;
         states.extend(made.into_iter().map(|id| (id.clone(), CustomerState::new(id))));
         Ok(states)
+    }
+
+    /// The same, but unknown customers are made by [`Tx::write`] only, with their first profile, so that their row is
+    /// written once. It fails with `Conflict` where somebody else has made one meanwhile: lock all of them then.
+    pub async fn lock_known_customers(
+        &mut self,
+        customers: &[String],
+        rules: &[String],
+    ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
+        let (known, missing) = self.lock_rows(customers).await?;
+        let unknown: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+        let mut states = load(&mut self.session, known, Some(rules)).await?;
+        states.extend(unknown.iter().map(|id| (id.clone(), CustomerState::new(id.clone()))));
+        self.unknown.extend(unknown);
+        Ok(states)
+    }
+
+    /// Locks those of these customers that there are; and which are missing, in order.
+    async fn lock_rows<'a>(
+        &mut self,
+        customers: &'a [String],
+    ) -> Result<(Vec<Known>, BTreeSet<&'a str>), StoreError> {
+        let mut missing: BTreeSet<&str> = customers.iter().map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok((Vec::new(), missing));
+        }
+        let session = &mut self.session;
+        let known = select(session, &missing, session.dialect().lock("FOR UPDATE")).await?;
+        for customer in &known {
+            missing.remove(customer.customer_id.as_str());
+        }
+        Ok((known, missing))
     }
 }
 
@@ -136,9 +161,9 @@ struct Known {
 
 /// The rows of these customers. With a `lock` they are as they are once it is had: PostgreSQL reads a row again that it
 /// had to wait for. What is read beside them in the same statement could be older, so nothing is.
-async fn select<T: Serialize>(
+async fn select<'a>(
     session: &mut Session,
-    ids: &[T],
+    ids: impl IntoIterator<Item = &'a &'a str>,
     lock: &'static str,
 ) -> Result<Vec<Known>, StoreError> {
     let sql = format!(
@@ -147,7 +172,7 @@ async fn select<T: Serialize>(
         session.dialect().among(1)
     );
     type Fields = (String, String, Option<DateTime<Utc>>, Option<String>, Option<String>);
-    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(ids)?]).await?;
+    let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(ids)]).await?;
     rows.into_iter()
         .map(|(customer_id, profile, erased_at, email, phone)| {
             let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
@@ -157,19 +182,20 @@ async fn select<T: Serialize>(
 }
 
 /// Makes these customers, with an empty profile; returns those that nobody else made meanwhile.
-async fn insert(session: &mut Session, ids: &[&str]) -> Result<BTreeSet<String>, StoreError> {
+async fn insert(session: &mut Session, ids: &BTreeSet<&str>) -> Result<BTreeSet<String>, StoreError> {
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
+    let ids: Vec<&str> = ids.iter().copied().collect();
+    let (table, args) = Rows::of(&ids)
+        .text("customer_id", |id| *id)
+        .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "INSERT INTO customers (customer_id, profile, created_at, updated_at)
-         SELECT customer_id, '{{\"attributes\":{{}}}}', $2, $2 FROM {} WHERE true
-         ON CONFLICT DO NOTHING RETURNING customer_id",
-        session.dialect().rows(1, &[("customer_id", "text")])
+         SELECT customer_id, '{{\"attributes\":{{}}}}', $1, $1 FROM {table} WHERE true
+         ON CONFLICT DO NOTHING RETURNING customer_id"
     );
-    let rows: Vec<_> = ids.iter().map(|id| BTreeMap::from([("customer_id", id)])).collect();
-    let now = session.now;
-    let made: Vec<(String,)> = session.fetch(sql, vec![json_arg(&rows)?, now.into()]).await?;
+    let made: Vec<(String,)> = session.fetch(sql, args).await?;
     Ok(made.into_iter().map(|(id,)| id).collect())
 }
 
@@ -222,7 +248,7 @@ async fn suppressed(
             session.dialect().among(1)
         );
         let rows: Vec<(String,)> =
-            session.fetch(sql, vec![json_arg(&addresses)?, channel.as_str().into()]).await?;
+            session.fetch(sql, vec![Arg::list(addresses), channel.as_str().into()]).await?;
         found.extend(rows.into_iter().map(|(address,)| (channel, address)));
     }
     Ok(found)

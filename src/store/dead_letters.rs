@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::session::{Arg, Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::event::UnusableReason;
 
@@ -58,37 +60,23 @@ pub(super) async fn insert(session: &mut Session, letters: &[DeadLetter]) -> Res
     if letters.is_empty() {
         return Ok(());
     }
-    let row = |letter: &DeadLetter| {
-        json!({
-            "id": letter.id,
-            "received_at": instant(letter.received_at),
-            "origin": letter.origin,
-            "reason": letter.reason.as_str(),
-            "detail": letter.detail,
-            "headers": letter.headers,
-            "body": STANDARD.encode(&letter.body),
-        })
-    };
-    let mut rows: Vec<Value> = letters.iter().map(row).collect();
-    rows.sort_by(|a, b| a["id"].as_str().cmp(&b["id"].as_str()));
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("id", "text"),
-            ("received_at", "timestamptz"),
-            ("origin", "text"),
-            ("reason", "text"),
-            ("detail", "text"),
-            ("headers", "json"),
-            ("body", "text"),
-        ],
-    );
+    let mut sorted: Vec<_> = letters.iter().map(|l| (l, STANDARD.encode(&l.body))).collect();
+    sorted.sort_by_key(|(letter, _)| &letter.id);
+    let (table, args) = Rows::of(&sorted)
+        .text("id", |(letter, _)| letter.id.as_str())
+        .time("received_at", |(letter, _)| letter.received_at)
+        .text("origin", |(letter, _)| letter.origin.as_str())
+        .text("reason", |(letter, _)| letter.reason.as_str())
+        .text("detail", |(letter, _)| letter.detail.as_str())
+        .json("headers", |(letter, _)| &letter.headers)?
+        .text("body", |(_, body)| body.as_str())
+        .after(Vec::new(), session.dialect());
     let sql = format!(
         "INSERT INTO dead_letters (id, received_at, origin, reason, detail, headers, body)
-         SELECT id, received_at, origin, reason, detail, COALESCE(headers, 'null'), body
+         SELECT id, received_at, origin, reason, detail, headers, body
          FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 impl Store {

@@ -3,24 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-
-use super::session::{Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::memory::{Entry, Exit};
-
-#[derive(Serialize)]
-struct Row<'a> {
-    customer_id: &'a str,
-    rule: &'a str,
-    occurrence: &'a str,
-    entry_key: &'a str,
-    status: &'a str,
-    due_at: Option<String>,
-    version: &'a str,
-    committed: bool,
-    body: &'a Entry,
-}
 
 impl Tx {
     /// The keys (customer, rule, occurrence) of entries due at `now`, the longest due first. On PostgreSQL their
@@ -58,7 +45,7 @@ impl Tx {
              WHERE m.customer_id {} AND m.state IN ('pending', 'deferred', 'claimed') AND e.body ->> 'exit' IS NOT NULL",
             self.session.dialect().among(1)
         );
-        let rows: Vec<(String, String)> = self.session.fetch(sql, vec![json_arg(customers)?]).await?;
+        let rows: Vec<(String, String)> = self.session.fetch(sql, vec![Arg::list(customers)]).await?;
         let mut exits = BTreeMap::new();
         for (message, body) in rows {
             let entry: Entry = read_json("entries", || format!("of message {message}"), "body", &body)?;
@@ -84,34 +71,18 @@ pub(super) async fn upsert(session: &mut Session, entries: &[Entry]) -> Result<(
     if newest.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = newest
-        .into_values()
-        .map(|e| Row {
-            customer_id: &e.customer_id,
-            rule: &e.rule,
-            occurrence: &e.occurrence,
-            entry_key: &e.key,
-            status: e.status.as_str(),
-            due_at: e.due_at.map(instant),
-            version: &e.version,
-            committed: e.committed,
-            body: e,
-        })
-        .collect();
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("customer_id", "text"),
-            ("rule", "text"),
-            ("occurrence", "text"),
-            ("entry_key", "text"),
-            ("status", "text"),
-            ("due_at", "timestamptz"),
-            ("version", "text"),
-            ("committed", "boolean"),
-            ("body", "json"),
-        ],
-    );
+    let newest: Vec<&Entry> = newest.into_values().collect();
+    let (table, args) = Rows::of(&newest)
+        .text("customer_id", |e| e.customer_id.as_str())
+        .text("rule", |e| e.rule.as_str())
+        .text("occurrence", |e| e.occurrence.as_str())
+        .text("entry_key", |e| e.key.as_str())
+        .text("status", |e| e.status.as_str())
+        .time("due_at", |e| e.due_at)
+        .text("version", |e| e.version.as_str())
+        .flag("committed", |e| e.committed)
+        .json("body", |e| *e)?
+        .after(Vec::new(), session.dialect());
     let sql = format!(
         "INSERT INTO entries (customer_id, rule, occurrence, entry_key, status, due_at, version, committed, body)
          SELECT customer_id, rule, occurrence, entry_key, status, due_at, version, committed, body
@@ -120,7 +91,7 @@ pub(super) async fn upsert(session: &mut Session, entries: &[Entry]) -> Result<(
              status = excluded.status, due_at = excluded.due_at, version = excluded.version,
              committed = excluded.committed, body = excluded.body"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 /// Removes entries by (customer, rule, occurrence).
@@ -131,19 +102,16 @@ pub(super) async fn remove(
     if keys.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = keys
-        .iter()
-        .map(|(customer, rule, occurrence)| {
-            BTreeMap::from([("customer_id", customer), ("rule", rule), ("occurrence", occurrence)])
-        })
-        .collect();
-    let table =
-        session.dialect().rows(1, &[("customer_id", "text"), ("rule", "text"), ("occurrence", "text")]);
+    let (table, args) = Rows::of(keys)
+        .text("customer_id", |(customer, ..)| customer.as_str())
+        .text("rule", |(_, rule, _)| rule.as_str())
+        .text("occurrence", |(.., occurrence)| occurrence.as_str())
+        .after(Vec::new(), session.dialect());
     let sql = format!(
         "DELETE FROM entries WHERE (customer_id, rule, occurrence)
              IN (SELECT r.customer_id, r.rule, r.occurrence FROM {table})"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 /// The entries of these customers: all of them, or those not ended and all of `rules`.
@@ -157,10 +125,10 @@ pub(super) async fn of_customers(
         "SELECT customer_id, rule, occurrence, CAST(body AS text) FROM entries WHERE customer_id {}",
         d.among(1)
     );
-    let mut args = vec![json_arg(customers)?];
+    let mut args = vec![Arg::list(customers)];
     if let Some(rules) = rules {
         sql += &format!(" AND (status <> 'ended' OR rule {})", d.among(2));
-        args.push(json_arg(rules)?);
+        args.push(Arg::list(rules));
     }
     sql += " ORDER BY customer_id, rule, occurrence";
     let rows: Vec<(String, String, String, String)> = session.fetch(sql, args).await?;

@@ -2,7 +2,8 @@
 //! (without its proofs), which show that we acted rightly and identify nobody by themselves.
 
 use super::StoreError;
-use super::session::{Dialect, Session, json_arg};
+use super::args::Arg;
+use super::session::{Dialect, Session};
 
 /// Empties all that describes these customers. Messages not handed over yet are suppressed (`customer_deleted`)
 /// and lose their lease, so that a sender holding one is refused at `mark_sending`.
@@ -15,7 +16,7 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
     ids.dedup();
     let (d, now) = (session.dialect(), session.now);
     let among = d.among(1);
-    let ids = json_arg(&ids)?;
+    let ids = Arg::list(&ids);
     // While their numbers are still known: those they have, and those that an SMS went to.
     let texts = format!(
         "DELETE FROM sms_inbound WHERE sender IN (

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 
-use super::session::{Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::event::Event;
 
@@ -15,16 +16,6 @@ use crate::domain::event::Event;
 pub struct StoredEvent {
     pub event: Event,
     pub received_at: DateTime<Utc>,
-}
-
-#[derive(Serialize)]
-struct Row<'a> {
-    customer_id: &'a str,
-    source: &'a str,
-    id: &'a str,
-    r#type: &'a str,
-    time: String,
-    data: &'a Value,
 }
 
 type Fields = (String, String, String, String, DateTime<Utc>, DateTime<Utc>, Option<String>);
@@ -41,38 +32,23 @@ impl Tx {
         let mut sorted: Vec<&Event> = events.iter().collect();
         sorted.sort_by(|a, b| key(a).cmp(&key(b)));
         sorted.dedup_by(|later, first| key(later) == key(first));
-        let rows: Vec<_> = sorted
-            .into_iter()
-            .map(|e| Row {
-                customer_id: &e.subject,
-                source: &e.source,
-                id: &e.id,
-                r#type: &e.kind,
-                time: instant(e.time),
-                data: &e.data,
-            })
-            .collect();
-        if rows.is_empty() {
+        if sorted.is_empty() {
             return Ok(Vec::new());
         }
-        let table = self.session.dialect().rows(
-            1,
-            &[
-                ("customer_id", "text"),
-                ("source", "text"),
-                ("id", "text"),
-                ("type", "text"),
-                ("time", "timestamptz"),
-                ("data", "json"),
-            ],
-        );
+        let (table, args) = Rows::of(&sorted)
+            .text("customer_id", |e| e.subject.as_str())
+            .text("source", |e| e.source.as_str())
+            .text("id", |e| e.id.as_str())
+            .text("type", |e| e.kind.as_str())
+            .time("time", |e| e.time)
+            .json("data", |e| &e.data)?
+            .after(vec![received_at.into()], self.session.dialect());
         let sql = format!(
             "INSERT INTO events (customer_id, source, id, type, time, received_at, data)
-             SELECT customer_id, source, id, type, time, $2, data FROM {table} WHERE true
+             SELECT customer_id, source, id, type, time, $1, data FROM {table} WHERE true
              ON CONFLICT DO NOTHING RETURNING customer_id, source, id"
         );
-        let new: Vec<(String, String, String)> =
-            self.session.fetch(sql, vec![json_arg(&rows)?, received_at.into()]).await?;
+        let new: Vec<(String, String, String)> = self.session.fetch(sql, args).await?;
         let mut new: HashSet<(&str, &str, &str)> =
             new.iter().map(|(c, s, i)| (c.as_str(), s.as_str(), i.as_str())).collect();
         Ok(events.iter().map(|e| new.remove(&key(e))).collect())
@@ -95,7 +71,7 @@ impl Tx {
             d.among(1),
             d.among(2)
         );
-        load(&mut self.session, sql, vec![json_arg(customers)?, json_arg(types)?, since.into()]).await
+        load(&mut self.session, sql, vec![Arg::list(customers), Arg::list(types), since.into()]).await
     }
 }
 
@@ -113,11 +89,7 @@ fn key(event: &Event) -> (&str, &str, &str) {
     (&event.subject, &event.source, &event.id)
 }
 
-async fn load(
-    session: &mut Session,
-    sql: String,
-    args: Vec<super::session::Arg>,
-) -> Result<Vec<StoredEvent>, StoreError> {
+async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<StoredEvent>, StoreError> {
     let rows: Vec<Fields> = session.fetch(sql, args).await?;
     rows.into_iter()
         .map(|(subject, source, id, kind, time, received_at, data)| {

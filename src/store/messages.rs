@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-
-use super::session::{Arg, Dialect, Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Dialect, Session, read_json};
 use super::unreadable::{Found, load_each};
 use super::{Store, StoreError, Tx, erasure};
 use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message, MessageState};
+use crate::domain::verdict::Reason;
 
 /// How many stuck hand-overs are given out at once.
 const EXPIRED_LIMIT: i64 = 1_000;
@@ -44,87 +45,54 @@ pub struct Claim<'a> {
     pub lease: Duration,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    customer_id: &'a str,
-    id: &'a str,
-    rule: &'a str,
-    occurrence: &'a str,
-    step: &'a str,
-    channel: &'a str,
-    state: &'a str,
-    reason: Option<&'a str>,
-    due_at: String,
-    planned_at: String,
-    expires_at: String,
-    attempts: u32,
-    purpose: &'a str,
-    lane: i64,
-    slot_at: Option<String>,
-    body: &'a Message,
-}
-
-impl<'a> From<&'a Message> for Row<'a> {
-    fn from(m: &'a Message) -> Self {
-        Self {
-            customer_id: &m.customer_id,
-            id: &m.id,
-            rule: &m.rule,
-            occurrence: &m.occurrence,
-            step: &m.step,
-            channel: m.channel.as_str(),
-            state: m.state.as_str(),
-            reason: m.reason.map(|r| r.as_str()),
-            due_at: instant(m.due_at),
-            planned_at: instant(m.planned_at),
-            expires_at: instant(m.expires_at),
-            attempts: m.attempts,
-            purpose: &m.purpose,
-            lane: m.lane.rank(),
-            slot_at: m.slot_at.map(instant),
-            body: m,
-        }
-    }
-}
-
-const COLUMNS: &[(&str, &str)] = &[
-    ("customer_id", "text"),
-    ("id", "text"),
-    ("rule", "text"),
-    ("occurrence", "text"),
-    ("step", "text"),
-    ("channel", "text"),
-    ("state", "text"),
-    ("reason", "text"),
-    ("due_at", "timestamptz"),
-    ("planned_at", "timestamptz"),
-    ("expires_at", "timestamptz"),
-    ("attempts", "bigint"),
-    ("purpose", "text"),
-    ("lane", "bigint"),
-    ("slot_at", "timestamptz"),
-    ("body", "json"),
-];
-
 /// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
 pub(super) const READ: &str = "id, state, CAST(body AS text)";
 
-pub(super) async fn insert(session: &mut Session, messages: &[Message]) -> Result<(), StoreError> {
+pub(super) async fn insert(
+    session: &mut Session,
+    messages: &[Message],
+    lease: Option<&(String, Duration)>,
+) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<Row<'_>> = messages.iter().map(Row::from).collect();
-    rows.sort_by_key(|r| (r.customer_id, r.id));
+    let (token, lasts) = lease.map_or(("", Duration::ZERO), |(token, lasts)| (token.as_str(), *lasts));
+    let sorted = sorted(messages);
+    let (table, args) = Rows::of(&sorted)
+        .text("customer_id", |m| m.customer_id.as_str())
+        .text("id", |m| m.id.as_str())
+        .text("rule", |m| m.rule.as_str())
+        .text("occurrence", |m| m.occurrence.as_str())
+        .text("step", |m| m.step.as_str())
+        .text("channel", |m| m.channel.as_str())
+        .text("state", |m| m.state.as_str())
+        .text("reason", |m| m.reason.map(Reason::as_str))
+        .time("due_at", |m| m.due_at)
+        .time("planned_at", |m| m.planned_at)
+        .time("expires_at", |m| m.expires_at)
+        .int("attempts", |m| m.attempts.into())
+        .text("purpose", |m| m.purpose.as_str())
+        .int("lane", |m| m.lane.rank())
+        .time("slot_at", |m| m.slot_at)
+        .json("body", |m| *m)?
+        .after(vec![session.now.into(), token.into(), milliseconds(lasts)], session.dialect());
+    let lease_until = session.dialect().now_and(3);
     let sql = format!(
         "INSERT INTO messages (customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, purpose, lane, slot_at, updated_at, body)
+             expires_at, attempts, purpose, lane, slot_at, updated_at, lease_token, lease_until, body)
          SELECT customer_id, id, rule, occurrence, step, channel, state, reason, due_at, planned_at,
-             expires_at, attempts, purpose, lane, slot_at, $2, body
-         FROM {} WHERE true ON CONFLICT DO NOTHING",
-        session.dialect().rows(1, COLUMNS)
+             expires_at, attempts, purpose, lane, slot_at, $1,
+             CASE WHEN state = 'claimed' THEN $2 END, CASE WHEN state = 'claimed' THEN {lease_until} END, body
+         FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    let now = session.now;
-    session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
+}
+
+/// In the order of their keys, which is the order of locks.
+fn sorted(messages: &[Message]) -> Vec<&Message> {
+    let mut sorted: Vec<&Message> = messages.iter().collect();
+    sorted.sort_by_key(|m| (&m.customer_id, &m.id));
+    sorted
 }
 
 impl Store {
@@ -291,22 +259,29 @@ pub(super) async fn update(
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    let mut rows: Vec<Row<'_>> = messages.iter().map(Row::from).collect();
-    rows.sort_by_key(|r| (r.customer_id, r.id));
-    let args = vec![json_arg(&rows)?, arg, session.now.into()];
+    let sorted = sorted(messages);
     let d = session.dialect();
+    let (table, args) = Rows::of(&sorted)
+        .text("customer_id", |m| m.customer_id.as_str())
+        .text("id", |m| m.id.as_str())
+        .text("state", |m| m.state.as_str())
+        .text("reason", |m| m.reason.map(Reason::as_str))
+        .time("due_at", |m| m.due_at)
+        .int("attempts", |m| m.attempts.into())
+        .time("slot_at", |m| m.slot_at)
+        .json("body", |m| *m)?
+        .after(vec![session.now.into(), arg], d);
     // A hand-over that was under way when its customer was erased must not bring the address back.
     let cleared = erasure::cleared_body(d, "r.body", false);
     let sql = format!(
         "UPDATE messages SET state = r.state, reason = r.reason, due_at = r.due_at, attempts = r.attempts,
              slot_at = r.slot_at,
-             updated_at = $3, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END,
+             updated_at = $1, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END,
              lease_until = CASE WHEN r.state = 'sending' THEN messages.lease_until END,
              lease_token = CASE WHEN r.state IN ('pending', 'deferred') THEN NULL ELSE messages.lease_token END
-         FROM {}
+         FROM {table}
          WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
-         RETURNING messages.id",
-        d.rows(1, COLUMNS)
+         RETURNING messages.id"
     );
     let ids: Vec<(String,)> = session.fetch(sql, args).await?;
     Ok(ids.into_iter().map(|(id,)| id).collect())

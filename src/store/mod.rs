@@ -8,6 +8,7 @@
 //! On SQLite a `Tx` holds the one writer: do not call a writing method of [`Store`] while holding one (with
 //! `sqlite::memory:` no method at all), or it waits for itself until the acquire timeout.
 
+mod args;
 mod aside;
 mod changes;
 mod consents;
@@ -28,6 +29,7 @@ mod profiles;
 mod promo_codes;
 mod publishing;
 mod restores;
+mod rows;
 mod schema;
 mod session;
 mod settings;
@@ -36,6 +38,8 @@ mod sms;
 pub mod statements;
 mod sweeps;
 mod unreadable;
+
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
@@ -75,6 +79,8 @@ pub struct Store {
 /// A transaction. Dropping it rolls it back.
 pub struct Tx {
     session: Session,
+    /// Customers to be made by what is written next.
+    unknown: BTreeSet<String>,
 }
 
 impl Store {
@@ -115,7 +121,7 @@ impl Store {
             Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
             Pool::Sqlite { writer, .. } => Link::LiteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx { session: Session { link, now: self.clock.now() } })
+        Ok(Tx { session: Session { link, now: self.clock.now() }, unknown: BTreeSet::new() })
     }
 
     /// Begins a transaction for questions only. On SQLite it keeps no writer waiting.
@@ -124,7 +130,7 @@ impl Store {
             Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
             Pool::Sqlite { reader, .. } => Link::LiteTx(reader.begin().await?),
         };
-        Ok(Tx { session: Session { link, now: self.clock.now() } })
+        Ok(Tx { session: Session { link, now: self.clock.now() }, unknown: BTreeSet::new() })
     }
 
     /// A connection for statements that change nothing.

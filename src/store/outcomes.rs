@@ -1,53 +1,32 @@
 //! The outbox of outcomes: what the shop and the CRM hear about messages, committed with what it tells of.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 
-use super::session::{Arg, Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{Store, StoreError};
 use crate::domain::outcome::Outcome;
-
-#[derive(Serialize)]
-struct Row<'a> {
-    id: &'a str,
-    customer_id: &'a str,
-    kind: &'a str,
-    time: String,
-    data: &'a Value,
-}
 
 pub(super) async fn insert(session: &mut Session, outcomes: &[Outcome]) -> Result<(), StoreError> {
     if outcomes.is_empty() {
         return Ok(());
     }
-    let mut rows: Vec<_> = outcomes
-        .iter()
-        .map(|o| Row {
-            id: &o.id,
-            customer_id: &o.customer_id,
-            kind: &o.kind,
-            time: instant(o.time),
-            data: &o.data,
-        })
-        .collect();
-    rows.sort_by_key(|r| r.id);
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("id", "text"),
-            ("customer_id", "text"),
-            ("kind", "text"),
-            ("time", "timestamptz"),
-            ("data", "json"),
-        ],
-    );
+    let mut sorted: Vec<&Outcome> = outcomes.iter().collect();
+    sorted.sort_by_key(|o| &o.id);
+    let (table, args) = Rows::of(&sorted)
+        .text("id", |o| o.id.as_str())
+        .text("customer_id", |o| o.customer_id.as_str())
+        .text("kind", |o| o.kind.as_str())
+        .time("time", |o| o.time)
+        .json("data", |o| &o.data)?
+        .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "INSERT INTO outcomes (id, customer_id, kind, time, data, created_at)
-         SELECT id, customer_id, kind, time, data, $2 FROM {table} WHERE true ON CONFLICT DO NOTHING"
+         SELECT id, customer_id, kind, time, data, $1 FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    let now = session.now;
-    session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 /// Outcomes that wait.
@@ -74,7 +53,7 @@ impl Store {
              WHERE published_at IS NULL AND id {} ORDER BY id",
             session.dialect().among(1)
         );
-        load(&mut session, sql, vec![json_arg(ids)?]).await
+        load(&mut session, sql, vec![Arg::list(ids)]).await
     }
 
     /// Notes that these were published and confirmed; of an erased customer the data goes now.
@@ -91,7 +70,7 @@ impl Store {
             session.dialect().among(1)
         );
         let now = session.now;
-        session.exec(sql, vec![json_arg(ids)?, now.into()]).await.map(drop)
+        session.exec(sql, vec![Arg::list(ids), now.into()]).await.map(drop)
     }
 }
 

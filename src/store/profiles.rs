@@ -1,29 +1,28 @@
-//! Writing profiles, and the columns derived from them: address, locale, time zone, dates.
+//! Writing profiles, and the columns derived from them: address, number, locale, time zone, dates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
-use serde::Serialize;
 
-use super::StoreError;
-use super::session::{Session, json_arg};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::Session;
+use super::{Changes, StoreError};
 use crate::domain::customer::Profile;
 
 /// Longer attribute names get no row in `customer_dates`: the name is part of an index key, which is bounded.
 const MAX_DATE_ATTRIBUTE_BYTES: usize = 200;
 
-#[derive(Serialize)]
 struct CustomerRow<'a> {
     customer_id: &'a str,
     email: Option<String>,
-    locale: Option<&'a str>,
-    timezone: &'static str,
+    /// Where it is to be written, too.
+    phone: Option<Option<&'a str>>,
     profile: &'a Profile,
-    told: bool,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq)]
 pub(super) struct DateRow<'a> {
     customer_id: &'a str,
     attribute: &'a str,
@@ -32,98 +31,120 @@ pub(super) struct DateRow<'a> {
     timezone: &'static str,
 }
 
-/// Writes profiles whole; of several of one customer the last holds. A profile that says something makes an erased
-/// customer known again. The dates of `same_dates` are left as they are.
-pub(super) async fn upsert(
+/// Writes profiles whole, and numbers; of several of one customer the last holds. A profile that says something makes an
+/// erased customer known again. Those of `unknown` are made, also where there is nothing to say of them: `Conflict` when
+/// somebody else has made one meanwhile.
+pub(super) async fn write(
     session: &mut Session,
-    profiles: &[(String, Profile)],
-    same_dates: &BTreeSet<String>,
+    changes: &Changes,
+    unknown: &BTreeSet<String>,
 ) -> Result<(), StoreError> {
-    let mut newest: BTreeMap<&str, &Profile> = profiles.iter().map(|(id, p)| (id.as_str(), p)).collect();
-    if newest.is_empty() {
+    let nothing = Profile::default();
+    let mut profiles: BTreeMap<&str, &Profile> =
+        changes.profiles.iter().map(|(id, profile)| (id.as_str(), profile)).collect();
+    for id in unknown {
+        profiles.entry(id).or_insert(&nothing);
+    }
+    let mut phones: BTreeMap<&str, Option<&str>> =
+        changes.phones.iter().map(|(id, phone)| (id.as_str(), phone.as_deref())).collect();
+    let rows = profiles.iter().map(|(id, profile)| CustomerRow {
+        customer_id: id,
+        email: profile.text("email").map(comparable_address).filter(|a| !a.is_empty()),
+        phone: phones.remove(id),
+        profile,
+    });
+    let (new, known): (Vec<_>, Vec<_>) = rows.partition(|row| unknown.contains(row.customer_id));
+    insert(session, &new).await?;
+    update(session, &known).await?;
+    write_phones(session, &phones.into_iter().collect::<Vec<_>>()).await?;
+    profiles.retain(|id, profile| !changes.same_dates.contains(*id) && !std::ptr::eq(*profile, &nothing));
+    write_dates(session, &profiles).await
+}
+
+fn columns<'a>(rows: &'a [CustomerRow<'a>]) -> Result<Rows<'a, CustomerRow<'a>>, StoreError> {
+    Rows::of(rows)
+        .text("customer_id", |r| r.customer_id)
+        .text("email", |r| r.email.as_deref())
+        .text("phone", |r| r.phone.flatten())
+        .text("locale", |r| r.profile.text("locale"))
+        .text("timezone", |r| timezone(r.profile))
+        .json("profile", |r| r.profile)
+}
+
+async fn insert(session: &mut Session, new: &[CustomerRow<'_>]) -> Result<(), StoreError> {
+    if new.is_empty() {
         return Ok(());
     }
-    let rows: Vec<_> = newest
-        .iter()
-        .map(|(id, profile)| CustomerRow {
-            customer_id: id,
-            email: profile.text("email").map(comparable_address).filter(|a| !a.is_empty()),
-            locale: profile.text("locale"),
-            timezone: timezone(profile),
-            profile,
-            told: !profile.attributes.is_empty(),
-        })
-        .collect();
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("customer_id", "text"),
-            ("email", "text"),
-            ("locale", "text"),
-            ("timezone", "text"),
-            ("profile", "json"),
-            ("told", "boolean"),
-        ],
-    );
-    let now = session.now;
-    // `erased_at` cannot see `told` after ON CONFLICT, so the new row carries the mark of an untold profile.
+    let (table, args) = columns(new)?.after(vec![session.now.into()], session.dialect());
     let sql = format!(
-        "INSERT INTO customers (customer_id, email, locale, timezone, profile, created_at, updated_at, erased_at)
-         SELECT customer_id, email, locale, timezone, profile, $2, $2, CASE WHEN told THEN NULL ELSE $2 END
-         FROM {table} WHERE true
-         ON CONFLICT (customer_id) DO UPDATE SET email = excluded.email, locale = excluded.locale,
-             timezone = excluded.timezone, profile = excluded.profile, updated_at = excluded.updated_at,
-             erased_at = CASE WHEN excluded.erased_at IS NULL THEN NULL ELSE customers.erased_at END"
+        "INSERT INTO customers (customer_id, email, phone, locale, timezone, profile, created_at, updated_at)
+         SELECT customer_id, email, phone, locale, timezone, profile, $1, $1 FROM {table} WHERE true
+         ON CONFLICT DO NOTHING"
     );
-    session.exec(sql, vec![json_arg(&rows)?, now.into()]).await?;
-    newest.retain(|id, _| !same_dates.contains(*id));
-    write_dates(session, &newest).await
+    if session.exec(sql, args).await? == new.len() as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict("a new customer was met by another transaction at the same time".to_owned()))
+}
+
+async fn update(session: &mut Session, known: &[CustomerRow<'_>]) -> Result<(), StoreError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let (table, args) = columns(known)?
+        .flag("phone_told", |r| r.phone.is_some())
+        .flag("told", |r| !r.profile.attributes.is_empty())
+        .after(vec![session.now.into()], session.dialect());
+    let sql = format!(
+        "UPDATE customers SET email = r.email, locale = r.locale, timezone = r.timezone, profile = r.profile,
+             phone = CASE WHEN r.phone_told THEN r.phone ELSE customers.phone END, updated_at = $1,
+             erased_at = CASE WHEN r.told THEN NULL ELSE customers.erased_at END
+         FROM {table} WHERE customers.customer_id = r.customer_id"
+    );
+    let written = session.exec(sql, args).await?;
+    if written == known.len() as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Other(format!("{written} of {} customers were written: not all were locked", known.len())))
 }
 
 /// Notes the telephone numbers by which customers are found.
-pub(super) async fn write_phones(
-    session: &mut Session,
-    phones: &[(String, Option<String>)],
-) -> Result<(), StoreError> {
+async fn write_phones(session: &mut Session, phones: &[(&str, Option<&str>)]) -> Result<(), StoreError> {
     if phones.is_empty() {
         return Ok(());
     }
-    let newest: BTreeMap<&str, &Option<String>> = phones.iter().map(|(id, p)| (id.as_str(), p)).collect();
-    let rows: Vec<_> =
-        newest.iter().map(|(id, phone)| serde_json::json!({ "customer_id": id, "phone": phone })).collect();
+    let (table, args) = Rows::of(phones)
+        .text("customer_id", |(id, _)| *id)
+        .text("phone", |(_, phone)| *phone)
+        .after(Vec::new(), session.dialect());
     let sql = format!(
-        "UPDATE customers SET phone = r.phone FROM {} WHERE customers.customer_id = r.customer_id",
-        session.dialect().rows(1, &[("customer_id", "text"), ("phone", "text")])
+        "UPDATE customers SET phone = r.phone FROM {table} WHERE customers.customer_id = r.customer_id"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 async fn write_dates(session: &mut Session, profiles: &BTreeMap<&str, &Profile>) -> Result<(), StoreError> {
-    let ids: Vec<_> = profiles.keys().collect();
-    if ids.is_empty() {
+    if profiles.is_empty() {
         return Ok(());
     }
     let sql = format!("DELETE FROM customer_dates WHERE customer_id {}", session.dialect().among(1));
-    session.exec(sql, vec![json_arg(&ids)?]).await?;
+    session.exec(sql, vec![Arg::list(profiles.keys())]).await?;
     let rows: Vec<_> = profiles.iter().flat_map(|(id, profile)| dates(id, profile)).collect();
     if rows.is_empty() {
         return Ok(());
     }
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("customer_id", "text"),
-            ("attribute", "text"),
-            ("month_day", "text"),
-            ("year", "bigint"),
-            ("timezone", "text"),
-        ],
-    );
+    let (table, args) = Rows::of(&rows)
+        .text("customer_id", |r| r.customer_id)
+        .text("attribute", |r| r.attribute)
+        .text("month_day", |r| r.month_day.as_str())
+        .int("year", |r| r.year.into())
+        .text("timezone", |r| r.timezone)
+        .after(Vec::new(), session.dialect());
     let sql = format!(
         "INSERT INTO customer_dates (customer_id, attribute, month_day, year, timezone)
          SELECT customer_id, attribute, month_day, year, timezone FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 /// The attributes whose newest value is a date, `YYYY-MM-DD`.

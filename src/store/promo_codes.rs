@@ -3,25 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-
-use super::session::{Session, instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::{Session, read_json};
 use super::{StoreError, Tx};
-use crate::domain::rules::Discount;
 use crate::domain::snapshot::PromoCode;
-
-#[derive(Serialize)]
-struct Row<'a> {
-    code: &'a str,
-    customer_id: &'a str,
-    rule: &'a str,
-    occurrence: &'a str,
-    step: &'a str,
-    discount: &'a Discount,
-    valid_from: String,
-    valid_until: String,
-    issued_at: String,
-}
 
 impl Tx {
     /// Which of these codes are issued already, and to whom: before writing a code, take the next counter while the
@@ -41,42 +27,25 @@ pub(super) async fn insert(session: &mut Session, codes: &[PromoCode]) -> Result
     if let Some(twice) = codes.iter().find(|c| by_code[c.code.as_str()].owner() != c.owner()) {
         return Err(taken(twice));
     }
-    let rows: Vec<_> = by_code
-        .values()
-        .map(|c| Row {
-            code: &c.code,
-            customer_id: &c.customer_id,
-            rule: &c.rule,
-            occurrence: &c.occurrence,
-            step: &c.step,
-            discount: &c.discount,
-            valid_from: instant(c.valid_from),
-            valid_until: instant(c.valid_until),
-            issued_at: instant(session.now),
-        })
-        .collect();
-    let table = session.dialect().rows(
-        1,
-        &[
-            ("code", "text"),
-            ("customer_id", "text"),
-            ("rule", "text"),
-            ("occurrence", "text"),
-            ("step", "text"),
-            ("discount", "json"),
-            ("valid_from", "timestamptz"),
-            ("valid_until", "timestamptz"),
-            ("issued_at", "timestamptz"),
-        ],
-    );
+    let sorted: Vec<&PromoCode> = by_code.values().copied().collect();
+    let (table, args) = Rows::of(&sorted)
+        .text("code", |c| c.code.as_str())
+        .text("customer_id", |c| c.customer_id.as_str())
+        .text("rule", |c| c.rule.as_str())
+        .text("occurrence", |c| c.occurrence.as_str())
+        .text("step", |c| c.step.as_str())
+        .json("discount", |c| &c.discount)?
+        .time("valid_from", |c| c.valid_from)
+        .time("valid_until", |c| c.valid_until)
+        .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "INSERT INTO promo_codes
              (code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at)
-         SELECT code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, issued_at
+         SELECT code, customer_id, rule, occurrence, step, discount, valid_from, valid_until, $1
          FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
-    let inserted = session.exec(sql, vec![json_arg(&rows)?]).await?;
-    if inserted == rows.len() as u64 {
+    let inserted = session.exec(sql, args).await?;
+    if inserted == sorted.len() as u64 {
         return Ok(());
     }
     let names: Vec<String> = by_code.keys().map(|c| (*c).to_owned()).collect();
@@ -98,7 +67,7 @@ async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>,
          FROM promo_codes WHERE code {} ORDER BY code",
         session.dialect().among(1)
     );
-    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(codes)?]).await?;
+    let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(codes)]).await?;
     rows.into_iter()
         .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until)| {
             let discount = read_json("promo_codes", || code.clone(), "discount", &discount)?;

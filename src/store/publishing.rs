@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::session::{instant, json_arg, read_json};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::read_json;
 use super::{Store, StoreError};
 use crate::domain::diagnostic::SourceFile;
 
@@ -60,22 +62,24 @@ impl Store {
             return Ok(*generation);
         }
         let generation = newest.map_or(1, |(generation, _)| generation + 1);
-        // Through the JSON rows, because a text parameter is no `json` to PostgreSQL.
+        let args = vec![generation.into(), hash.into(), now.into()];
+        // As a row, because a text parameter is no `json` to PostgreSQL.
+        let (table, args) =
+            Rows::of(&[files]).json("files", |files| *files)?.after(args, tx.session.dialect());
         let sql = format!(
-            "INSERT INTO rule_sets (generation, hash, files, published_at) SELECT $2, $3, files, $4 FROM {}",
-            tx.session.dialect().rows(1, &[("files", "json")])
+            "INSERT INTO rule_sets (generation, hash, files, published_at) SELECT $1, $2, files, $3 FROM {table}"
         );
-        let args = vec![json_arg(&[json!({ "files": files })])?, generation.into(), hash.into(), now.into()];
         tx.session.exec(sql, args).await?;
         let among = tx.session.dialect().among(1);
         let ended = format!("DELETE FROM rules_in_force WHERE NOT (rule {among})");
-        tx.session.exec(ended, vec![json_arg(enabled)?]).await?;
-        let rows: Vec<_> = enabled.iter().map(|rule| json!({ "rule": rule })).collect();
+        tx.session.exec(ended, vec![Arg::list(enabled)]).await?;
+        let (table, args) = Rows::of(enabled)
+            .text("rule", |rule| rule.as_str())
+            .after(vec![now.into()], tx.session.dialect());
         let begun = format!(
-            "INSERT INTO rules_in_force (rule, since) SELECT rule, $2 FROM {} WHERE true ON CONFLICT DO NOTHING",
-            tx.session.dialect().rows(1, &[("rule", "text")])
+            "INSERT INTO rules_in_force (rule, since) SELECT rule, $1 FROM {table} WHERE true ON CONFLICT DO NOTHING"
         );
-        tx.session.exec(begun, vec![json_arg(&rows)?, now.into()]).await?;
+        tx.session.exec(begun, args).await?;
         tx.commit().await?;
         Ok(generation)
     }
@@ -104,25 +108,19 @@ impl Store {
         if versions.is_empty() {
             return Ok(());
         }
-        let rows: BTreeMap<_, _> = versions
-            .iter()
-            .map(|(rule, version, source)| {
-                let row =
-                    json!({ "rule": rule, "version": version, "source": source, "first_seen": instant(now) });
-                ((rule, version), row)
-            })
-            .collect();
+        let mut sorted = versions.to_vec();
+        sorted.sort();
         let mut session = self.writing().await?;
+        let (table, args) = Rows::of(&sorted)
+            .text("rule", |(rule, ..)| rule.as_str())
+            .text("version", |(_, version, _)| version.as_str())
+            .text("source", |(.., source)| source.as_str())
+            .after(vec![now.into()], session.dialect());
         let sql = format!(
             "INSERT INTO rule_versions (rule, version, source, first_seen)
-             SELECT rule, version, source, first_seen FROM {} WHERE true ON CONFLICT DO NOTHING",
-            session.dialect().rows(
-                1,
-                &[("rule", "text"), ("version", "text"), ("source", "text"), ("first_seen", "timestamptz")]
-            )
+             SELECT rule, version, source, $1 FROM {table} WHERE true ON CONFLICT DO NOTHING"
         );
-        let rows: Vec<_> = rows.into_values().collect();
-        session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+        session.exec(sql, args).await.map(drop)
     }
 
     /// A template as it was when something was pinned to it, by content hash.
@@ -137,15 +135,17 @@ impl Store {
         if versions.is_empty() {
             return Ok(());
         }
-        let rows: BTreeMap<_, _> =
-            versions.iter().map(|(hash, source)| (hash, json!({ "hash": hash, "source": source }))).collect();
+        let mut sorted: Vec<&(String, Value)> = versions.iter().collect();
+        sorted.sort_by_key(|(hash, _)| hash);
         let mut session = self.writing().await?;
+        let (table, args) = Rows::of(&sorted)
+            .text("hash", |(hash, _)| hash.as_str())
+            .json("source", |(_, source)| source)?
+            .after(Vec::new(), session.dialect());
         let sql = format!(
             "INSERT INTO template_versions (hash, source)
-             SELECT hash, COALESCE(source, 'null') FROM {} WHERE true ON CONFLICT DO NOTHING",
-            session.dialect().rows(1, &[("hash", "text"), ("source", "json")])
+             SELECT hash, source FROM {table} WHERE true ON CONFLICT DO NOTHING"
         );
-        let rows: Vec<_> = rows.into_values().collect();
-        session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+        session.exec(sql, args).await.map(drop)
     }
 }

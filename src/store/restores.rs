@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::messages::{READ, update};
-use super::session::{Dialect, instant, json_arg};
+use super::args::Arg;
+use super::rows::Rows;
+use super::session::Dialect;
 use super::unreadable::{Found, load_each};
 use super::{Store, StoreError, Tx};
 use crate::domain::message::Message;
@@ -80,34 +81,31 @@ impl Tx {
         fence: Fence,
         told: &List,
     ) -> Result<(), StoreError> {
-        let after = (fence.after > DateTime::<Utc>::MIN_UTC).then(|| instant(fence.after));
-        let row =
-            json!([{ "restored_at": instant(fence.until), "taken_at": instant(taken_at), "after": after }]);
-        let table = self.session.dialect().rows(
-            1,
-            &[("restored_at", "timestamptz"), ("taken_at", "timestamptz"), ("after", "timestamptz")],
-        );
+        let (table, args) = Rows::of(&[fence])
+            .time("restored_at", |fence| fence.until)
+            .time("after", |fence| (fence.after > DateTime::<Utc>::MIN_UTC).then_some(fence.after))
+            .after(vec![taken_at.into()], self.session.dialect());
         let sql = format!(
             "INSERT INTO restores (restored_at, taken_at, unsure_after)
-             SELECT restored_at, taken_at, after FROM {table} WHERE true ON CONFLICT DO NOTHING"
+             SELECT restored_at, $1, after FROM {table} WHERE true ON CONFLICT DO NOTHING"
         );
-        self.session.exec(sql, vec![json_arg(&row)?]).await?;
+        self.session.exec(sql, args).await?;
         // Builds that do not know of restores would send what has gone, and cannot read the reason.
         let from_here_on = "UPDATE declic_schema SET works_for = 3 WHERE version = 3";
         self.session.exec(from_here_on, vec![]).await?;
-        let rows: Vec<_> = told
-            .iter()
-            .map(|(id, told)| match told {
-                Told::Sent(at) => json!({ "message_id": id, "sent_at": instant(*at) }),
-                Told::Uncertain => json!({ "message_id": id, "sent_at": null }),
+        let told: Vec<_> = told.iter().collect();
+        let (table, args) = Rows::of(&told)
+            .text("message_id", |(id, _)| id.as_str())
+            .time("sent_at", |(_, told)| match told {
+                Told::Sent(at) => Some(*at),
+                Told::Uncertain => None,
             })
-            .collect();
-        let table = self.session.dialect().rows(1, &[("message_id", "text"), ("sent_at", "timestamptz")]);
+            .after(Vec::new(), self.session.dialect());
         let sql = format!(
             "INSERT INTO sent_before_restore (message_id, sent_at)
              SELECT message_id, sent_at FROM {table} WHERE true ON CONFLICT DO NOTHING"
         );
-        self.session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+        self.session.exec(sql, args).await.map(drop)
     }
 
     /// What a list from before a restore says of these messages.
@@ -115,7 +113,7 @@ impl Tx {
         let among = self.session.dialect().among(1);
         let sql = format!("SELECT message_id, sent_at FROM sent_before_restore WHERE message_id {among}");
         let rows: Vec<(String, Option<DateTime<Utc>>)> =
-            self.session.fetch(sql, vec![json_arg(ids)?]).await?;
+            self.session.fetch(sql, vec![Arg::list(ids)]).await?;
         let told = |at: Option<_>| at.map_or(Told::Uncertain, Told::Sent);
         Ok(rows.into_iter().map(|(id, at)| (id, told(at))).collect::<BTreeMap<_, _>>())
     }

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::session::{Arg, Dialect, Session, instant};
+use super::args::{Arg, instant};
+use super::session::{Dialect, Session};
 use super::{Store, StoreError};
 use crate::failpoint;
 

@@ -1,19 +1,19 @@
 //! One connection or transaction on either database, and the few primitives that all statements go through.
 //!
-//! Owns how arguments are bound and how many rows travel as one JSON parameter. Knows no table. Called by every
-//! other file of the store, never from outside of it.
+//! Knows no table. Called by every other file of the store, never from outside of it. `args` are what statements are
+//! given, `rows` many of them at once.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
+use super::args::{self, Arg};
 use super::{StoreError, statements};
 
 /// How long one statement may take before the connection is taken for dead. The server's own `statement_timeout`
@@ -27,32 +27,11 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// A table `r` of the given columns, read from the JSON array of objects in parameter `$n`.
-    /// Types are PostgreSQL's; JSON null becomes SQL null, except in a `json` column of SQLite (the text `null`).
-    pub(super) fn rows(self, n: usize, columns: &[(&str, &str)]) -> String {
-        match self {
-            Self::Postgres => {
-                let list: Vec<_> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-                format!("json_to_recordset(${n}::json) AS r({})", list.join(", "))
-            }
-            Self::Sqlite => {
-                let list: Vec<_> = columns
-                    .iter()
-                    .map(|(name, kind)| {
-                        let arrow = if *kind == "json" { "->" } else { "->>" };
-                        format!("value{arrow}'{name}' AS {name}")
-                    })
-                    .collect();
-                format!("(SELECT {} FROM json_each(${n})) AS r", list.join(", "))
-            }
-        }
-    }
-
-    /// The right-hand side of `column …` that asks whether it is in the JSON array of texts in parameter `$n`.
+    /// The right-hand side of `column …` that asks whether it is in the list of texts in parameter `$n` ([`Arg::list`]).
     pub(super) fn among(self, n: usize) -> String {
         match self {
             // ANY over an array, not IN over a function: the planner then uses the index at any size.
-            Self::Postgres => format!("= ANY(ARRAY(SELECT json_array_elements_text(${n}::json)))"),
+            Self::Postgres => format!("= ANY(${n}::text[])"),
             Self::Sqlite => format!("IN (SELECT value FROM json_each(${n}))"),
         }
     }
@@ -81,33 +60,6 @@ impl Dialect {
             Self::Postgres => clause,
             Self::Sqlite => "",
         }
-    }
-}
-
-/// An argument of a statement.
-#[derive(Debug, Clone)]
-pub(super) enum Arg {
-    Text(String),
-    Int(i64),
-    Time(DateTime<Utc>),
-}
-
-impl From<&str> for Arg {
-    fn from(text: &str) -> Self {
-        // PostgreSQL has no NUL in text, and a dead letter's words must be storable whatever they quote.
-        Self::Text(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() })
-    }
-}
-
-impl From<i64> for Arg {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<DateTime<Utc>> for Arg {
-    fn from(time: DateTime<Utc>) -> Self {
-        Self::Time(time)
     }
 }
 
@@ -164,26 +116,12 @@ impl Session {
         let run = async {
             Ok(match self.connection() {
                 Connection::Postgres(c) => {
-                    let mut query = sqlx::query(sql);
-                    for arg in args {
-                        query = match arg {
-                            Arg::Text(text) => query.bind(text),
-                            Arg::Int(number) => query.bind(number),
-                            Arg::Time(time) => query.bind(time),
-                        };
-                    }
-                    query.execute(c).await?.rows_affected()
+                    let args = args::for_postgres(args).map_err(sqlx::Error::Encode)?;
+                    sqlx::query_with(sql, args).execute(c).await?.rows_affected()
                 }
                 Connection::Sqlite(c) => {
-                    let mut query = sqlx::query(sql);
-                    for arg in args {
-                        query = match arg {
-                            Arg::Text(text) => query.bind(text),
-                            Arg::Int(number) => query.bind(number),
-                            Arg::Time(time) => query.bind(instant(time)),
-                        };
-                    }
-                    query.execute(c).await?.rows_affected()
+                    let args = args::for_sqlite(args).map_err(sqlx::Error::Encode)?;
+                    sqlx::query_with(sql, args).execute(c).await?.rows_affected()
                 }
             })
         };
@@ -215,29 +153,15 @@ impl Session {
         let run = async {
             match self.connection() {
                 Connection::Postgres(c) => {
-                    let mut query = sqlx::query_as(sql);
-                    for arg in args {
-                        query = match arg {
-                            Arg::Text(text) => query.bind(text),
-                            Arg::Int(number) => query.bind(number),
-                            Arg::Time(time) => query.bind(time),
-                        };
-                    }
-                    let mut rows = query.fetch(c);
+                    let args = args::for_postgres(args).map_err(sqlx::Error::Encode)?;
+                    let mut rows = sqlx::query_as_with(sql, args).fetch(c);
                     while let Some(row) = rows.try_next().await? {
                         take(row);
                     }
                 }
                 Connection::Sqlite(c) => {
-                    let mut query = sqlx::query_as(sql);
-                    for arg in args {
-                        query = match arg {
-                            Arg::Text(text) => query.bind(text),
-                            Arg::Int(number) => query.bind(number),
-                            Arg::Time(time) => query.bind(instant(time)),
-                        };
-                    }
-                    let mut rows = query.fetch(c);
+                    let args = args::for_sqlite(args).map_err(sqlx::Error::Encode)?;
+                    let mut rows = sqlx::query_as_with(sql, args).fetch(c);
                     while let Some(row) = rows.try_next().await? {
                         take(row);
                     }
@@ -291,42 +215,6 @@ async fn within_deadline<T>(run: impl Future<Output = Result<T, sqlx::Error>>) -
     }
 }
 
-/// An instant as SQLite keeps it, and as JSON rows carry it to both databases. The width is fixed (microseconds,
-/// always), or comparing text would not compare instants.
-pub(super) fn instant(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
-}
-
-/// Many rows, or a list of texts, as one JSON argument.
-pub(super) fn json_arg<T: Serialize + ?Sized>(value: &T) -> Result<Arg, StoreError> {
-    let text = serde_json::to_string(value)
-        .map_err(|e| StoreError::Other(format!("a row cannot be written as JSON: {e}")))?;
-    Ok(Arg::Text(if text.contains("\\u0000") { without_nul(&text) } else { text }))
-}
-
-/// Replaces each escaped NUL of a JSON text by U+FFFD: PostgreSQL cannot unpack `\u0000`, and one such character
-/// in one event must not fail the batch.
-fn without_nul(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        // A backslash is never the last character of JSON, and what follows it is ASCII.
-        let taken = if let Some(after) = rest.strip_prefix("\\u0000") {
-            out.push_str("\\ufffd");
-            rest.len() - after.len()
-        } else {
-            let taken = rest.len().min(2);
-            out.push_str(&rest[..taken]);
-            taken
-        };
-        rest = &rest[taken..];
-    }
-    out.push_str(rest);
-    out
-}
-
 /// Reads a JSON column; the error names table, row and column.
 pub(super) fn read_json<T: DeserializeOwned>(
     table: &'static str,
@@ -340,23 +228,4 @@ pub(super) fn read_json<T: DeserializeOwned>(
         column: column.to_owned(),
         detail: e.to_string(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn instants_have_one_width() {
-        let whole: DateTime<Utc> = "2026-11-22T10:00:00Z".parse().unwrap();
-        assert_eq!(instant(whole), "2026-11-22T10:00:00.000000Z");
-        assert_eq!(instant(whole + chrono::TimeDelta::microseconds(7)), "2026-11-22T10:00:00.000007Z");
-    }
-
-    #[test]
-    fn only_an_escaped_nul_is_replaced() {
-        let Arg::Text(text) = json_arg(&["a\0b", "\\u0000", "c\\"]).unwrap() else { panic!("not text") };
-        let back: Vec<String> = serde_json::from_str(&text).unwrap();
-        assert_eq!(back, ["a\u{fffd}b", "\\u0000", "c\\"]);
-    }
 }

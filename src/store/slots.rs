@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use super::args::Arg;
 use super::messages::READ;
-use super::session::json_arg;
 use super::unreadable::load_each;
 use super::{StoreError, Tx};
 use crate::domain::caps::Slot;
@@ -27,7 +27,7 @@ impl Tx {
             session.dialect().among(1)
         );
         type Fields = (String, String, String, String, DateTime<Utc>);
-        let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(customers)?, since.into()]).await?;
+        let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers), since.into()]).await?;
         let mut slots: BTreeMap<String, Vec<Slot>> = BTreeMap::new();
         for (customer, message_id, channel, purpose, at) in rows {
             let channel = if channel == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
@@ -49,6 +49,6 @@ impl Tx {
              WHERE customer_id {} AND state IN ('pending', 'deferred', 'claimed') AND due_at <= $2",
             self.session.dialect().among(1)
         );
-        Ok(load_each(&mut self.session, sql, vec![json_arg(customers)?, now.into()]).await?.messages)
+        Ok(load_each(&mut self.session, sql, vec![Arg::list(customers), now.into()]).await?.messages)
     }
 }

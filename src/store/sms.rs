@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
 
+use super::args::Arg;
 use super::messages::{self, READ};
-use super::session::{Session, instant, json_arg};
+use super::rows::Rows;
+use super::session::Session;
 use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::message::Message;
@@ -78,34 +79,22 @@ pub(super) async fn insert_parts(session: &mut Session, parts: &[SmsPart]) -> Re
     if parts.is_empty() {
         return Ok(());
     }
-    let rows: BTreeMap<&str, Value> = parts
-        .iter()
-        .map(|p| {
-            let row = json!({
-                "provider_id": p.provider_id, "customer_id": p.customer_id, "message_id": p.message_id,
-                "part": p.part, "parts": p.parts, "sent_at": instant(p.sent_at),
-            });
-            (p.provider_id.as_str(), row)
-        })
-        .collect();
-    let names: Vec<&str> = rows.keys().copied().collect();
-    let rows: Vec<_> = rows.values().collect();
+    let newest: BTreeMap<&str, &SmsPart> = parts.iter().map(|p| (p.provider_id.as_str(), p)).collect();
+    let names = Arg::list(newest.keys());
+    let newest: Vec<&SmsPart> = newest.into_values().collect();
     // A receipt from well before the part was sent is about an older part of the same name.
     let earliest = parts.iter().map(|p| p.sent_at).min().unwrap_or(session.now) - AHEAD;
     let d = session.dialect();
     let sql = format!("DELETE FROM sms_receipts WHERE provider_id {} AND received_at < $2", d.among(1));
-    session.exec(sql, vec![json_arg(&names)?, earliest.into()]).await?;
-    let table = d.rows(
-        1,
-        &[
-            ("provider_id", "text"),
-            ("customer_id", "text"),
-            ("message_id", "text"),
-            ("part", "bigint"),
-            ("parts", "bigint"),
-            ("sent_at", "timestamptz"),
-        ],
-    );
+    session.exec(sql, vec![names, earliest.into()]).await?;
+    let (table, args) = Rows::of(&newest)
+        .text("provider_id", |p| p.provider_id.as_str())
+        .text("customer_id", |p| p.customer_id.as_str())
+        .text("message_id", |p| p.message_id.as_str())
+        .int("part", |p| p.part as i64)
+        .int("parts", |p| p.parts as i64)
+        .time("sent_at", |p| p.sent_at)
+        .after(Vec::new(), d);
     let sql = format!(
         "INSERT INTO sms_parts (provider_id, customer_id, message_id, part, parts, state, sent_at)
          SELECT provider_id, customer_id, message_id, part, parts, 'pending', sent_at FROM {table} WHERE true
@@ -113,38 +102,32 @@ pub(super) async fn insert_parts(session: &mut Session, parts: &[SmsPart]) -> Re
              message_id = excluded.message_id, part = excluded.part, parts = excluded.parts,
              state = excluded.state, sent_at = excluded.sent_at"
     );
-    session.exec(sql, vec![json_arg(&rows)?]).await.map(drop)
+    session.exec(sql, args).await.map(drop)
 }
 
 impl Store {
     /// Keeps receipts until they are settled; the newest word about a part holds.
     pub async fn keep_receipts(&self, receipts: &[ReceiptRow]) -> Result<(), StoreError> {
-        let newest: BTreeMap<&str, Value> = receipts
-            .iter()
-            .map(|r| {
-                let row = json!({
-                    "provider_id": r.provider_id, "state": r.state, "at": instant(r.at), "detail": r.detail,
-                });
-                (r.provider_id.as_str(), row)
-            })
-            .collect();
+        let newest: BTreeMap<&str, &ReceiptRow> =
+            receipts.iter().map(|r| (r.provider_id.as_str(), r)).collect();
         if newest.is_empty() {
             return Ok(());
         }
+        let newest: Vec<&ReceiptRow> = newest.into_values().collect();
         let mut session = self.writing().await?;
-        let rows: Vec<_> = newest.into_values().collect();
-        let table = session.dialect().rows(
-            1,
-            &[("provider_id", "text"), ("state", "text"), ("at", "timestamptz"), ("detail", "text")],
-        );
+        let (table, args) = Rows::of(&newest)
+            .text("provider_id", |r| r.provider_id.as_str())
+            .text("state", |r| r.state)
+            .time("at", |r| r.at)
+            .text("detail", |r| r.detail.as_deref())
+            .after(vec![session.now.into()], session.dialect());
         let sql = format!(
             "INSERT INTO sms_receipts (provider_id, state, at, detail, received_at)
-             SELECT provider_id, state, at, detail, $2 FROM {table} WHERE true
+             SELECT provider_id, state, at, detail, $1 FROM {table} WHERE true
              ON CONFLICT (provider_id) DO UPDATE SET state = excluded.state, at = excluded.at,
                  detail = excluded.detail, received_at = excluded.received_at"
         );
-        let now = session.now;
-        session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+        session.exec(sql, args).await.map(drop)
     }
 
     /// Keeps what came from a telephone; one known already stays as it is.
@@ -153,36 +136,23 @@ impl Store {
             return Ok(());
         }
         let mut session = self.writing().await?;
-        let rows: BTreeMap<&str, Value> = inbound
-            .iter()
-            .map(|i| {
-                let row = json!({
-                    "id": i.id, "sender": i.sender, "recipient": i.recipient, "body": i.body,
-                    "at": instant(i.at), "meaning": i.meaning, "customers": i.customers,
-                });
-                (i.id.as_str(), row)
-            })
-            .collect();
-        let rows: Vec<_> = rows.into_values().collect();
-        let table = session.dialect().rows(
-            1,
-            &[
-                ("id", "text"),
-                ("sender", "text"),
-                ("recipient", "text"),
-                ("body", "text"),
-                ("at", "timestamptz"),
-                ("meaning", "text"),
-                ("customers", "bigint"),
-            ],
-        );
+        let mut sorted: Vec<&InboundRow> = inbound.iter().collect();
+        sorted.sort_by_key(|i| &i.id);
+        let (table, args) = Rows::of(&sorted)
+            .text("id", |i| i.id.as_str())
+            .text("sender", |i| i.sender.as_str())
+            .text("recipient", |i| i.recipient.as_str())
+            .text("body", |i| i.body.as_str())
+            .time("at", |i| i.at)
+            .text("meaning", |i| i.meaning)
+            .int("customers", |i| i.customers as i64)
+            .after(vec![session.now.into()], session.dialect());
         let sql = format!(
             "INSERT INTO sms_inbound (id, sender, recipient, body, at, received_at, meaning, customers)
-             SELECT id, sender, recipient, body, at, $2, meaning, customers FROM {table} WHERE true
+             SELECT id, sender, recipient, body, at, $1, meaning, customers FROM {table} WHERE true
              ON CONFLICT DO NOTHING"
         );
-        let now = session.now;
-        session.exec(sql, vec![json_arg(&rows)?, now.into()]).await.map(drop)
+        session.exec(sql, args).await.map(drop)
     }
 
     /// The customers who have this number, in id order, and after them those who had it when an SMS went there.
@@ -225,7 +195,7 @@ impl Tx {
         let customers: BTreeSet<&str> =
             taken.iter().map(|(_, _, _, customer, _)| customer.as_str()).collect();
         // By customer first: the indexes begin with it, and so does whatever distributes the tables.
-        let args = vec![json_arg(&customers)?, json_arg(&messages)?];
+        let args = vec![Arg::list(&customers), Arg::list(&messages)];
         // The lock before anything is noted on parts, and their states read after it, in a statement of their own: two
         // workers that settle the last two parts of one message would each see the other's as pending.
         let sql = format!(
@@ -236,16 +206,17 @@ impl Tx {
         );
         let sent = load_each(session, sql, args.clone()).await?;
 
-        let rows: Vec<_> =
-            taken.iter().map(|(id, state, ..)| json!({ "provider_id": id, "state": state })).collect();
-        let table = d.rows(1, &[("provider_id", "text"), ("state", "text")]);
+        let (table, noted) = Rows::of(&taken)
+            .text("provider_id", |(id, ..)| id.as_str())
+            .text("state", |(_, state, ..)| state.as_str())
+            .after(Vec::new(), d);
         let sql = format!(
             "UPDATE sms_parts SET state = r.state FROM {table} WHERE sms_parts.provider_id = r.provider_id"
         );
-        session.exec(sql, vec![json_arg(&rows)?]).await?;
-        let ids: Vec<&str> = taken.iter().map(|(id, ..)| id.as_str()).collect();
+        session.exec(sql, noted).await?;
+        let ids = Arg::list(taken.iter().map(|(id, ..)| id));
         let sql = format!("DELETE FROM sms_receipts WHERE provider_id {}", d.among(1));
-        session.exec(sql, vec![json_arg(&ids)?]).await?;
+        session.exec(sql, vec![ids]).await?;
         let sql = format!(
             "SELECT message_id, state FROM sms_parts WHERE customer_id {} AND message_id {} ORDER BY part",
             d.among(1),

@@ -1,7 +1,8 @@
 //! Every statement that is sent, for two tests: which customers each is about, and whether an older build's still work
 //! on newer tables. Called by `session` before each; empty, as in every ordinary build, without the feature `failpoints`.
 
-use super::session::{Arg, Dialect};
+use super::args::Arg;
+use super::session::Dialect;
 
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
@@ -21,7 +22,7 @@ mod kept {
     use serde_json::json;
 
     use super::{Arg, Dialect};
-    use crate::store::session::instant;
+    use crate::store::args::instant;
 
     static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
@@ -50,6 +51,10 @@ mod kept {
                 Arg::Text(text) => json!({ "text": text }),
                 Arg::Int(number) => json!({ "int": number }),
                 Arg::Time(time) => json!({ "time": instant(*time) }),
+                Arg::Texts(texts) => json!({ "texts": texts }),
+                Arg::Ints(numbers) => json!({ "ints": numbers }),
+                Arg::Times(times) => json!({ "times": times.iter().map(|time| time.map(instant)).collect::<Vec<_>>() }),
+                Arg::Flags(flags) => json!({ "flags": flags }),
             })
             .collect();
         let dialect = match dialect {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::session::{Arg, json_arg};
+use super::args::Arg;
 use super::{Store, StoreError, Tx};
 
 /// One pass. (rule, tick, zone) identifies it.
@@ -69,7 +69,7 @@ impl Tx {
             self.session.dialect().among(3)
         );
         let args =
-            vec![attribute.into(), zone.into(), json_arg(month_days)?, after.into(), i64::from(limit).into()];
+            vec![attribute.into(), zone.into(), Arg::list(month_days), after.into(), i64::from(limit).into()];
         self.ids(sql, args).await
     }
 

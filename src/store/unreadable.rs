@@ -5,8 +5,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::args::Arg;
 use super::messages::read;
-use super::session::{Arg, Session, json_arg};
+use super::session::Session;
 use super::{StoreError, Tx};
 use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message, MessageState};
@@ -61,8 +62,8 @@ async fn outlines(session: &mut Session, strange: &[(String, String)]) -> Result
          FROM messages WHERE id {}",
         session.dialect().among(1)
     );
-    let ids: Vec<&str> = strange.iter().map(|(id, _)| id.as_str()).collect();
-    let rows: Vec<Fields> = session.fetch(sql, vec![json_arg(&ids)?]).await?;
+    let ids = Arg::list(strange.iter().map(|(id, _)| id));
+    let rows: Vec<Fields> = session.fetch(sql, vec![ids]).await?;
     let outline = |fields: Fields| {
         let (
             customer_id,

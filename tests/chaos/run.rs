@@ -180,7 +180,11 @@ pub fn run(seed: u64, servers: &mut Servers) -> Result<String, String> {
             }
         });
         chaos.rage(&shared, || publisher.is_finished());
-        publisher.join().map_err(|_| "the events could not be published")
+        publisher.join().map_err(|panic| {
+            let fixed = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+            let words = fixed.or_else(|| panic.downcast_ref::<String>().cloned());
+            format!("the events could not be published: {}", words.unwrap_or_default())
+        })
     })?;
     let servers = shared.into_inner().expect("no holder panics");
     chaos.mend(servers);

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use declic::domain::event::Event;
-use declic::store::{Changes, Store};
+use declic::store::{Changes, Store, StoreError};
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::Place;
-use crate::samples::{LONG, at, begin, claim, entry, event, message, texts, write};
+use crate::samples::{LONG, at, begin, claim, entry, event, message, profile, texts, write};
 
 /// Runs the same work in several tasks at once, each with its number.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
@@ -161,6 +161,30 @@ async fn a_lost_connection_is_unavailable_and_then_replaced() {
             None,
             "nothing was committed"
         );
+    })
+    .await;
+}
+
+/// Two workers that meet a new customer at the same time: the second tries again, and then knows them.
+#[cfg(feature = "server-tests")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_made_by_another_meanwhile_is_a_conflict() {
+    crate::on_postgres::run(async |Place { store, .. }: Place| {
+        let (mut first, mut second) = (begin(&store).await, begin(&store).await);
+        for tx in [&mut first, &mut second] {
+            tx.lock_known_customers(&texts(&["c-1"]), &[]).await.expect("lock");
+        }
+        let changes = |name: &str| Changes {
+            profiles: vec![("c-1".to_owned(), profile(json!({ "name": name })))],
+            ..Default::default()
+        };
+        first.write(&changes("first")).await.expect("write");
+        let later = tokio::spawn(async move { second.write(&changes("second")).await });
+        first.commit().await.expect("commit");
+        let error = later.await.expect("no panic").expect_err("it is there already");
+        assert!(matches!(error, StoreError::Conflict(_)), "{error:?}");
+        let state = store.customer("c-1").await.expect("customer").expect("known");
+        assert_eq!(state.profile, profile(json!({ "name": "first" })));
     })
     .await;
 }

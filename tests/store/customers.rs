@@ -29,6 +29,39 @@ pub async fn a_customer_nobody_knew_is_made_empty(Place { store, .. }: Place) {
     assert!(store.customer("c-2").await.expect("customer").is_some());
 }
 
+pub async fn a_new_customer_s_row_is_made_with_what_is_first_known(Place { store, .. }: Place) {
+    write(&store, &["c-1"], Changes::default()).await;
+    let mut tx = begin(&store).await;
+    let all = texts(&["c-1", "c-2", "c-3"]);
+    let loaded = tx.lock_known_customers(&all, &[]).await.expect("lock");
+    assert_eq!(loaded.keys().collect::<Vec<_>>(), ["c-1", "c-2", "c-3"]);
+    assert_eq!(loaded["c-2"].profile, Profile::default());
+    let alice = profile(json!({ "email": "alice@example.com", "birthday": "1990-02-28" }));
+    let changes = Changes {
+        profiles: vec![("c-1".into(), alice.clone()), ("c-2".into(), alice.clone())],
+        phones: vec![("c-2".into(), Some("+33612345678".into()))],
+        ..Default::default()
+    };
+    tx.write(&changes).await.expect("write");
+    tx.commit().await.expect("commit");
+    for (customer, expected) in [("c-1", &alice), ("c-2", &alice), ("c-3", &Profile::default())] {
+        let state = store.customer(customer).await.expect("customer").expect("known");
+        assert_eq!((&state.profile, state.erased), (expected, false), "{customer}");
+    }
+    assert_eq!(store.customers_by_phone("+33612345678").await.expect("find"), ["c-2"]);
+    let mut tx = begin(&store).await;
+    let born = tx.customers_with_date("birthday", "", &texts(&["02-28"]), "", 9).await.expect("find");
+    assert_eq!(born, ["c-1", "c-2"]);
+}
+
+/// Or what is decided of somebody who was never looked at would be lost without a word.
+pub async fn a_customer_who_is_not_there_cannot_be_written(Place { store, .. }: Place) {
+    let mut tx = begin(&store).await;
+    let profiles = vec![("c-1".to_owned(), profile(json!({ "name": "Alice" })))];
+    let error = tx.write(&Changes { profiles, ..Default::default() }).await.expect_err("not locked");
+    assert!(error.to_string().contains("0 of 1 customers"), "{error}");
+}
+
 pub async fn profile_and_ledger_come_back(Place { store, .. }: Place) {
     let alice = profile(json!({ "email": "alice@example.com", "score": 1e16, "tags": ["vip"] }));
     let facts = [consent("e-1", ConsentStatus::Granted), consent("e-2", ConsentStatus::Withdrawn)]

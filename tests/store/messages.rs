@@ -65,6 +65,23 @@ pub async fn a_lease_that_ran_out_is_claimed_again(Place { store, .. }: Place) {
     assert_eq!(tx.mark_sending("t-2", &second).await.expect("mark"), ["m-1"]);
 }
 
+pub async fn a_message_can_be_claimed_as_it_is_inserted(Place { store, .. }: Place) {
+    let claimed = |id: &str| Message { state: MessageState::Claimed, ..message("c-1", id, "09:00") };
+    let insert = async |id: &str, lease: Duration| {
+        let messages = vec![claimed(id), message("c-1", &format!("{id}-pending"), "09:00")];
+        let lease = Some(("t-1".to_owned(), lease));
+        write(&store, &["c-1"], Changes { messages, lease, ..Default::default() }).await;
+    };
+    insert("m-1", LONG).await;
+    insert("m-2", OVER).await;
+    let found = claim(&store, "10:00", 10, "t-2", LONG).await;
+    let ids: Vec<_> = found.iter().map(|m| m.id.as_str()).collect();
+    assert_eq!(ids, ["m-1-pending", "m-2", "m-2-pending"], "the first is held");
+    let mut tx = begin(&store).await;
+    let held = tx.mark_sending("t-1", &[claimed("m-1"), claimed("m-2")]).await.expect("mark");
+    assert_eq!(held, ["m-1"]);
+}
+
 pub async fn only_the_token_s_holder_moves_a_message(Place { store, .. }: Place) {
     put(&store, vec![message("c-1", "m-1", "09:00"), message("c-2", "m-2", "09:00")]).await;
     let claimed = claim(&store, "10:00", 10, "t-1", LONG).await;

@@ -25,14 +25,15 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("FROM events WHERE customer_id AMONG AND type AMONG", Customers, "history for a decision"),
     ("FROM events WHERE customer_id = $1", Customers, "a customer's page"),
     ("UPDATE events SET data = NULL", Customers, "erasure"),
-    ("INSERT INTO customers (customer_id, profile", Customers, "make those nobody knew"),
+    ("INSERT INTO customers (customer_id, profile", Customers, "make those nobody knew, before anything is decided"),
     ("FROM customers WHERE customer_id AMONG ORDER BY customer_id", Customers, "lock and load"),
     (
         "FROM suppressions WHERE channel = $2 AND address AMONG",
         Everywhere,
         "every place has the whole list, and asks its own",
     ),
-    ("INSERT INTO customers (customer_id, email", Customers, "write profiles"),
+    ("INSERT INTO customers (customer_id, email", Customers, "make new ones with their first profiles"),
+    ("UPDATE customers SET email = r.email", Customers, "write profiles"),
     ("UPDATE customers SET phone", Customers, "write numbers"),
     ("UPDATE customers SET email = NULL", Customers, "erasure"),
     ("FROM customers WHERE customer_id = $1", Customers, "lock one whose timers are set aside"),
@@ -246,9 +247,9 @@ async fn every_statement_is_in_its_class() {
 fn simplified(sql: &str) -> String {
     let mut text = sql.split_whitespace().collect::<Vec<_>>().join(" ");
     let shapes = [
-        ("= ANY(ARRAY(SELECT json_array_elements_text($", "::json)))", "AMONG"),
+        ("= ANY($", "::text[])", "AMONG"),
         ("IN (SELECT value FROM json_each($", "))", "AMONG"),
-        ("json_to_recordset($", "AS r(", "ROWS("),
+        ("UNNEST($", "AS r(", "ROWS("),
         ("(SELECT value->", ") AS r", "ROWS"),
         ("clock_timestamp()", "", "NOW"),
         ("strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'", ")", "NOW"),

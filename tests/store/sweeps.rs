@@ -14,7 +14,7 @@ pub async fn customers_are_found_by_zone_and_day_in_pages(Place { store, .. }: P
         ("c-3".to_owned(), born("Europe/Paris", "1992-03-01")),
         ("c-4".to_owned(), born("America/New_York", "1992-02-28")),
     ];
-    write(&store, &["c-5"], Changes { profiles, ..Default::default() }).await;
+    write(&store, &["c-1", "c-2", "c-3", "c-4", "c-5"], Changes { profiles, ..Default::default() }).await;
     assert_eq!(store.zones().await.expect("zones"), ["", "America/New_York", "Europe/Paris"]);
     let mut tx = begin(&store).await;
     let days = texts(&["02-28", "02-29"]);

@@ -1,7 +1,9 @@
 //! What the older build says to the database, said to the newest tables: the test of every migration that it expands and
 //! does not contract.
 
+use chrono::{DateTime, Utc};
 use declic::store::Store;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
@@ -19,6 +21,10 @@ fn recorded(dialect: &str) -> Vec<(String, Vec<Value>)> {
         (call["sql"].as_str().expect("SQL").to_owned(), call["args"].as_array().expect("a list").clone())
     };
     all.into_iter().filter(of_dialect).map(call).collect()
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}"))
 }
 
 /// What cannot be expected of tables that hold other rows than the test from which the statement is: that its values
@@ -40,12 +46,15 @@ async fn the_older_build_s_statements_run_on_the_newest_postgresql_tables() {
         let mut tx = connection.begin().await.expect("begin");
         let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
         for arg in &args {
-            query = match (&arg["text"], &arg["int"], &arg["time"]) {
-                (Value::String(text), ..) => query.bind(text),
-                (_, Value::Number(number), _) => query.bind(number.as_i64()),
-                (.., Value::String(time)) => {
-                    query.bind(time.parse::<chrono::DateTime<chrono::Utc>>().expect("a time"))
-                }
+            let (kind, value) = arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
+            query = match kind.as_str() {
+                "text" => query.bind(read::<String>(value)),
+                "int" => query.bind(read::<i64>(value)),
+                "time" => query.bind(read::<DateTime<Utc>>(value)),
+                "texts" => query.bind(read::<Vec<Option<String>>>(value)),
+                "ints" => query.bind(read::<Vec<Option<i64>>>(value)),
+                "times" => query.bind(read::<Vec<Option<DateTime<Utc>>>>(value)),
+                "flags" => query.bind(read::<Vec<bool>>(value)),
                 _ => panic!("{arg}"),
             };
         }
@@ -72,10 +81,12 @@ async fn the_older_build_s_statements_run_on_the_newest_sqlite_tables() {
         connection.execute("BEGIN IMMEDIATE").await.expect("begin");
         let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
         for arg in &args {
-            query = match (&arg["text"], &arg["int"], &arg["time"]) {
-                (Value::String(text), ..) | (.., Value::String(text)) => query.bind(text),
-                (_, Value::Number(number), _) => query.bind(number.as_i64()),
-                _ => panic!("{arg}"),
+            let (kind, value) = arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
+            query = match kind.as_str() {
+                "text" | "time" => query.bind(read::<String>(value)),
+                "int" => query.bind(read::<i64>(value)),
+                // Lists are JSON there.
+                _ => query.bind(value.to_string()),
             };
         }
         match query.fetch_all(&mut connection).await {

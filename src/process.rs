@@ -62,7 +62,9 @@ impl Processor {
         let mut conflicts = 0;
         loop {
             match self.accept_once(events, conflicts > 0).await {
-                Err(ProcessError::Store(StoreError::Conflict(_))) if conflicts < MOST_CONFLICTS => conflicts += 1,
+                Err(ProcessError::Store(StoreError::Conflict(_))) if conflicts < MOST_CONFLICTS => {
+                    conflicts += 1
+                }
                 result => return result,
             }
         }

@@ -365,7 +365,9 @@ fn judge(customer: &str, messages: &[&Message], events: &[(DateTime<Utc>, Event)
                 prompt(customer, message, &gone, *arrived, at);
             }
             (MessageState::Suppressed, Some(Reason::Exited)) => {
-                assert!(stop.is_some_and(|stop| stop <= message.due_at), "nothing ended it: {message:?}");
+                let stop = stop.unwrap_or_else(|| panic!("nothing ended it: {message:?}"));
+                // What could not have gone before its end is stopped by it, also where it was due before.
+                prompt(customer, message, &gone, *arrived, stop);
             }
             (MessageState::Suppressed, Some(Reason::FrequencyCap)) => {
                 let skips = |cap: &&Judged| !cap.4 && covers(cap, message);

@@ -10,7 +10,7 @@ use crate::support::{Folder, free_port, run, wait_until};
 use crate::usage;
 
 /// How often counters are read while something is measured.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What a measured stretch cost.
 #[derive(Debug, Clone, Copy, Default)]

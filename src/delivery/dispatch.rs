@@ -131,8 +131,7 @@ async fn release(store: &Store, messages: &[Message], token: &str) -> Result<(),
 impl Dispatcher {
     /// Sends until told to stop; what has been begun is finished and recorded first.
     pub async fn run(self, pulse: Pulse, shutdown: CancellationToken) {
-        let mut pace =
-            Pace { claim: self.claim as usize, group: self.least_group(), looked: Instant::now() };
+        let mut pace = Pace { claim: self.claim as usize, group: self.least_group(), looked: Instant::now() };
         self.flow.announce();
         // Where a rate bounds what goes, the most urgent is chosen from all that waits.
         if !self.flow.has_rate() {
@@ -406,7 +405,7 @@ impl Dispatcher {
         let states = tx.lock_customers(&customers, &[]).await?;
         let (mut go, mut sending, mut stopped, mut changes) =
             (Vec::new(), Vec::new(), Vec::new(), Changes::default());
-        let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, now).await?;
+        let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, &claimed, now).await?;
         let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
         // Only a restore leaves a list.
         let restored = !active.book.fences.is_empty();

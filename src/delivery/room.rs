@@ -25,11 +25,12 @@ pub struct Room {
 }
 
 impl Room {
-    /// Loads what the caps of this policy look at; nothing where there are none.
+    /// Loads what the caps of this policy look at beside the messages `claimed`; nothing where there are none.
     pub async fn load(
         tx: &mut Tx,
         policy: &Policy,
         customers: &[String],
+        claimed: &[Message],
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
         let Some(longest) = policy.frequency_caps.iter().map(|cap| cap.period).max() else {
@@ -37,8 +38,20 @@ impl Room {
         };
         let slots = tx.slots(customers, now - longest).await?;
         let mut waiting: BTreeMap<String, Vec<Message>> = BTreeMap::new();
-        for message in tx.waiting(customers, now).await? {
+        let known: Vec<&str> = claimed.iter().map(|m| m.id.as_str()).collect();
+        for message in tx.waiting_beside(customers, &known, now).await? {
             waiting.entry(message.customer_id.clone()).or_default().push(message);
+        }
+        let mut of_customer: BTreeMap<&str, usize> = BTreeMap::new();
+        for message in claimed {
+            *of_customer.entry(&message.customer_id).or_default() += 1;
+        }
+        for message in claimed {
+            // One that is alone has nobody before it and is before nobody.
+            let customer = message.customer_id.as_str();
+            if of_customer[customer] > 1 || waiting.contains_key(customer) {
+                waiting.entry(customer.to_owned()).or_default().push(message.clone());
+            }
         }
         for messages in waiting.values_mut() {
             messages.sort_by(|a, b| rank(a).cmp(&rank(b)));

@@ -187,9 +187,8 @@ async fn insert(session: &mut Session, ids: &BTreeSet<&str>) -> Result<BTreeSet<
         return Ok(BTreeSet::new());
     }
     let ids: Vec<&str> = ids.iter().copied().collect();
-    let (table, args) = Rows::of(&ids)
-        .text("customer_id", |id| *id)
-        .after(vec![session.now.into()], session.dialect());
+    let (table, args) =
+        Rows::of(&ids).text("customer_id", |id| *id).after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "INSERT INTO customers (customer_id, profile, created_at, updated_at)
          SELECT customer_id, '{{\"attributes\":{{}}}}', $1, $1 FROM {table} WHERE true

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::rows::Rows;
 use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::memory::{Entry, Exit};
+use chrono::{DateTime, Utc};
 
 impl Tx {
     /// The keys (customer, rule, occurrence) of entries due at `now`, the longest due first. On PostgreSQL their

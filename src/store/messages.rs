@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::rows::Rows;
 use super::session::{Dialect, Session, read_json};
@@ -15,6 +14,7 @@ use super::{Store, StoreError, Tx, erasure};
 use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message, MessageState};
 use crate::domain::verdict::Reason;
+use chrono::{DateTime, Utc};
 
 /// How many stuck hand-overs are given out at once.
 const EXPIRED_LIMIT: i64 = 1_000;

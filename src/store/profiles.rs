@@ -105,7 +105,10 @@ async fn update(session: &mut Session, known: &[CustomerRow<'_>]) -> Result<(), 
     if written == known.len() as u64 {
         return Ok(());
     }
-    Err(StoreError::Other(format!("{written} of {} customers were written: not all were locked", known.len())))
+    Err(StoreError::Other(format!(
+        "{written} of {} customers were written: not all were locked",
+        known.len()
+    )))
 }
 
 /// Notes the telephone numbers by which customers are found.

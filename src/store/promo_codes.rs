@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::rows::Rows;
 use super::session::{Session, read_json};
 use super::{StoreError, Tx};
 use crate::domain::snapshot::PromoCode;
+use chrono::{DateTime, Utc};
 
 impl Tx {
     /// Which of these codes are issued already, and to whom: before writing a code, take the next counter while the

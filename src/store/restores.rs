@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::messages::{READ, update};
 use super::args::Arg;
+use super::messages::{READ, update};
 use super::rows::Rows;
 use super::session::Dialect;
 use super::unreadable::{Found, load_each};

@@ -37,18 +37,22 @@ impl Tx {
         Ok(slots)
     }
 
-    /// The messages of these customers that are due and not yet on their way, whoever has claimed them. One that cannot
-    /// be read takes nobody's room.
-    pub async fn waiting(
+    /// The messages of these customers that are due and not yet on their way, whoever has claimed them, but for those
+    /// known already. One that cannot be read takes nobody's room.
+    pub async fn waiting_beside(
         &mut self,
         customers: &[String],
+        known: &[&str],
         now: DateTime<Utc>,
     ) -> Result<Vec<Message>, StoreError> {
+        let d = self.session.dialect();
         let sql = format!(
             "SELECT {READ} FROM messages
-             WHERE customer_id {} AND state IN ('pending', 'deferred', 'claimed') AND due_at <= $2",
-            self.session.dialect().among(1)
+             WHERE customer_id {} AND state IN ('pending', 'deferred', 'claimed') AND due_at <= $2 AND NOT (id {})",
+            d.among(1),
+            d.among(3)
         );
-        Ok(load_each(&mut self.session, sql, vec![Arg::list(customers), now.into()]).await?.messages)
+        let args = vec![Arg::list(customers), now.into(), Arg::list(known)];
+        Ok(load_each(&mut self.session, sql, args).await?.messages)
     }
 }

@@ -53,7 +53,9 @@ mod kept {
                 Arg::Time(time) => json!({ "time": instant(*time) }),
                 Arg::Texts(texts) => json!({ "texts": texts }),
                 Arg::Ints(numbers) => json!({ "ints": numbers }),
-                Arg::Times(times) => json!({ "times": times.iter().map(|time| time.map(instant)).collect::<Vec<_>>() }),
+                Arg::Times(times) => {
+                    json!({ "times": times.iter().map(|time| time.map(instant)).collect::<Vec<_>>() })
+                }
                 Arg::Flags(flags) => json!({ "flags": flags }),
             })
             .collect();

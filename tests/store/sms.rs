@@ -259,6 +259,6 @@ pub async fn slots_count_what_may_have_reached_its_reader(Place { store, .. }: P
     assert_eq!(slot.len(), 1, "the window's first instant does not count any more: {slot:?}");
     assert_eq!((slot[0].message_id.as_str(), slot[0].purpose.as_str()), ("m-2", "marketing"));
     assert_eq!((slot[0].channel, slot[0].at), (Channel::Sms, at("09:00")));
-    let waiting = tx.waiting(&texts(&["c-1"]), at("10:00")).await.expect("waiting");
+    let waiting = tx.waiting_beside(&texts(&["c-1"]), &["m-none"], at("10:00")).await.expect("waiting");
     assert_eq!(waiting.iter().map(|m| m.id.as_str()).collect::<Vec<_>>(), ["m-4"]);
 }

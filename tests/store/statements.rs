@@ -25,7 +25,11 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("FROM events WHERE customer_id AMONG AND type AMONG", Customers, "history for a decision"),
     ("FROM events WHERE customer_id = $1", Customers, "a customer's page"),
     ("UPDATE events SET data = NULL", Customers, "erasure"),
-    ("INSERT INTO customers (customer_id, profile", Customers, "make those nobody knew, before anything is decided"),
+    (
+        "INSERT INTO customers (customer_id, profile",
+        Customers,
+        "make those nobody knew, before anything is decided",
+    ),
     ("FROM customers WHERE customer_id AMONG ORDER BY customer_id", Customers, "lock and load"),
     (
         "FROM suppressions WHERE channel = $2 AND address AMONG",

@@ -46,7 +46,8 @@ async fn the_older_build_s_statements_run_on_the_newest_postgresql_tables() {
         let mut tx = connection.begin().await.expect("begin");
         let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
         for arg in &args {
-            let (kind, value) = arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
+            let (kind, value) =
+                arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
             query = match kind.as_str() {
                 "text" => query.bind(read::<String>(value)),
                 "int" => query.bind(read::<i64>(value)),
@@ -81,7 +82,8 @@ async fn the_older_build_s_statements_run_on_the_newest_sqlite_tables() {
         connection.execute("BEGIN IMMEDIATE").await.expect("begin");
         let mut query = sqlx::query(AssertSqlSafe(sql.clone()));
         for arg in &args {
-            let (kind, value) = arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
+            let (kind, value) =
+                arg.as_object().and_then(|arg| arg.iter().next()).expect("one kind of argument");
             query = match kind.as_str() {
                 "text" | "time" => query.bind(read::<String>(value)),
                 "int" => query.bind(read::<i64>(value)),

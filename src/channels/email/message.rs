@@ -2,8 +2,8 @@
 //!
 //! Deterministic: the boundary comes from the message's identity and the date from the message. The
 //! result is ASCII wherever the addresses are, its lines are shorter than 998 octets, every line ends in
-//! CRLF, and nothing that comes from data can begin a new header. lettre encodes names, subjects and
-//! bodies; its `Message` is not used, because that parses our own headers back.
+//! CRLF, and nothing that comes from data can begin a new header. lettre encodes names and subjects; its
+//! `Message` is not used, because that parses our own headers back.
 
 use chrono::{DateTime, Utc};
 use lettre::Address;
@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::Email;
 use super::address::parse;
+use super::encoding::encode;
 use crate::channels::Answer;
 
 /// Characters of a subject or a name that are sent; beyond, clients cut anyway.
@@ -93,10 +94,7 @@ fn alternative(mail: &Email) -> MultiPart {
 }
 
 fn part(content_type: ContentType, text: &str) -> SinglePart {
-    // A bare CR or LF that survived to the wire is how mail is smuggled past a relay. lettre would see to
-    // the LFs, but moves all the rest of the text for each one.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
-    SinglePart::builder().header(content_type).body(text)
+    SinglePart::builder().header(content_type).body(encode(text))
 }
 
 fn message_id(id: &str, domain: &str) -> Result<String, Unbuildable> {

@@ -9,6 +9,7 @@ mod address;
 mod config;
 mod connection;
 mod dkim;
+mod encoding;
 pub(super) mod message;
 mod outcome;
 mod pool;

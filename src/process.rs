@@ -91,8 +91,13 @@ impl Processor {
         failpoint::reach("accept.written");
         tx.commit().await?;
         failpoint::reach("accept.committed");
-        self.handoff.give(to_send.lease, to_send.messages, now);
+        self.give(to_send);
         Ok(fresh)
+    }
+
+    /// Gives the senders what a transaction made for them, once it is committed.
+    fn give(&self, to_send: ToSend) {
+        self.handoff.give(to_send.lease, to_send.messages, self.clock.now());
     }
 
     /// Runs timers that are due, for at most `limit` entries; how many entries it found. Those of a customer for whom
@@ -110,7 +115,7 @@ impl Processor {
                 failpoint::reach("timers.written");
                 tx.commit().await?;
                 failpoint::reach("timers.committed");
-                self.handoff.give(to_send.lease, to_send.messages, self.clock.now());
+                self.give(to_send);
             }
             Err(ProcessError::Poison(_)) => {
                 tx.rollback().await?;
@@ -264,6 +269,7 @@ fn snapshots_of(
 
 /// Messages that a transaction has made, and the lease of those that it has claimed: for the senders, once it is committed.
 #[derive(Default)]
+#[must_use = "who claims must give"]
 struct ToSend {
     lease: Option<Lease>,
     messages: Vec<Message>,

@@ -5,22 +5,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties};
 use lettre::Address;
 use lettre::address::Envelope;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use serde_json::Value;
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpStream;
 
 /// As Declic's.
 const PREFETCH: u16 = 1_000;
 const BATCH: usize = 500;
+
+/// Mails that may have gone when the loop dies: as many as Declic's senders take on at most.
+const GROUP: usize = 128;
 
 const QUEUE: &str = "bare";
 
@@ -45,52 +49,77 @@ pub async fn prepare(broker: &str, database: &str) {
         .queue_bind(QUEUE.into(), "declic.events".into(), "#".into(), bind, FieldTable::default())
         .await
         .expect("bound to the exchange of events");
-    let mut database = sqlx::PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let mut database = PgConnection::connect(database).await.expect("PostgreSQL answers");
     let table = "CREATE TABLE bare_events (customer_id text NOT NULL, source text NOT NULL, id text NOT NULL,
         type text NOT NULL, time timestamptz NOT NULL, data json, PRIMARY KEY (customer_id, source, id))";
     sqlx::query(table).execute(&mut database).await.expect("a table");
+    let table = "CREATE TABLE bare_messages (id text PRIMARY KEY, state text NOT NULL)";
+    sqlx::query(table).execute(&mut database).await.expect("a table");
+}
+
+/// Deliveries of the bare queue.
+type Deliveries = futures_util::stream::ReadyChunks<lapin::Consumer>;
+
+async fn consume(connection: &Connection) -> (Channel, Deliveries) {
+    let channel = connection.create_channel().await.expect("a channel");
+    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.expect("a prefetch");
+    let (tag, options) = (ShortString::from("bare"), BasicConsumeOptions::default());
+    let consumer = channel.basic_consume(QUEUE.into(), tag, options, FieldTable::default()).await;
+    (channel, consumer.expect("a consumer").ready_chunks(BATCH))
+}
+
+/// `most` deliveries, or fewer where a chunk ends sooner.
+async fn next_batch(deliveries: &mut Deliveries, most: usize) -> Vec<Delivery> {
+    // `ready_chunks` gives what is there; a batch is filled up as long as there is more to come.
+    let mut batch = Vec::new();
+    while batch.len() < most.min(BATCH) {
+        let chunk = deliveries.next().await.expect("a delivery");
+        batch.extend(chunk.into_iter().map(|d| d.expect("a delivery")));
+    }
+    batch
+}
+
+async fn acknowledge(channel: &Channel, batch: &[Delivery]) {
+    let last = batch.last().expect("not empty").delivery_tag;
+    channel.basic_ack(last, BasicAckOptions { multiple: true }).await.expect("acknowledged");
+}
+
+/// Parses events and inserts them by `UNNEST`; returns their ids.
+async fn insert(database: &mut PgConnection, batch: &[Delivery]) -> Vec<String> {
+    let mut columns: [Vec<String>; 6] = Default::default();
+    for delivery in batch {
+        let event: Value = serde_json::from_slice(&delivery.data).expect("JSON");
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let row = [
+            text("subject"),
+            text("source"),
+            text("id"),
+            text("type"),
+            text("time"),
+            event["data"].to_string(),
+        ];
+        columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
+    }
+    let mut insert = sqlx::query(INSERT);
+    for column in &columns {
+        insert = insert.bind(column);
+    }
+    insert.execute(database).await.expect("inserted");
+    let [_, _, ids, ..] = columns;
+    ids
 }
 
 /// Takes `count` events: consume, parse, insert by `UNNEST` in batches of 500, commit, acknowledge them all at once.
 /// Returns how many a second.
 pub async fn intake(broker: &str, database: &str, count: usize) -> f64 {
     let connection = connect(broker).await;
-    let channel = connection.create_channel().await.expect("a channel");
-    channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.expect("a prefetch");
-    let (tag, options) = (ShortString::from("bare"), BasicConsumeOptions::default());
-    let consumer = channel.basic_consume(QUEUE.into(), tag, options, FieldTable::default()).await;
-    let mut batches = consumer.expect("a consumer").ready_chunks(BATCH);
-    let mut database = sqlx::PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let (channel, mut deliveries) = consume(&connection).await;
+    let mut database = PgConnection::connect(database).await.expect("PostgreSQL answers");
     let (mut taken, mut first) = (0, None);
     while taken < count {
-        // `ready_chunks` gives what is there; a batch is filled up as long as there is more to come.
-        let mut batch = Vec::new();
-        while batch.len() < BATCH && taken + batch.len() < count {
-            batch.extend(
-                batches.next().await.expect("a delivery").into_iter().map(|d| d.expect("a delivery")),
-            );
-        }
-        let mut columns: [Vec<String>; 6] = Default::default();
-        for delivery in &batch {
-            let event: Value = serde_json::from_slice(&delivery.data).expect("JSON");
-            let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            let row = [
-                text("subject"),
-                text("source"),
-                text("id"),
-                text("type"),
-                text("time"),
-                event["data"].to_string(),
-            ];
-            columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-        }
-        let mut insert = sqlx::query(INSERT);
-        for column in &columns {
-            insert = insert.bind(column);
-        }
-        insert.execute(&mut database).await.expect("inserted");
-        let last = batch.last().expect("not empty").delivery_tag;
-        channel.basic_ack(last, BasicAckOptions { multiple: true }).await.expect("acknowledged");
+        let batch = next_batch(&mut deliveries, count - taken).await;
+        insert(&mut database, &batch).await;
+        acknowledge(&channel, &batch).await;
         taken += batch.len();
         first = first.or(Some((taken, Instant::now())));
     }
@@ -100,10 +129,71 @@ pub async fn intake(broker: &str, database: &str, count: usize) -> f64 {
     rate
 }
 
+/// The least that sends a mail for each of `count` events, loses none and sends none twice: the events and a message for
+/// each are committed before they are acknowledged; before a group is handed over a commit says that it may have gone, and
+/// after it one that it has. No rules, no customers, no templates. Returns mails a second.
+pub async fn outbox(
+    broker: &str,
+    database: &str,
+    port: u16,
+    connections: usize,
+    count: usize,
+    mail: &[u8],
+) -> f64 {
+    let connection = connect(broker).await;
+    let (channel, mut deliveries) = consume(&connection).await;
+    let (to_send, mut messages) = tokio::sync::mpsc::channel(2);
+    let mut ours = PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let taking = async move {
+        let mut taken = 0;
+        while taken < count {
+            let batch = next_batch(&mut deliveries, count - taken).await;
+            let mut tx = ours.begin().await.expect("a transaction");
+            let ids = insert(&mut tx, &batch).await;
+            let insert = "INSERT INTO bare_messages SELECT id, 'pending' FROM UNNEST($1::text[]) AS r(id)";
+            sqlx::query(insert).bind(&ids).execute(&mut *tx).await.expect("inserted");
+            tx.commit().await.expect("committed");
+            acknowledge(&channel, &batch).await;
+            taken += batch.len();
+            to_send.send(ids).await.expect("a sender");
+        }
+    };
+    let mut theirs = PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let mut open = connect_smtp(port, connections).await;
+    let sending = async move {
+        let (mut sent, mut began) = (0, Instant::now());
+        while let Some(ids) = messages.recv().await {
+            if sent == 0 {
+                began = Instant::now();
+            }
+            for group in ids.chunks(GROUP) {
+                set_state(&mut theirs, group, "sending").await;
+                open = send_all(open, group.len(), mail).await;
+                set_state(&mut theirs, group, "sent").await;
+            }
+            sent += ids.len();
+        }
+        sent as f64 / began.elapsed().as_secs_f64()
+    };
+    let (rate, ()) = tokio::join!(sending, taking);
+    let _ = connection.close(200, ShortString::from("done")).await;
+    rate
+}
+
+async fn set_state(database: &mut PgConnection, ids: &[String], state: &str) {
+    let update = "UPDATE bare_messages SET state = $2 WHERE id = ANY($1::text[])";
+    sqlx::query(update).bind(ids).bind(state).execute(database).await.expect("updated");
+}
+
 /// Hands over `count` mails by lettre on `connections` with `TCP_NODELAY`. Returns how many a second.
 pub async fn smtp(port: u16, connections: usize, count: usize, mail: &[u8]) -> f64 {
-    let left = Arc::new(AtomicUsize::new(count));
-    let mail: Arc<[u8]> = mail.into();
+    let open = connect_smtp(port, connections).await;
+    let began = Instant::now();
+    send_all(open, count, mail).await;
+    count as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn connect_smtp(port: u16, connections: usize) -> Vec<AsyncSmtpConnection> {
     let mut open = Vec::new();
     for _ in 0..connections {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the sink answers");
@@ -112,32 +202,38 @@ pub async fn smtp(port: u16, connections: usize, count: usize, mail: &[u8]) -> f
         let transport = Box::new(stream);
         open.push(AsyncSmtpConnection::connect_with_transport(transport, &hello).await.expect("a greeting"));
     }
-    let began = Instant::now();
+    open
+}
+
+/// Hands over `count` mails on these connections, and gives them back.
+async fn send_all(open: Vec<AsyncSmtpConnection>, count: usize, mail: &[u8]) -> Vec<AsyncSmtpConnection> {
+    let left = Arc::new(AtomicUsize::new(count));
+    let mail: Arc<[u8]> = mail.into();
+    let address = |text: &str| text.parse::<Address>().expect("an address");
+    let envelope = Envelope::new(Some(address("shop@example.com")), vec![address("c@example.org")]);
+    let envelope = envelope.expect("an envelope");
     let tasks: Vec<_> = open
         .into_iter()
         .map(|mut connection| {
-            let (left, mail) = (Arc::clone(&left), Arc::clone(&mail));
+            let (left, mail, envelope) = (Arc::clone(&left), Arc::clone(&mail), envelope.clone());
             tokio::spawn(async move {
-                let address = |text: &str| text.parse::<Address>().expect("an address");
-                let envelope =
-                    Envelope::new(Some(address("shop@example.com")), vec![address("c@example.org")]);
-                let envelope = envelope.expect("an envelope");
                 while left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
                     connection.send(&envelope, &mail).await.expect("accepted");
                 }
-                let _ = connection.quit().await;
+                connection
             })
         })
         .collect();
+    let mut open = Vec::new();
     for task in tasks {
-        task.await.expect("no panic");
+        open.push(task.await.expect("no panic"));
     }
-    count as f64 / began.elapsed().as_secs_f64()
+    open
 }
 
 /// Reads the profiles of all customers in id order, in pages as a sweep's, and looks at none of them. Returns seconds.
 pub async fn profiles(database: &str, count: usize) -> f64 {
-    let mut database = sqlx::PgConnection::connect(database).await.expect("PostgreSQL answers");
+    let mut database = PgConnection::connect(database).await.expect("PostgreSQL answers");
     let page = "SELECT customer_id, CAST(profile AS text) FROM customers WHERE customer_id > $1
         ORDER BY customer_id LIMIT 5000";
     let (began, mut seen, mut last) = (Instant::now(), 0, String::new());

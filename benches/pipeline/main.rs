@@ -86,7 +86,7 @@ async fn measure(servers: &Servers, size: Size, name: &str) -> Vec<Figure> {
         "start" => vec![scenarios::start(servers, size)],
         "simulate" => vec![scenarios::simulate(servers, size)],
         "intake" => vec![scenarios::intake(servers, size).await],
-        "welcome" => vec![scenarios::welcomes(servers, size).await],
+        "welcome" => scenarios::welcomes(servers, size).await.into(),
         "latency" => {
             let mut all = scenarios::latency(servers, size, 200).await;
             all.extend(scenarios::latency(servers, size, 1_000).await);

@@ -4,7 +4,7 @@
 //! moves after its page, and an entry that a part has begun is known by its key. Called for timers by
 //! [`Processor::run_due`] and for ticks by the scheduler.
 
-use super::{ProcessError, Processor};
+use super::{ProcessError, Processor, ToSend};
 use crate::domain::decide::Tick;
 use crate::store::{Changes, Parked, StoreError};
 use crate::telemetry;
@@ -48,11 +48,15 @@ impl Processor {
     async fn attempt(&self, work: &Work<'_>, customers: &[String]) -> Result<(), ProcessError> {
         let mut tx = self.store.begin().await?;
         let done = match work {
-            Work::Timers => self.timers(&mut tx, customers).await.map(drop),
-            Work::Tick(tick, _) => self.tick(&mut tx, tick, customers).await,
+            Work::Timers => self.timers(&mut tx, customers).await,
+            Work::Tick(tick, _) => self.tick(&mut tx, tick, customers).await.map(|()| ToSend::default()),
         };
         match done {
-            Ok(()) => Ok(tx.commit().await?),
+            Ok(to_send) => {
+                tx.commit().await?;
+                self.give(to_send);
+                Ok(())
+            }
             // Waited for, so that the next attempt does not meet the locks of this one.
             Err(error) => {
                 tx.rollback().await?;

@@ -7,7 +7,7 @@
 //!
 //! Filled by `process` after its commit, emptied by the dispatchers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Lease {
     }
 }
 
-/// Messages and the lease they were claimed with.
+/// Messages of one lane and the lease they were claimed with.
 #[derive(Debug)]
 pub struct Batch {
     pub lease: Lease,
@@ -74,7 +74,7 @@ struct State {
     /// How long claims last; none while nobody takes anything from here.
     lease: Option<Duration>,
     shut_until: Option<Instant>,
-    batches: VecDeque<Batch>,
+    batches: BTreeMap<Lane, VecDeque<Batch>>,
     waiting: usize,
 }
 
@@ -117,14 +117,16 @@ impl Handoff {
             }
         }
         let Some(lease) = lease else { return };
-        let claimed = messages.into_iter().filter(|m| m.state == MessageState::Claimed);
-        let (emails, texts): (Vec<_>, Vec<_>) = claimed.partition(|m| m.channel == Channel::Email);
-        for (channel, mut messages) in [(Channel::Email, emails), (Channel::Sms, texts)] {
+        let mut shares: BTreeMap<(Channel, Lane), Vec<Message>> = BTreeMap::new();
+        for message in messages.into_iter().filter(|m| m.state == MessageState::Claimed) {
+            shares.entry((message.channel, message.lane)).or_default().push(message);
+        }
+        for ((channel, lane), mut messages) in shares {
             while !messages.is_empty() {
                 let rest = messages.split_off(messages.len().min(SHARE));
                 let mut state = self.state(channel);
                 state.waiting += messages.len();
-                state.batches.push_back(Batch { lease: lease.clone(), messages });
+                state.batches.entry(lane).or_default().push_back(Batch { lease: lease.clone(), messages });
                 drop(state);
                 self.ring(channel);
                 messages = rest;
@@ -132,10 +134,10 @@ impl Handoff {
         }
     }
 
-    /// The batch that has waited longest.
+    /// Of the batches of the most urgent lane, the one that has waited longest.
     pub fn take(&self, channel: Channel) -> Option<Batch> {
         let mut state = self.state(channel);
-        let batch = state.batches.pop_front()?;
+        let batch = state.batches.values_mut().find_map(VecDeque::pop_front)?;
         state.waiting -= batch.messages.len();
         Some(batch)
     }

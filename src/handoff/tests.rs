@@ -34,7 +34,7 @@ fn claimed(messages: &[Message]) -> Vec<&str> {
 }
 
 #[test]
-fn only_what_is_urgent_and_due_on_an_open_channel_is_claimed() {
+fn only_what_is_urgent_and_due_on_an_open_channel_is_claimed_the_most_urgent_first() {
     let mut messages = vec![
         message(0, "email", "event", "10:00"),
         message(1, "email", "transactional", "09:00"),
@@ -48,8 +48,10 @@ fn only_what_is_urgent_and_due_on_an_open_channel_is_claimed() {
     let lease = handoff.claim(&mut messages, at("10:00")).unwrap();
     assert_eq!(claimed(&messages), ["m-0", "m-1"]);
     handoff.give(Some(lease.clone()), messages, at("10:00"));
-    let batch = handoff.take(Channel::Email).unwrap();
-    assert_eq!((claimed(&batch.messages).len(), batch.lease.token), (2, lease.token));
+    for first in ["m-1", "m-0"] {
+        let batch = handoff.take(Channel::Email).unwrap();
+        assert_eq!((claimed(&batch.messages), batch.lease.token), (vec![first], lease.token.clone()));
+    }
     assert!(handoff.take(Channel::Email).is_none() && handoff.take(Channel::Sms).is_none());
     assert!(Handoff::default().claim(&mut emails(1), at("10:00")).is_none(), "nobody would take it");
 }

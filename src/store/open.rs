@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::{ConnectOptions, Connection as _, Executor};
 
 use super::{Pool, StoreError};
 
@@ -130,8 +130,14 @@ async fn sqlite(path: &str, max_connections: u32) -> Result<Pool, StoreError> {
         make_private(path).map_err(|e| sqlite_words(path, &e))?;
     }
     // One writer: several that read and then write fail with SQLITE_BUSY_SNAPSHOT whatever the busy timeout.
-    let lasting =
-        || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+    let lasting = || {
+        let options =
+            SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        // A full or broken disk has SQLite roll back by itself; sqlx does not hear of it, believes itself within the
+        // transaction for ever, and begins no other. The pool has asked the connection just before, so that a rollback
+        // under way is done.
+        options.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+    };
     let writer = lasting()
         .max_connections(1)
         .connect_with(options.clone())
@@ -163,4 +169,28 @@ fn sqlite_words(path: &str, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Other(format!(
         "cannot open the SQLite file `{path}`: {error}. Does its folder exist, and may this user write there?"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Store;
+
+    /// A full disk, in small: whatever else is wrong with a transaction, this is how SQLite ends it.
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_has_ended_by_itself_is_not_the_last() {
+        let folder = std::env::temp_dir().join(format!("declic-ended-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(&format!("sqlite:{}", folder.join("shop.db").display()), 2).await.unwrap();
+        store.migrate().await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let twice = "INSERT OR ROLLBACK INTO settings (key, value) VALUES ('a', '1'), ('a', '2')";
+        tx.session.exec(twice, vec![]).await.unwrap_err();
+        drop(tx);
+        for _ in 0..2 {
+            let tx = store.begin().await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        store.close().await;
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

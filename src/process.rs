@@ -220,7 +220,7 @@ async fn load(
     now: DateTime<Utc>,
 ) -> Result<Vec<Snapshot>, StoreError> {
     let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
-    let needs = active.book.needs(kinds.into_iter(), now);
+    let needs = active.book.needs(kinds, now);
     let customers: Vec<String> = by_customer.keys().cloned().collect();
     let rules: Vec<String> = needs.rules.into_iter().collect();
     let states = if makes_first {

@@ -20,7 +20,8 @@ use crate::domain::consent::Channel;
 use crate::domain::message::{Lane, Message, MessageState};
 use crate::entropy;
 
-/// Messages of a channel that wait here at most: what a crash leaves claimed until its lease is over.
+/// Messages of a channel that wait here at most, but for those of transactions that ask at once: what a crash leaves
+/// claimed until its lease is over.
 const ROOM: usize = 1_000;
 
 /// Messages given to a sender at once, so that several have something to do.

@@ -96,10 +96,7 @@ impl Handoff {
         let mut lasts: Option<Duration> = None;
         for channel in [Channel::Email, Channel::Sms] {
             let Some((lease, room)) = self.room(channel) else { continue };
-            let may_go = |m: &&mut Message| {
-                let is_due = m.state == MessageState::Pending && m.due_at <= now;
-                m.channel == channel && m.lane != Lane::Bulk && is_due
-            };
+            let may_go = |m: &&mut Message| m.channel == channel && m.lane != Lane::Bulk && is_due(m, now);
             for message in messages.iter_mut().filter(may_go).take(room) {
                 message.state = MessageState::Claimed;
                 lasts = Some(lasts.map_or(lease, |other| other.min(lease)));
@@ -111,9 +108,8 @@ impl Handoff {
 
     /// Gives messages that were claimed, and rings for those that were not.
     pub fn give(&self, lease: Option<Lease>, messages: Vec<Message>, now: DateTime<Utc>) {
-        let is_due = |m: &Message| m.state == MessageState::Pending && m.due_at <= now;
         for channel in [Channel::Email, Channel::Sms] {
-            if messages.iter().any(|m| m.channel == channel && is_due(m)) {
+            if messages.iter().any(|m| m.channel == channel && is_due(m, now)) {
                 self.ring(channel);
             }
         }
@@ -171,6 +167,10 @@ impl Handoff {
     fn state(&self, channel: Channel) -> MutexGuard<'_, State> {
         self.side(channel).state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_due(message: &Message, now: DateTime<Utc>) -> bool {
+    message.state == MessageState::Pending && message.due_at <= now
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ pub async fn give_back(store: &Store, handoff: &Handoff, channel: Channel) -> Re
     Ok(())
 }
 
+/// Gives claimed messages back untried, to whoever asks when they are due.
 async fn release(store: &Store, messages: &[Message], token: &str) -> Result<(), StoreError> {
     if messages.is_empty() {
         return Ok(());
@@ -340,7 +341,7 @@ impl Dispatcher {
             message.due_at = self.clock.after(wait);
             back.push(message);
         }
-        self.release(back, token).await?;
+        release(&self.store, &back, token).await?;
         for (reason, count) in reasons {
             telemetry::put_back(self.flow.channel(), reason, count);
         }
@@ -359,13 +360,8 @@ impl Dispatcher {
         }
         let left = free.len();
         self.put_back(crowded, token).await?;
-        self.release(free, token).await?;
+        release(&self.store, &free, token).await?;
         Ok(left)
-    }
-
-    /// Gives claimed messages back untried, to whoever asks when they are due.
-    async fn release(&self, messages: Vec<Message>, token: &str) -> Result<(), StoreError> {
-        release(&self.store, &messages, token).await
     }
 
     /// Tells the shop of the promo codes before the mails that carry them. Those that cannot be told wait.
@@ -385,7 +381,7 @@ impl Dispatcher {
         }
         let (mut with_code, without): (Vec<_>, _) = claimed.into_iter().partition(|m| m.promo_code.is_some());
         with_code.iter_mut().for_each(|message| message.due_at = self.clock.after(PAUSE_OF_PROMO));
-        self.release(with_code, token).await?;
+        release(&self.store, &with_code, token).await?;
         Ok(without)
     }
 

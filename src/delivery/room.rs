@@ -42,15 +42,14 @@ impl Room {
         for message in tx.waiting_beside(customers, &known, now).await? {
             waiting.entry(message.customer_id.clone()).or_default().push(message);
         }
-        let mut of_customer: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut of_customer: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
         for message in claimed {
-            *of_customer.entry(&message.customer_id).or_default() += 1;
+            of_customer.entry(&message.customer_id).or_default().push(message);
         }
-        for message in claimed {
+        for (customer, messages) in of_customer {
             // One that is alone has nobody before it and is before nobody.
-            let customer = message.customer_id.as_str();
-            if of_customer[customer] > 1 || waiting.contains_key(customer) {
-                waiting.entry(customer.to_owned()).or_default().push(message.clone());
+            if messages.len() > 1 || waiting.contains_key(customer) {
+                waiting.entry(customer.to_owned()).or_default().extend(messages.into_iter().cloned());
             }
         }
         for messages in waiting.values_mut() {

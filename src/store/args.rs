@@ -18,7 +18,7 @@ pub(super) enum Arg {
     Int(i64),
     Time(DateTime<Utc>),
     Texts(Vec<Option<String>>),
-    Ints(Vec<Option<i64>>),
+    Ints(Vec<i64>),
     Times(Vec<Option<DateTime<Utc>>>),
     Flags(Vec<bool>),
 }

@@ -57,7 +57,9 @@ pub(super) async fn write(
     insert(session, &new).await?;
     update(session, &known).await?;
     write_phones(session, &phones.into_iter().collect::<Vec<_>>()).await?;
-    profiles.retain(|id, profile| !changes.same_dates.contains(*id) && !std::ptr::eq(*profile, &nothing));
+    // Nor has anybody dates of whom nothing is told yet.
+    let is_blank = |id: &str, profile: &Profile| unknown.contains(id) && profile.attributes.is_empty();
+    profiles.retain(|id, profile| !changes.same_dates.contains(*id) && !is_blank(id, profile));
     write_dates(session, &profiles).await
 }
 

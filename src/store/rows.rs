@@ -17,10 +17,10 @@ pub(super) struct Rows<'a, T> {
 
 enum Column {
     Text(Vec<Option<String>>),
-    Int(Vec<Option<i64>>),
+    Int(Vec<i64>),
     Time(Vec<Option<DateTime<Utc>>>),
     Flag(Vec<bool>),
-    Json(Vec<Option<String>>),
+    Json(Vec<String>),
 }
 
 impl<'a, T> Rows<'a, T> {
@@ -40,7 +40,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     pub(super) fn int(self, name: &'static str, value: impl Fn(&'a T) -> i64) -> Self {
-        let column = Column::Int(self.items.iter().map(|item| Some(value(item))).collect());
+        let column = Column::Int(self.items.iter().map(value).collect());
         self.with(name, column)
     }
 
@@ -64,7 +64,7 @@ impl<'a, T> Rows<'a, T> {
         name: &'static str,
         value: impl Fn(&'a T) -> V,
     ) -> Result<Self, StoreError> {
-        let texts: Result<_, _> = self.items.iter().map(|item| json_text(&value(item)).map(Some)).collect();
+        let texts: Result<_, _> = self.items.iter().map(|item| json_text(&value(item))).collect();
         let column = Column::Json(texts?);
         Ok(self.with(name, column))
     }
@@ -129,7 +129,8 @@ impl Column {
 
     fn into_arg(self) -> Arg {
         match self {
-            Self::Text(texts) | Self::Json(texts) => Arg::Texts(texts),
+            Self::Text(texts) => Arg::Texts(texts),
+            Self::Json(texts) => Arg::Texts(texts.into_iter().map(Some).collect()),
             Self::Int(numbers) => Arg::Ints(numbers),
             Self::Time(times) => Arg::Times(times),
             Self::Flag(flags) => Arg::Flags(flags),
@@ -145,10 +146,10 @@ impl Column {
         let text = |text: &str| serde_json::Value::from(text).to_string();
         let cell = match self {
             Self::Text(texts) => texts[row].as_deref().map(text),
-            Self::Int(numbers) => numbers[row].map(|number| number.to_string()),
+            Self::Int(numbers) => Some(numbers[row].to_string()),
             Self::Time(times) => times[row].map(|time| text(&instant(time))),
             Self::Flag(flags) => Some(flags[row].to_string()),
-            Self::Json(texts) => texts[row].clone(),
+            Self::Json(texts) => Some(texts[row].clone()),
         };
         cell.unwrap_or_else(|| "null".to_owned())
     }

@@ -53,7 +53,7 @@ async fn the_older_build_s_statements_run_on_the_newest_postgresql_tables() {
                 "int" => query.bind(read::<i64>(value)),
                 "time" => query.bind(read::<DateTime<Utc>>(value)),
                 "texts" => query.bind(read::<Vec<Option<String>>>(value)),
-                "ints" => query.bind(read::<Vec<Option<i64>>>(value)),
+                "ints" => query.bind(read::<Vec<i64>>(value)),
                 "times" => query.bind(read::<Vec<Option<DateTime<Utc>>>>(value)),
                 "flags" => query.bind(read::<Vec<bool>>(value)),
                 _ => panic!("{arg}"),

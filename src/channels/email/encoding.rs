@@ -47,15 +47,15 @@ fn kind(byte: u8) -> Kind {
 /// past a relay.
 pub fn encode(text: &str) -> Body {
     let escaped = text.bytes().filter(|byte| kind(*byte) == Kind::Escaped).count();
-    // An escape is three characters for one, base64 four for three.
-    if escaped == 0 || escaped * 6 > text.len() {
+    if escaped == 0 {
         let (plain, longest) = with_crlf(text.as_bytes());
-        if escaped == 0 && longest <= LONGEST_LINE {
+        if longest <= LONGEST_LINE {
             return Body::dangerous_pre_encoded(plain, ContentTransferEncoding::SevenBit);
         }
-        if escaped > 0
-            && let Ok(body) = Body::new_with_encoding(plain, ContentTransferEncoding::Base64)
-        {
+    } else if escaped * 6 > text.len() {
+        // An escape is three characters for one, base64 four for three.
+        let (plain, _) = with_crlf(text.as_bytes());
+        if let Ok(body) = Body::new_with_encoding(plain, ContentTransferEncoding::Base64) {
             return body;
         }
     }
@@ -108,11 +108,7 @@ fn quoted_printable(mut text: &[u8]) -> Vec<u8> {
                 column = 0;
                 text = after_break(text);
             }
-            Kind::Literal => {
-                out.extend_from_slice(b"=\r\n");
-                column = 0;
-            }
-            _ if column + 3 > LONGEST_ENCODED => {
+            kind if kind == Kind::Literal || column + 3 > LONGEST_ENCODED => {
                 out.extend_from_slice(b"=\r\n");
                 column = 0;
             }

@@ -39,7 +39,13 @@ impl Checked {
         let mut diagnostics = compiled.diagnostics;
         diagnostics.extend(template_findings);
         diagnostics.extend(agreement::check(&compiled.rules, &templates, compiled.events.as_ref(), files));
+        let faulty = |d: &Diagnostic| d.severity == Severity::Error && d.path == compile::POLICY;
+        if diagnostics.iter().any(faulty) {
+            diagnostics.retain(|d| !agreement::GOES_BY_POLICY.contains(&d.code));
+        }
         diagnostics.sort_by(|a, b| (&a.path, a.span.start, a.code).cmp(&(&b.path, b.span.start, b.code)));
+        // A rule that names a template twice is told once.
+        diagnostics.dedup();
         Self { rules: compiled.rules, templates, diagnostics }
     }
 

@@ -1,40 +1,44 @@
-//! Whether rules and templates fit each other: what one file alone cannot tell.
+//! Whether rules, templates and policy fit each other: what one file alone cannot tell.
 
-use std::collections::BTreeMap;
+mod room;
+mod twins;
 
 use chrono::TimeDelta;
 
 use super::consent::Channel;
 use super::diagnostic::{Diagnostic, SourceFile, did_you_mean};
+use super::rules::catalogue::{Catalogue, Fields};
 use super::rules::{Basis, Op, Policy, Rule, RuleSet, Send, Trigger};
 use super::sms::estimate::{estimate, shows_what_customers_write};
 use super::sms::plain::first_foreign;
 use super::sms::sender::is_name;
 use super::sms::{Encoding, cut, segments};
 use super::steps::basis;
-use super::templates::Templates;
+use super::templates::{Body, Template, Templates};
 
-/// The fields of each event type's data, where `rules/events.yaml` lists them.
-pub type Catalogue = BTreeMap<String, Option<Vec<String>>>;
+/// The findings that a policy with a mistake would call forth, and that are gone with it: its default locale, hours,
+/// caps and SMS.
+pub const GOES_BY_POLICY: [&str; 6] = ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608"];
 
-/// Everything that is wrong between these rules and these templates.
+/// Everything that is wrong between these rules, these templates and the policy.
 pub fn check(
     rules: &RuleSet,
     templates: &Templates,
     catalogue: Option<&Catalogue>,
     files: &[SourceFile],
 ) -> Vec<Diagnostic> {
-    let mut findings = Vec::new();
+    let mut findings = twins::check(rules, files);
     for rule in rules.rules.values() {
+        findings.extend(room::check(rule, &rules.policy, files));
         for op in &rule.program {
             let Op::Send(send) = op else { continue };
             if let Some(email) = &send.email {
                 let place = Place::of(rule, "email:", email, files);
-                findings.extend(mail(&place, rule, email, rules, templates, catalogue));
+                findings.extend(mail(&place, rule, email, rules, templates, catalogue, files));
             }
             if let Some(sms) = &send.sms {
                 let place = Place::of(rule, "sms:", sms, files);
-                findings.extend(text(&place, rule, sms, rules, templates, catalogue));
+                findings.extend(text(&place, rule, sms, rules, templates, catalogue, files));
                 findings.extend(short_lived(&place, rule, send, &rules.policy));
             }
         }
@@ -49,9 +53,10 @@ fn mail(
     rules: &RuleSet,
     templates: &Templates,
     catalogue: Option<&Catalogue>,
+    files: &[SourceFile],
 ) -> Vec<Diagnostic> {
     if !templates.contains(name) {
-        return vec![missing(place, name, templates.names(), "email.LOCALE.mjml")];
+        return missing(place, name, templates.names(), ["email.", "LOCALE.mjml"], files);
     }
     let mut findings = Vec::new();
     let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
@@ -59,8 +64,8 @@ fn mail(
         let read = Read { name, locale: &template.locale, variables: template.variables() };
         findings.extend(unprovided(place, rule, &read, catalogue));
         findings.extend(promo_code(place, rule, &read));
-        if !contract && !read.variables.iter().any(|v| v == "unsubscribe_url") {
-            findings.push(no_way_out(place, rule, &read));
+        if !contract {
+            findings.extend(owed(place, rule, &template));
         }
     }
     findings
@@ -73,9 +78,10 @@ fn text(
     rules: &RuleSet,
     templates: &Templates,
     catalogue: Option<&Catalogue>,
+    files: &[SourceFile],
 ) -> Vec<Diagnostic> {
     if !templates.contains_sms(name) {
-        return vec![missing(place, name, templates.sms_names(), "sms.LOCALE.txt")];
+        return missing(place, name, templates.sms_names(), ["sms.", "LOCALE.txt"], files);
     }
     let policy = &rules.policy;
     let marketing = basis(policy, &rule.purpose) != Basis::Contract;
@@ -209,42 +215,52 @@ impl Place {
     }
 }
 
+/// A template that is not there: not even with a mistake of its own, or in other languages only, which is reported there.
 fn missing<'a>(
     place: &Place,
     template: &str,
     names: impl Iterator<Item = &'a str>,
-    file: &str,
-) -> Diagnostic {
-    let finding = place.error("E0601", format!("there is no template `{template}`"));
-    match did_you_mean(template, names) {
-        Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding.help(format!("write templates/{template}/{file}")),
+    [file, rest]: [&str; 2],
+    files: &[SourceFile],
+) -> Vec<Diagnostic> {
+    let begins = format!("templates/{template}/{file}");
+    if files.iter().any(|f| f.path.starts_with(&begins)) {
+        return Vec::new();
     }
+    let finding = place.error("E0601", format!("there is no template `{template}`"));
+    vec![match did_you_mean(template, names) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None => finding.help(format!("write {begins}{rest}")),
+    }]
 }
 
-/// Variables of the event's data that the rule's trigger cannot provide.
+/// Variables that the rule's trigger, or the profile, cannot provide.
 fn unprovided(place: &Place, rule: &Rule, read: &Read<'_>, catalogue: Option<&Catalogue>) -> Vec<Diagnostic> {
-    let fields: Vec<&str> = match &rule.trigger {
-        Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } => {
-            match catalogue.and_then(|c| c.get(kind)) {
-                Some(Some(fields)) => fields.iter().map(String::as_str).collect(),
-                _ => return Vec::new(),
-            }
-        }
+    let nothing = Fields::new();
+    let of_event = match &rule.trigger {
+        Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } => catalogue.and_then(|c| c.fields(kind)),
         // No event starts these, so there is no data at all.
-        Trigger::Anniversary { .. } | Trigger::Schedule { .. } => Vec::new(),
+        Trigger::Anniversary { .. } | Trigger::Schedule { .. } => Some(&nothing),
     };
-    let paths =
-        read.variables.iter().filter_map(|v| v.strip_prefix("event.").unwrap_or(v).strip_prefix("data."));
-    paths
-        .map(|path| path.split('.').next().unwrap_or(path))
-        .filter(|field| !fields.contains(field))
-        .map(|field| {
-            let named = format!("template `{}` ({}) reads `data.{field}`", read.name, read.locale);
-            let finding =
-                place.error("E0602", format!("{named}, which the trigger of this rule does not provide"));
-            match did_you_mean(field, fields.iter().copied()) {
-                Some(near) => finding.help(format!("did you mean `data.{near}`?")),
+    let of_profile = catalogue.and_then(Catalogue::profile);
+    let unknown = read.variables.iter().filter_map(|variable| {
+        let path =
+            variable.strip_prefix("event.").filter(|path| path.starts_with("data.")).unwrap_or(variable);
+        let (root, rest) = path.split_once('.')?;
+        let field = rest.split(['.', '[']).next()?;
+        let (fields, whose) = match root {
+            "data" => (of_event?, "which the trigger of this rule does not provide"),
+            "customer" => (of_profile?, "which no event of rules/events.yaml gives a customer"),
+            _ => return None,
+        };
+        (!field.is_empty() && !fields.contains_key(field)).then_some((root, field, fields, whose))
+    });
+    unknown
+        .map(|(root, field, fields, whose)| {
+            let named = format!("template `{}` ({}) reads `{root}.{field}`", read.name, read.locale);
+            let finding = place.error("E0602", format!("{named}, {whose}"));
+            match did_you_mean(field, fields.keys().map(String::as_str)) {
+                Some(near) => finding.help(format!("did you mean `{root}.{near}`?")),
                 None => finding.help("list it in rules/events.yaml if the shop sends it"),
             }
         })
@@ -263,14 +279,25 @@ fn promo_code(place: &Place, rule: &Rule, read: &Read<'_>) -> Option<Diagnostic>
     })
 }
 
-fn no_way_out(place: &Place, rule: &Rule, read: &Read<'_>) -> Diagnostic {
-    place
-        .error(
-            "E0604",
-            format!(
-                "template `{}` ({}) has no unsubscribe link, which mail for the purpose `{}` must have",
-                read.name, read.locale, rule.purpose
-            ),
-        )
-        .help("include the footer: <mj-include path=\"footer\" />")
+/// What the law wants in each mail that is no part of a contract: a way out of it in each of its bodies, and somewhere
+/// who writes from where.
+fn owed(place: &Place, rule: &Rule, template: &Template) -> Vec<Diagnostic> {
+    let named = format!("template `{}` ({})", template.name, template.locale);
+    let mut findings = Vec::new();
+    let bodies = template.bodies();
+    let without = bodies.iter().find(|(_, reads)| !reads.iter().any(|v| v == "unsubscribe_url"));
+    if let Some((body, _)) = without {
+        let (what, help) = match body {
+            Body::Html => ("has no unsubscribe link", "include the footer: <mj-include path=\"footer\" />"),
+            Body::Text => ("has no unsubscribe link in its plain text", "include the footer: {{> footer}}"),
+        };
+        let message = format!("{named} {what}, which mail for the purpose `{}` must have", rule.purpose);
+        findings.push(place.error("E0604", message).help(help));
+    }
+    if !bodies.iter().flat_map(|(_, reads)| reads).any(|v| v == "sender" || v == "sender.postal_address") {
+        let message = format!("{named} does not show the sender's postal address");
+        let finding = Diagnostic::warning("E0620", &place.path, place.span.clone(), message);
+        findings.push(finding.help("write {{sender.postal_address}} at its end, as the shipped footer does"));
+    }
+    findings
 }

@@ -1,10 +1,15 @@
 //! What is wrong in a file, where, and how to mend it. Shared by rules, policy and templates.
 
+pub mod codes;
+mod machine;
+mod place;
 mod render;
 
 use std::ops::Range;
 
-pub use render::{render, to_json};
+pub use machine::{lsp, sarif};
+pub use place::Position;
+pub use render::render;
 
 /// One file as it was read: a path relative to the folder that holds `rules/` and `templates/`, and its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -24,7 +29,8 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
-    /// A stable code, for instance `E0104`. E01xx YAML, E02xx rules, E03xx conditions, E04xx policy, E05xx templates.
+    /// A stable code, for instance `E0104`, which [`codes`] explains. E01xx YAML, E02xx rules, E03xx conditions, E04xx
+    /// policy, E05xx templates, E06xx what these say of each other.
     pub code: &'static str,
     pub path: String,
     pub span: Range<usize>,
@@ -61,6 +67,10 @@ impl Diagnostic {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    fn text<'a>(&self, files: &'a [SourceFile]) -> Option<&'a str> {
+        files.iter().find(|file| file.path == self.path).map(|file| file.text.as_str())
     }
 }
 

@@ -1,11 +1,11 @@
-//! Findings as a person reads them (in rustc's style) and as a program does. Text only: printing is the caller's.
+//! Findings as a person reads them, in rustc's style. Text only: printing is the caller's.
 
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde_json::{Value, json};
 
+use super::place::floor;
 use super::{Diagnostic, Severity, SourceFile};
 
 /// All findings with their source lines, one after another with a blank line between, and a last line that counts
@@ -23,7 +23,7 @@ pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> 
             Severity::Warning => Level::WARNING,
         };
         let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.code);
-        let main = match text_of(diagnostic, files) {
+        let main = match diagnostic.text(files) {
             Some(text) if !text.is_empty() => {
                 let place = AnnotationKind::Primary.span(shown(text, &diagnostic.span));
                 let place = match &diagnostic.label {
@@ -53,35 +53,6 @@ pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], color: bool) -> 
     out
 }
 
-/// All findings as a JSON array. Lines and columns count from 1, columns in characters; the end is exclusive.
-pub fn to_json(diagnostics: &[Diagnostic], files: &[SourceFile]) -> Value {
-    let objects = diagnostics.iter().map(|diagnostic| {
-        let text = text_of(diagnostic, files).unwrap_or_default();
-        let (line, column) = line_and_column(text, diagnostic.span.start);
-        let (end_line, end_column) = line_and_column(text, diagnostic.span.end);
-        json!({
-            "severity": match diagnostic.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-            },
-            "code": diagnostic.code,
-            "path": diagnostic.path,
-            "line": line,
-            "column": column,
-            "end_line": end_line,
-            "end_column": end_column,
-            "message": diagnostic.message,
-            "label": diagnostic.label,
-            "help": diagnostic.help,
-        })
-    });
-    Value::Array(objects.collect())
-}
-
-fn text_of<'a>(diagnostic: &Diagnostic, files: &'a [SourceFile]) -> Option<&'a str> {
-    files.iter().find(|file| file.path == diagnostic.path).map(|file| file.text.as_str())
-}
-
 /// The part of a place to mark: its first line, since a mark around ten lines shows nothing.
 fn shown(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = floor(text, span.start);
@@ -94,19 +65,9 @@ fn shown(text: &str, span: &Range<usize>) -> Range<usize> {
     }
 }
 
-fn floor(text: &str, at: usize) -> usize {
-    let at = at.min(text.len());
-    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
-}
-
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..floor(text, at)];
-    let start = before.rfind('\n').map_or(0, |i| i + 1);
-    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{lsp, sarif};
     use super::*;
 
     #[test]
@@ -136,11 +97,6 @@ mod tests {
 
         1 error, 1 warning
         ");
-        let json = to_json(&found, &files);
-        assert_eq!(
-            (&json[0]["line"], &json[0]["column"], &json[0]["end_column"]),
-            (&json!(2), &json!(12), &json!(20))
-        );
         assert_eq!(render(&[], &files, true), "");
     }
 
@@ -150,7 +106,8 @@ mod tests {
         for span in [0..0, 1..1, 1..2, 4..4, 3..900, 2..4] {
             let found = [Diagnostic::error("E0101", "a", span, "m")];
             assert!(render(&found, &files, true).contains("E0101"));
-            to_json(&found, &files);
+            lsp(&found, &files);
+            sarif(&found, &files, "");
         }
         let empty = [SourceFile { path: "a".into(), text: String::new() }];
         assert!(render(&[Diagnostic::error("E0101", "a", 0..0, "m")], &empty, false).contains("--> a"));

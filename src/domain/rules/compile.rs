@@ -1,8 +1,9 @@
 //! From files to a [`RuleSet`], or to everything that is wrong with them.
 //!
-//! Knows which file is what and checks what one file says about another; `syntax` and `policy` know the grammars.
+//! Knows which file is what, and has `across` check what one says about another; `syntax` and `policy` know the grammars.
 //! Called by the worker, the simulator, `check` and `test`, always with all files at once.
 
+mod across;
 #[cfg(test)]
 mod tests;
 
@@ -12,16 +13,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::policy::{self, BUILT_IN_EVENTS, Catalogue};
+use super::catalogue::{Catalogue, catalogue};
+use super::policy;
 use super::reader::Reader;
-use super::syntax::{self, Parsed};
+use super::syntax;
 use super::{Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, tree};
 use crate::domain::consent::Channel;
-use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
+use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::domain::hex;
 
 /// Where the policy lives.
-const POLICY: &str = "rules/policy.yaml";
+pub const POLICY: &str = "rules/policy.yaml";
 
 /// Where the catalogue of event types lives, if there is one.
 const EVENTS: &str = "rules/events.yaml";
@@ -33,9 +35,8 @@ pub struct Compiled {
     pub rules: RuleSet,
     /// In the order of path and place.
     pub diagnostics: Vec<Diagnostic>,
-    /// What `rules/events.yaml` declares: each event type with the fields of its data, where they are listed.
-    /// None without that file.
-    pub events: Option<BTreeMap<String, Option<Vec<String>>>>,
+    /// What `rules/events.yaml` declares; none without that file.
+    pub events: Option<Catalogue>,
 }
 
 impl Compiled {
@@ -51,7 +52,7 @@ pub fn compile(files: &[SourceFile]) -> Compiled {
     let events = files.iter().find(|file| file.path == EVENTS).and_then(|file| {
         let tree = tree::parse(&file.path, &file.text).map_err(|found| diagnostics.extend(found)).ok()?;
         let mut reader = Reader::new(&file.path, &file.text);
-        let catalogue = policy::events(&mut reader, &tree);
+        let catalogue = catalogue(&mut reader, &tree);
         diagnostics.append(&mut reader.diagnostics);
         catalogue
     });
@@ -67,7 +68,7 @@ pub fn compile(files: &[SourceFile]) -> Compiled {
         };
         let mut reader = Reader::new(&file.path, &file.text);
         if let Some(parsed) = syntax::rule(&mut reader, &tree) {
-            check(&mut reader, &parsed, stem, &policy, events.as_ref());
+            across::check(&mut reader, &parsed, stem, &policy, events.as_ref());
             let right = reader.diagnostics.iter().all(|d| d.severity != Severity::Error);
             let twin = parsed.name.as_ref().filter(|(name, _)| rules.contains_key(name));
             if let Some((name, place)) = twin {
@@ -133,68 +134,6 @@ fn rule_stem<'a>(file: &'a SourceFile, diagnostics: &mut Vec<Diagnostic>) -> Opt
         return None;
     }
     name.strip_suffix(".yaml")
-}
-
-/// What a rule says of its file's name, the policy and the catalogue.
-fn check(reader: &mut Reader<'_>, parsed: &Parsed, stem: &str, policy: &Policy, events: Option<&Catalogue>) {
-    if let Some((name, place)) = parsed.name.as_ref().filter(|(name, _)| name != stem) {
-        let message = format!("the rule is named `{name}`, its file `{stem}.yaml`");
-        let diagnostic = Diagnostic::error("E0201", reader.path, place.clone(), message);
-        reader.report(diagnostic.help(format!("write `rule: {stem}`, or rename the file to `{name}.yaml`")));
-    }
-    if let Some((purpose, place)) =
-        parsed.purpose.as_ref().filter(|(name, _)| !policy.purposes.contains_key(name))
-    {
-        let message = format!("the policy has no purpose `{purpose}`");
-        let diagnostic = Diagnostic::error("E0402", reader.path, place.clone(), message);
-        let names: Vec<&str> = policy.purposes.keys().map(String::as_str).collect();
-        reader.report(match did_you_mean(purpose, names.iter().copied()) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help(format!("it has {}", super::reader::listed(&names))),
-        });
-    }
-    let Some(events) = events else { return };
-    for (kind, place) in &parsed.events {
-        if events.contains_key(kind) || BUILT_IN_EVENTS.contains(&kind.as_str()) {
-            continue;
-        }
-        let message = format!("`rules/events.yaml` has no event type `{kind}`");
-        let diagnostic = Diagnostic::error("E0214", reader.path, place.clone(), message);
-        let known = events.keys().map(String::as_str).chain(BUILT_IN_EVENTS);
-        reader.report(match did_you_mean(kind, known) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("add it there, if the shop sends it"),
-        });
-    }
-    check_fields(reader, parsed, events);
-}
-
-/// Whether conditions and keys read fields that the catalogue declares, where it declares any.
-fn check_fields(reader: &mut Reader<'_>, parsed: &Parsed, events: &Catalogue) {
-    let trigger = parsed.rule.as_ref().map(|rule| &rule.trigger);
-    let Some(Trigger::Event { kind, .. } | Trigger::Absent { kind, .. }) = trigger else { return };
-    let Some(Some(declared)) = events.get(kind) else { return };
-    for (path, place) in &parsed.reads {
-        let Some(field) = path.strip_prefix("data.").and_then(|rest| rest.split('.').next()) else {
-            continue;
-        };
-        if declared.iter().any(|known| known == field) {
-            continue;
-        }
-        // The place of the whole expression, narrowed to the field where it is written once.
-        let written = &reader.text[place.clone()];
-        let mut found = written.match_indices(field);
-        let place = match (found.next(), found.next()) {
-            (Some((at, _)), None) => place.start + at..place.start + at + field.len(),
-            _ => place.clone(),
-        };
-        let message = format!("`{kind}` has no field `{field}`, says `rules/events.yaml`");
-        let diagnostic = Diagnostic::error("E0304", reader.path, place, message);
-        reader.report(match did_you_mean(field, declared.iter().map(String::as_str)) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic.help("add it there, if the shop sends it"),
-        });
-    }
 }
 
 /// Gives a rule its version: a hash of what it means.

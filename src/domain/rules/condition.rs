@@ -11,6 +11,7 @@ mod scope;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod unlike;
 mod words;
 
 use std::ops::Range;
@@ -19,6 +20,7 @@ use std::sync::{Arc, LazyLock};
 use cel::{Env, IdedExpr};
 
 pub use scope::Scope;
+pub use unlike::Type;
 
 /// The longest condition accepted, in bytes. CEL has no cost limit of its own.
 pub const MAX_LENGTH: usize = 2_000;
@@ -32,6 +34,7 @@ struct Compiled {
     source: String,
     expression: IdedExpr,
     reads: Vec<String>,
+    uses: Vec<unlike::Use>,
     /// The names with which it could begin to read something. By its text, so that none can be overlooked.
     roots: Vec<&'static str>,
 }
@@ -88,15 +91,15 @@ impl Condition {
             return Err(ConditionError::new(0..text.len(), "the condition is empty"));
         }
         syntax::scan(text)?;
-        let (expression, reads) = with_room(text, || {
+        let (expression, (reads, uses)) = with_room(text, || {
             let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
-            let reads = check::check(text, &program)?;
+            let found = check::check(text, &program)?;
             let mut expression = program.expression().clone();
             arithmetic::widen(&mut expression);
-            Ok((expression, reads))
+            Ok((expression, found))
         })?;
         let roots = check::ROOTS.into_iter().filter(|root| text.contains(root)).collect();
-        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads, roots })))
+        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads, uses, roots })))
     }
 
     /// Says whether the condition holds in `scope`.
@@ -113,6 +116,12 @@ impl Condition {
     /// is given as `data.x`. A path ends where it stops being known, as at `data.items[0]` (`data.items`).
     pub fn reads(&self) -> &[String] {
         &self.0.reads
+    }
+
+    /// What can never be told, since it compares values of unlike types. `type_of` says what a field (`data.total`,
+    /// `customer.country`) holds, where that is known.
+    pub fn unlike(&self, type_of: impl Fn(&str) -> Option<Type>) -> Vec<ConditionError> {
+        self.0.uses.iter().filter_map(|u| u.complaint(&type_of)).collect()
     }
 
     /// Whether it names this root (`customer`, `entry`): a scope need not be given what is not named.

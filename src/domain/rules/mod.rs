@@ -3,6 +3,7 @@
 //! [`compile::compile`] turns files into a [`RuleSet`] or reports everything that is wrong with them.
 
 pub mod book;
+pub mod catalogue;
 pub mod compile;
 pub mod condition;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! `rules/policy.yaml` and `rules/events.yaml`: what all rules share.
+//! `rules/policy.yaml`: what all rules share.
 
 mod caps;
 mod country;
@@ -6,8 +6,6 @@ mod hours;
 mod sms;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -29,10 +27,6 @@ pub(super) const BUILT_IN_PURPOSES: [(&str, Basis); 3] = [
     ("service", Basis::LegitimateInterest),
     ("transactional", Basis::Contract),
 ];
-
-/// The event types that change the profile; known without a catalogue.
-pub(super) const BUILT_IN_EVENTS: [&str; 4] =
-    ["customer.signed_up", "customer.updated", "customer.deleted", "consent.changed"];
 
 /// A whole policy file to begin with, shown to whoever has none.
 pub const EXAMPLE: &str = "\
@@ -56,9 +50,6 @@ const FIELDS: [&str; 10] = [
     "frequency_caps",
     "sms",
 ];
-
-/// The event types that `events.yaml` declares; for each, the fields of its data where it lists them.
-pub(super) type Catalogue = BTreeMap<String, Option<Vec<String>>>;
 
 /// What rules are checked against while the policy itself cannot be read.
 pub(super) fn placeholder() -> Policy {
@@ -249,40 +240,4 @@ fn line<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, name: &str, example: &
         return None;
     }
     Some(text.to_owned())
-}
-
-/// Reads the catalogue of event types: `events:` with a list of names, or a mapping from each name to the list of
-/// its data's fields (or to nothing).
-pub(super) fn events<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Catalogue> {
-    let fields = reader.fields(tree, "the event catalogue", &["events"])?;
-    let example = "events: [cart.updated, order.placed]";
-    let node = reader.required(&fields, "events", "the event catalogue", example)?;
-    let mut catalogue = Catalogue::new();
-    if let Kind::List(names) = &node.kind {
-        for name in names {
-            if let Some(name) = reader.text(name, "events") {
-                catalogue.insert(name.to_owned(), None);
-            }
-        }
-        return Some(catalogue);
-    }
-    for (key, value) in reader.open_fields(node, "`events`")?.iter() {
-        let declared = match &value.kind {
-            Kind::Empty => None,
-            Kind::List(names) => {
-                Some(names.iter().filter_map(|n| reader.text(n, &key.name)).map(str::to_owned).collect())
-            }
-            Kind::Map(_) => reader
-                .open_fields(value, "an event")
-                .map(|fields| fields.iter().map(|(field, _)| field.name.clone()).collect()),
-            Kind::Scalar(_) => {
-                let message = format!("`{}` must list the fields of its data, or nothing", key.name);
-                let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
-                reader.report(diagnostic.help(format!("write it like `{}: [cart_id, total]`", key.name)));
-                None
-            }
-        };
-        catalogue.insert(key.name.clone(), declared);
-    }
-    Some(catalogue)
 }

@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         match Condition::parse(text) {
             Ok(condition) => Some((condition, node.span.clone())),
             Err(error) => {
-                let place = self.place_in(node, text, error.offset);
+                let place = self.place_in(&node.span, text, error.offset);
                 let mut diagnostic = Diagnostic::error("E0301", self.path, place, error.message);
                 diagnostic.help = error.help;
                 self.report(diagnostic);
@@ -189,18 +189,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a part of a value stands in the file: exactly, unless the value is folded or escaped.
-    fn place_in(&self, node: &Node, value: &str, part: Range<usize>) -> Range<usize> {
-        let written = &self.text[node.span.clone()];
+    /// Where a part of a value stands in the file, given where the value does: exactly, unless it is folded or escaped.
+    pub fn place_in(&self, span: &Range<usize>, value: &str, part: Range<usize>) -> Range<usize> {
+        let written = &self.text[span.clone()];
         let Some(at) = written.find(value) else {
             let word = &value[part];
             let mut places = written.match_indices(word).filter(|_| !word.is_empty());
             return match (places.next(), places.next()) {
-                (Some((at, _)), None) => node.span.start + at..node.span.start + at + word.len(),
-                _ => node.span.clone(),
+                (Some((at, _)), None) => span.start + at..span.start + at + word.len(),
+                _ => span.clone(),
             };
         };
-        node.span.start + at + part.start..node.span.start + at + part.end
+        span.start + at + part.start..span.start + at + part.end
     }
 }
 

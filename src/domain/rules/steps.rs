@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::reader::{Fields, Placed, Reader, is_name};
-use super::syntax::condition;
+use super::reader::{Fields, Reader, is_name};
+use super::syntax::{Mentions, condition};
 use super::tree::{Kind, Node};
 use super::{Discount, Op, PromoSpec, Send, Wait};
 use chrono::TimeDelta;
@@ -29,11 +29,11 @@ const KINDS: [&str; 4] = ["wait", "send", "if", "promo_code"];
 pub(super) fn program<'a>(
     reader: &mut Reader<'a>,
     node: &'a Node,
-    reads: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<Vec<Op>> {
     let before = reader.diagnostics.len();
     let mut writer =
-        Writer { reads, ops: Vec::new(), places: Vec::new(), taken: BTreeSet::new(), branches: 0 };
+        Writer { mentions, ops: Vec::new(), places: Vec::new(), taken: BTreeSet::new(), branches: 0 };
     writer.take_given_ids(reader, node, 0);
     writer.steps(reader, node, 0);
     // Steps that could not be read would make promo codes look lost.
@@ -51,7 +51,7 @@ pub(super) fn program<'a>(
 }
 
 struct Writer<'r> {
-    reads: &'r mut Vec<Placed<String>>,
+    mentions: &'r mut Mentions,
     ops: Vec<Op>,
     /// For each operation, the place of its step.
     places: Vec<std::ops::Range<usize>>,
@@ -226,7 +226,7 @@ impl Writer<'_> {
     fn branch<'a>(&mut self, reader: &mut Reader<'a>, node: &'a Node, depth: usize) {
         let known = ["if", "then", "else", "id"];
         let Some(fields) = reader.fields(node, "an `if` step", &known) else { return };
-        let condition = fields.get("if").and_then(|node| condition(reader, node, "if", self.reads));
+        let condition = fields.get("if").and_then(|node| condition(reader, node, "if", self.mentions));
         self.branches += 1;
         let id = self.id(fields.get("id"), &format!("if-{}", self.branches));
         let at = self.ops.len();

@@ -16,10 +16,17 @@ pub(super) struct Parsed {
     pub rule: Option<Rule>,
     pub name: Option<Placed<String>>,
     pub purpose: Option<Placed<String>>,
-    /// Every event type it names.
+    pub mentions: Mentions,
+}
+
+/// What a rule names and other files declare.
+#[derive(Default)]
+pub(super) struct Mentions {
+    /// Every event type.
     pub events: Vec<Placed<String>>,
-    /// The paths that conditions and the key read, each with the place of the whole expression.
-    pub reads: Vec<Placed<String>>,
+    /// The paths that conditions, the key and an anniversary read, each with the place of the whole expression.
+    pub paths: Vec<Placed<String>>,
+    pub conditions: Vec<Placed<Condition>>,
 }
 
 const FIELDS: [&str; 10] = [
@@ -43,8 +50,7 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
         return None;
     }
     let fields = reader.fields(tree, "a rule", &FIELDS)?;
-    let mut reads = Vec::new();
-    let mut events = Vec::new();
+    let mut mentions = Mentions::default();
     let name = reader.required(&fields, "rule", "a rule", "rule: welcome").and_then(|node| {
         let text = reader.text(node, "rule")?;
         if !is_name(text) {
@@ -70,18 +76,18 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
     let priority = fields.get("priority").map_or(Some(0), |node| priority(reader, node));
     let trigger = reader
         .required(&fields, "trigger", "a rule", "trigger: { event: customer.signed_up }")
-        .and_then(|node| trigger(reader, node, &mut events, &mut reads));
+        .and_then(|node| trigger(reader, node, &mut mentions));
     let re_entry = re_entry(reader, &fields, trigger.as_ref());
-    let exit_on = exit_on(reader, &fields, trigger.as_ref(), &mut events);
+    let exit_on = exit_on(reader, &fields, trigger.as_ref(), &mut mentions);
     let on_change = fields.get("on_change").map_or(Some(OnChange::Keep), |node| {
         let known = [("keep", OnChange::Keep), ("migrate", OnChange::Migrate), ("exit", OnChange::Exit)];
         reader.choice(node, "on_change", &known)
     });
     let program = reader
         .required(&fields, "steps", "a rule", "steps: [{ send: { email: welcome } }]")
-        .and_then(|node| steps::program(reader, node, &mut reads));
+        .and_then(|node| steps::program(reader, node, &mut mentions));
     if let Some(trigger) = &trigger {
-        super::triggers::without_event(reader, trigger, &reads);
+        super::triggers::without_event(reader, trigger, &mentions.paths);
     }
     let source = reader.text.to_owned();
     let rule = || {
@@ -100,7 +106,7 @@ pub(super) fn rule<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Parsed
             program: program?,
         })
     };
-    Some(Parsed { rule: rule(), name, purpose, events, reads })
+    Some(Parsed { rule: rule(), name, purpose, mentions })
 }
 
 fn switch<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<bool> {
@@ -120,15 +126,16 @@ fn priority<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<i32> {
     priority
 }
 
-/// Reads a condition and notes what it reads.
+/// Reads a condition and notes it.
 pub(super) fn condition<'a>(
     reader: &mut Reader<'a>,
     node: &'a Node,
     field: &str,
-    reads: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<Condition> {
     let (condition, place) = reader.condition(node, field)?;
-    reads.extend(condition.reads().iter().map(|path| (path.clone(), place.clone())));
+    mentions.paths.extend(condition.reads().iter().map(|path| (path.clone(), place.clone())));
+    mentions.conditions.push((condition.clone(), place));
     Some(condition)
 }
 
@@ -176,7 +183,7 @@ fn exit_on<'a>(
     reader: &mut Reader<'a>,
     fields: &Fields<'a>,
     trigger: Option<&Trigger>,
-    events: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<Vec<String>> {
     let Some(node) = fields.get("exit_on") else { return Some(Vec::new()) };
     let items = match &node.kind {
@@ -186,7 +193,7 @@ fn exit_on<'a>(
     let mut kinds: Vec<String> = Vec::new();
     let mut whole = true;
     for item in items {
-        let Some(kind) = event_type(reader, item, "exit_on", events) else {
+        let Some(kind) = event_type(reader, item, "exit_on", mentions) else {
             whole = false;
             continue;
         };

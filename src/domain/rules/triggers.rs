@@ -1,7 +1,7 @@
 //! The trigger of a rule: its four kinds and their fields.
 
 use super::reader::{Fields, Placed, Reader};
-use super::syntax::condition;
+use super::syntax::{Mentions, condition};
 use super::timing::{Cron, parse_zone};
 use super::tree::{Kind, Node};
 use super::{FieldPath, LeapDay, Trigger};
@@ -15,12 +15,11 @@ const TRIGGERS: [(&str, &[&str]); 4] = [
     ("schedule", &["schedule", "timezone", "audience"]),
 ];
 
-/// Reads a trigger, and notes the event types and fields it names.
+/// Reads a trigger, and notes what it names.
 pub(super) fn trigger<'a>(
     reader: &mut Reader<'a>,
     node: &'a Node,
-    events: &mut Vec<Placed<String>>,
-    reads: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<Trigger> {
     let Kind::Map(entries) = &node.kind else {
         let diagnostic = Diagnostic::error(
@@ -69,9 +68,9 @@ pub(super) fn trigger<'a>(
     };
     let fields = reader.fields(node, what, known)?;
     match *kind {
-        "anniversary" => anniversary(reader, &fields),
-        "schedule" => schedule(reader, &fields, reads),
-        kind => on_event(reader, &fields, kind, events, reads),
+        "anniversary" => anniversary(reader, &fields, mentions),
+        "schedule" => schedule(reader, &fields, mentions),
+        kind => on_event(reader, &fields, kind, mentions),
     }
 }
 
@@ -79,16 +78,15 @@ fn on_event<'a>(
     reader: &mut Reader<'a>,
     fields: &Fields<'a>,
     field: &str,
-    events: &mut Vec<Placed<String>>,
-    reads: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<Trigger> {
-    let kind = fields.get(field).and_then(|node| event_type(reader, node, field, events));
+    let kind = fields.get(field).and_then(|node| event_type(reader, node, field, mentions));
     let condition = match fields.get("if") {
-        Some(node) => condition(reader, node, "if", reads).map(Some),
+        Some(node) => condition(reader, node, "if", mentions).map(Some),
         None => Some(None),
     };
     let key = match fields.get("key") {
-        Some(node) => key(reader, node, reads).map(Some),
+        Some(node) => key(reader, node, mentions).map(Some),
         None => Some(None),
     };
     if field == "event" {
@@ -105,7 +103,7 @@ pub(super) fn event_type<'a>(
     reader: &mut Reader<'a>,
     node: &'a Node,
     field: &str,
-    events: &mut Vec<Placed<String>>,
+    mentions: &mut Mentions,
 ) -> Option<String> {
     let text = reader.text(node, field)?;
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '/');
@@ -118,11 +116,11 @@ pub(super) fn event_type<'a>(
         reader.error("E0214", node.span.clone(), "nobody is left to write to after `customer.deleted`");
         return None;
     }
-    events.push((text.to_owned(), node.span.clone()));
+    mentions.events.push((text.to_owned(), node.span.clone()));
     Some(text.to_owned())
 }
 
-fn key<'a>(reader: &mut Reader<'a>, node: &'a Node, reads: &mut Vec<Placed<String>>) -> Option<FieldPath> {
+fn key<'a>(reader: &mut Reader<'a>, node: &'a Node, mentions: &mut Mentions) -> Option<FieldPath> {
     let text = reader.text(node, "key")?;
     let path = text.strip_prefix("event.").unwrap_or(text);
     let names: Vec<String> = path.split('.').skip(1).map(str::to_owned).collect();
@@ -138,11 +136,11 @@ fn key<'a>(reader: &mut Reader<'a>, node: &'a Node, reads: &mut Vec<Placed<Strin
         reader.report(diagnostic.help("a key is a path like `data.cart_id`"));
         return None;
     }
-    reads.push((path.to_owned(), node.span.clone()));
+    mentions.paths.push((path.to_owned(), node.span.clone()));
     Some(FieldPath(names))
 }
 
-fn anniversary<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Trigger> {
+fn anniversary<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, mentions: &mut Mentions) -> Option<Trigger> {
     let attribute = fields.get("anniversary").and_then(|node| {
         let text = reader.text(node, "anniversary")?;
         let name =
@@ -152,6 +150,7 @@ fn anniversary<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Trigg
             let diagnostic = Diagnostic::error("E0216", reader.path, node.span.clone(), message);
             reader.report(diagnostic.help("an anniversary is a field like `customer.birthday`"));
         }
+        mentions.paths.extend(name.map(|_| (text.to_owned(), node.span.clone())));
         name.map(str::to_owned)
     });
     let at = reader
@@ -164,11 +163,7 @@ fn anniversary<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>) -> Option<Trigg
     Some(Trigger::Anniversary { attribute: attribute?, at: at?, leap_day: leap_day? })
 }
 
-fn schedule<'a>(
-    reader: &mut Reader<'a>,
-    fields: &Fields<'a>,
-    reads: &mut Vec<Placed<String>>,
-) -> Option<Trigger> {
+fn schedule<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, mentions: &mut Mentions) -> Option<Trigger> {
     let cron = fields.get("schedule").and_then(|node| {
         let text = reader.text(node, "schedule")?;
         reader.checked(node, "E0205", Cron::parse(text))
@@ -181,7 +176,7 @@ fn schedule<'a>(
         None => Some(None),
     };
     let audience = match fields.get("audience") {
-        Some(node) => condition(reader, node, "audience", reads).map(Some),
+        Some(node) => condition(reader, node, "audience", mentions).map(Some),
         None => Some(None),
     };
     Some(Trigger::Schedule { cron: cron?, zone: zone?, audience: audience? })

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use mrml::prelude::parser::WarningKind;
+
 use super::lint::{Finding, offset_of};
 use super::markup::{Masked, Piece, RAW_TEXT, expressions, pieces};
 use super::structure;
@@ -59,9 +61,11 @@ fn compile(masked: &Masked<'_>, head: &Head<'_>) -> (Option<String>, Vec<Finding
         Ok(parsed) => parsed,
         Err(error) => return (None, vec![parse_finding(masked, &error)]),
     };
-    for warning in &parsed.warnings {
+    // The inliner below does what the parser says it cannot.
+    let dropped = parsed.warnings.iter().filter(|warning| warning.kind == WarningKind::UnexpectedAttribute);
+    for warning in dropped {
         let offset = masked.original(warning.span.start);
-        let message = format!("MJML has an {} here", warning.kind);
+        let message = "this element has no such attribute: it comes to nothing".to_owned();
         findings.push(Finding { severity: Severity::Warning, ..finding(offset, "E0536", message, None) });
     }
     // No fonts of its own accord: a stylesheet from elsewhere tells its host who reads the mail.

@@ -5,6 +5,7 @@
 //! the context, and the same template and context always give the same bytes. Called by the worker, the
 //! simulator, `check` and `preview`.
 
+mod attributes;
 mod compile;
 mod expressions;
 mod format;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use compile::compile;
-pub use render::Template;
+pub use render::{Body, Template};
 pub use sms::{SmsSource, SmsTemplate};
 
 /// What a template may read at its root. Anything else is a typing error.

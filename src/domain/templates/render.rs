@@ -22,6 +22,13 @@ pub struct Template {
     text: Option<handlebars::Template>,
 }
 
+/// A part of a mail that may be read without the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    Html,
+    Text,
+}
+
 impl Template {
     /// What to store, so that a message can stay with the version it was first rendered from.
     pub fn source(&self) -> &TemplateSource {
@@ -65,6 +72,12 @@ impl Template {
             reads.extend(lint::reads(part));
         }
         reads.into_iter().collect()
+    }
+
+    /// The bodies that were written, each with the dotted paths it reads.
+    pub fn bodies(&self) -> Vec<(Body, Vec<String>)> {
+        let text = self.text.as_ref().map(|text| (Body::Text, lint::reads(text)));
+        std::iter::once((Body::Html, lint::reads(&self.html))).chain(text).collect()
     }
 
     fn origin(&self) -> Origin<'_> {

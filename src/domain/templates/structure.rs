@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::attributes;
 use super::lint::Finding;
 use super::markup::{Masked, Piece, Tag};
 use super::mjml::finding;
@@ -85,7 +86,8 @@ pub fn check(masked: &Masked<'_>, pieces: &[Piece<'_>]) -> Vec<Finding> {
                 }
             }
             Piece::Tag(tag) => {
-                attributes(masked, tag, &mut findings);
+                expressions(masked, tag, &mut findings);
+                attributes::check(masked, tag, &mut findings);
                 let offset = masked.original(tag.range.start);
                 if tag.name.starts_with("mj") && !TAGS.contains(&tag.name) {
                     let near = did_you_mean(tag.name, TAGS.iter().copied());
@@ -162,7 +164,8 @@ fn stray(masked: &Masked<'_>, range: &Range<usize>, open: &[(&str, usize)], find
     }
 }
 
-fn attributes(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) {
+/// Expressions within a tag: outside of values they are lost, in links they must be checked.
+fn expressions(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) {
     let values: Vec<&Range<usize>> = tag.attributes.iter().map(|(_, value)| value).collect();
     for mark in masked.within(&tag.range).iter().filter(|m| !m.word.is_empty()) {
         if !values.iter().any(|value| value.contains(&mark.at)) {

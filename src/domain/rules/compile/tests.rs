@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::diagnostic::{render, to_json};
+use crate::domain::diagnostic::{lsp, render};
 
 const POLICY_TEXT: &str = "default_locale: fr
 default_timezone: Europe/Paris
@@ -158,12 +158,12 @@ fn each_mistake_is_reported_once_in_its_place() {
     for (from, to, code, line, words) in MISTAKES {
         let (compiled, files) = compile_with(&with(from, to));
         let shown = render(&compiled.diagnostics, &files, false);
-        let json = to_json(&compiled.diagnostics, &files);
+        let json = lsp(&compiled.diagnostics, &files);
         let found = &json[0];
         let text = format!("{} {} {}", found["message"], found["label"], found["help"]).replace("\\\"", "\"");
         let right = compiled.diagnostics.len() == 1
             && found["code"] == *code
-            && found["line"] == *line
+            && found["range"]["start"]["line"] == *line - 1
             && text.contains(words)
             && compiled.has_errors()
             && compiled.rules.rules.is_empty();
@@ -447,7 +447,7 @@ fn no_panic(text: &str) -> Result<(), TestCaseError> {
             prop_assert!(text.get(found.span.clone()).is_some(), "{:?}", found);
         }
         render(&compiled.diagnostics, &files, false);
-        to_json(&compiled.diagnostics, &files);
+        lsp(&compiled.diagnostics, &files);
     }
     Ok(())
 }

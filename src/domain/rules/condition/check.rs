@@ -5,6 +5,7 @@ use std::ops::Range;
 use cel::Program;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
+use super::unlike::{self, Use};
 use super::{ConditionError, ENV};
 use crate::domain::diagnostic::did_you_mean;
 
@@ -63,11 +64,11 @@ const FUNCTIONS: [&str; 38] = [
 /// How deep an expression may nest. Evaluation recurses, and its frames are large in a debug build.
 const MAX_DEPTH: usize = 64;
 
-/// Checks a program and lists what it reads.
-pub(super) fn check(text: &str, program: &Program) -> Result<Vec<String>, ConditionError> {
-    let mut walk = Walk { text, program, bound: Vec::new(), reads: Vec::new() };
+/// Checks a program, and lists what it reads and what it asks of that.
+pub(super) fn check(text: &str, program: &Program) -> Result<(Vec<String>, Vec<Use>), ConditionError> {
+    let mut walk = Walk { text, program, bound: Vec::new(), reads: Vec::new(), uses: Vec::new() };
     walk.visit(program.expression(), 0)?;
-    not_a_question(program.expression()).map_or(Ok(walk.reads), |kind| {
+    not_a_question(program.expression()).map_or(Ok((walk.reads, walk.uses)), |kind| {
         let message = format!("the condition gives {kind}, not yes or no");
         Err(ConditionError::new(0..text.len(), message)
             .help("compare it with something, like `data.total >= 50`"))
@@ -104,6 +105,7 @@ struct Walk<'a> {
     /// The names that macros such as `exists` bind, innermost last.
     bound: Vec<&'a str>,
     reads: Vec<String>,
+    uses: Vec<Use>,
 }
 
 impl<'a> Walk<'a> {
@@ -174,6 +176,9 @@ impl<'a> Walk<'a> {
         if name == "matches" {
             self.pattern(call)?;
         }
+        // An operator's place is its own; CEL writes it between underscores.
+        let written = name.trim_matches(['_', '@']).len();
+        self.uses.extend(unlike::uses(call, &self.place(node.id, written), &self.bound));
         call.target.iter().try_for_each(|target| self.visit(target, depth + 1))?;
         call.args.iter().try_for_each(|arg| self.visit(arg, depth + 1))
     }
@@ -281,14 +286,14 @@ impl<'a> Walk<'a> {
     }
 }
 
-struct Path<'a> {
+pub(super) struct Path<'a> {
     /// The node of the first segment.
     root: u64,
-    segments: Vec<&'a str>,
+    pub segments: Vec<&'a str>,
 }
 
 /// The names of `a.b["c"].?d`, if the expression is such a path from its root on.
-fn path_of(node: &IdedExpr) -> Option<Path<'_>> {
+pub(super) fn path_of(node: &IdedExpr) -> Option<Path<'_>> {
     let mut segments = Vec::new();
     let mut node = node;
     loop {

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::EXAMPLE;
 use crate::domain::caps::{Cap, WhenFull};
 use crate::domain::consent::Channel;
-use crate::domain::diagnostic::{SourceFile, render, to_json};
+use crate::domain::diagnostic::{SourceFile, lsp, render};
 use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::{Holidays, HoursRule, Range, presets};
 use crate::domain::rules::compile::{Compiled, compile};
@@ -165,13 +165,13 @@ fn each_mistake_is_reported_once_in_its_place() {
     for (from, to, code, line, words) in MISTAKES {
         assert!(WHOLE.contains(from), "{from}");
         let (compiled, files) = read(&WHOLE.replacen(from, to, 1));
-        let json = to_json(&compiled.diagnostics, &files);
+        let json = lsp(&compiled.diagnostics, &files);
         let found = &json[0];
         let text = format!("{} {} {}", found["message"], found["label"], found["help"]).replace("\\\"", "\"");
         let right = compiled.diagnostics.len() == 1
             && compiled.has_errors()
             && found["code"] == *code
-            && found["line"] == before + line
+            && found["range"]["start"]["line"] == before + line - 1
             && text.contains(words);
         if !right {
             let shown = render(&compiled.diagnostics, &files, false);

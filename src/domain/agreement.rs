@@ -3,6 +3,8 @@
 mod room;
 mod twins;
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 
 use super::consent::Channel;
@@ -61,7 +63,8 @@ fn mail(
     let mut findings = Vec::new();
     let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
     for template in templates.locales(name).filter_map(|l| templates.resolve(name, l)) {
-        let read = Read { name, locale: &template.locale, variables: template.variables() };
+        let origins = &template.source().origins;
+        let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
         findings.extend(unprovided(place, rule, &read, catalogue));
         findings.extend(promo_code(place, rule, &read));
         if !contract {
@@ -87,7 +90,8 @@ fn text(
     let marketing = basis(policy, &rule.purpose) != Basis::Contract;
     let mut findings = Vec::new();
     for template in templates.sms_versions(name) {
-        let read = Read { name, locale: &template.locale, variables: template.variables() };
+        let origins = &template.source().origins;
+        let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
         findings.extend(unprovided(place, rule, &read, catalogue));
         findings.extend(promo_code(place, rule, &read));
         findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
@@ -133,6 +137,8 @@ struct Read<'a> {
     name: &'a str,
     locale: &'a str,
     variables: Vec<String>,
+    /// Where each is first read (`path:line`), as it is spelt there.
+    origins: &'a BTreeMap<String, String>,
 }
 
 /// A text that may take more segments than the policy wants, as far as can be told before it is filled in.
@@ -259,8 +265,15 @@ fn unprovided(place: &Place, rule: &Rule, read: &Read<'_>, catalogue: Option<&Ca
         .map(|(root, field, fields, whose)| {
             let named = format!("template `{}` ({}) reads `{root}.{field}`", read.name, read.locale);
             let finding = place.error("E0602", format!("{named}, {whose}"));
+            let finding = match read.origins.get(&format!("{root}.{field}")) {
+                Some(origin) => finding.label(format!("read in {origin}")),
+                None => finding,
+            };
             match did_you_mean(field, fields.keys().map(String::as_str)) {
                 Some(near) => finding.help(format!("did you mean `{root}.{near}`?")),
+                None if root == "data" && fields.is_empty() => {
+                    finding.help("no event starts this rule: use a template that reads the customer only")
+                }
                 None => finding.help("list it in rules/events.yaml if the shop sends it"),
             }
         })

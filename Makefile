@@ -1,5 +1,5 @@
 # The few commands that matter. `make` alone lists them.
-.PHONY: help demo setup test chaos check ci
+.PHONY: help demo setup test chaos fuzz check ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: ## every test, with private PostgreSQL, RabbitMQ, SMTP and SMPP servers
 chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/guarantees.md)
 	@scripts/setup --check || scripts/setup
 	CHAOS_SEEDS=$(SEEDS) CHAOS_SEED=$(SEED) cargo test --locked --features server-tests --test chaos
+
+fuzz: ## texts that nobody would write, for the readers of rules and templates: SECONDS=600 (see tests/fuzz)
+	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),1) cargo test --locked --test fuzz -- --nocapture --test-threads 6
 
 check: ## formatting, lints and documentation, and the build that serves customers
 	cargo fmt --check

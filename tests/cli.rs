@@ -125,6 +125,47 @@ fn five_mistakes_in_one_rule_are_all_reported() {
 }
 
 #[test]
+fn programs_are_told_in_their_own_form() {
+    let folder = Folder::new("formats");
+    let shop = Path::new(SHOP);
+    for file in ["policy.yaml", "events.yaml", "birthday.yaml"] {
+        let text = std::fs::read_to_string(shop.join("rules").join(file)).unwrap();
+        folder.write(&format!("rules/{file}"), &text);
+    }
+    let output = declic(&folder.0, &["check", "--format", "json"]);
+    assert_eq!(code(&output), 1);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found[0]["code"], "E0601");
+    assert_eq!(found[0]["range"]["start"]["line"], 18);
+    let parent = folder.0.parent().unwrap();
+    let name = folder.0.file_name().unwrap().to_str().unwrap();
+    let output = declic(parent, &["check", "--format", "sarif", &format!("./{name}")]);
+    assert_eq!(code(&output), 1);
+    let log: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["ruleId"], "E0601");
+    let place = &result["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], format!("{name}/rules/birthday.yaml"));
+    assert_eq!(place["region"]["startLine"], 19);
+    let output = declic(shop, &["check", "--format", "json"]);
+    assert_eq!((code(&output), text(&output.stdout)), (0, "[]\n".to_owned()));
+}
+
+#[test]
+fn a_code_is_explained_and_a_misspelt_one_is_not() {
+    let explained = declic(Path::new(SHOP), &["check", "--explain", "e0205"]);
+    assert_eq!(code(&explained), 0);
+    assert!(text(&explained.stdout).starts_with("E0205: "), "{}", text(&explained.stdout));
+    assert!(text(&explained.stdout).contains("31 February"));
+    let all = declic(Path::new(SHOP), &["check", "--explain"]);
+    assert_eq!(code(&all), 0);
+    assert!(text(&all.stdout).lines().any(|line| line.starts_with("E0404  ") && line.ends_with("(warning)")));
+    let unknown = declic(Path::new(SHOP), &["check", "--explain", "E9205"]);
+    assert_eq!((code(&unknown), unknown.stdout.len()), (1, 0));
+    assert!(text(&unknown.stderr).contains("did you mean `E0205`"), "{}", text(&unknown.stderr));
+}
+
+#[test]
 fn a_template_that_nobody_wrote_and_a_variable_that_nobody_sends_are_found() {
     let folder = Folder::new("agreement");
     for file in ["policy.yaml", "events.yaml"] {

@@ -18,6 +18,9 @@ use super::sms::{Encoding, cut, segments};
 use super::steps::basis;
 use super::templates::{Body, Template, Templates};
 
+/// The text of each file, by its path.
+type Texts<'a> = BTreeMap<&'a str, &'a str>;
+
 /// The findings that a policy with a mistake would call forth, and that are gone with it: its default locale, hours,
 /// caps and SMS.
 pub const GOES_BY_POLICY: [&str; 6] = ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608"];
@@ -29,97 +32,120 @@ pub fn check(
     catalogue: Option<&Catalogue>,
     files: &[SourceFile],
 ) -> Vec<Diagnostic> {
-    let mut findings = twins::check(rules, files);
+    let texts: Texts<'_> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
+    let mut findings = twins::check(rules, &texts);
+    let set = Set { policy: &rules.policy, templates, catalogue, texts };
+    // The same for all rules of a purpose, and a walk through years of holidays.
+    let mut closed = BTreeMap::new();
     for rule in rules.rules.values() {
-        findings.extend(room::check(rule, &rules.policy, files));
+        findings.extend(room::check(rule, &rules.policy, &set.texts));
         for op in &rule.program {
             let Op::Send(send) = op else { continue };
             if let Some(email) = &send.email {
-                let place = Place::of(rule, "email:", email, files);
-                findings.extend(mail(&place, rule, email, rules, templates, catalogue, files));
+                let place = Place::of(rule, Channel::Email, email, &set.texts);
+                findings.extend(set.mail(&place, rule, email));
             }
             if let Some(sms) = &send.sms {
-                let place = Place::of(rule, "sms:", sms, files);
-                findings.extend(text(&place, rule, sms, rules, templates, catalogue, files));
-                findings.extend(short_lived(&place, rule, send, &rules.policy));
+                let place = Place::of(rule, Channel::Sms, sms, &set.texts);
+                findings.extend(set.text(&place, rule, sms));
+                let closed = closed.entry(rule.purpose.as_str()).or_insert_with(|| set.longest_closed(rule));
+                findings.extend(short_lived(&place, send, *closed));
             }
         }
     }
     findings
 }
 
-fn mail(
-    place: &Place,
-    rule: &Rule,
-    name: &str,
-    rules: &RuleSet,
-    templates: &Templates,
-    catalogue: Option<&Catalogue>,
-    files: &[SourceFile],
-) -> Vec<Diagnostic> {
-    if !templates.contains(name) {
-        return missing(place, name, templates.names(), ["email.", "LOCALE.mjml"], files);
-    }
-    let mut findings = Vec::new();
-    let contract = basis(&rules.policy, &rule.purpose) == Basis::Contract;
-    for template in templates.locales(name).filter_map(|l| templates.resolve(name, l)) {
-        let origins = &template.source().origins;
-        let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
-        findings.extend(unprovided(place, rule, &read, catalogue));
-        findings.extend(promo_code(place, rule, &read));
-        if !contract {
-            findings.extend(owed(place, rule, &template));
-        }
-    }
-    findings
+/// What a rule is held against.
+struct Set<'a> {
+    policy: &'a Policy,
+    templates: &'a Templates,
+    catalogue: Option<&'a Catalogue>,
+    texts: Texts<'a>,
 }
 
-fn text(
-    place: &Place,
-    rule: &Rule,
-    name: &str,
-    rules: &RuleSet,
-    templates: &Templates,
-    catalogue: Option<&Catalogue>,
-    files: &[SourceFile],
-) -> Vec<Diagnostic> {
-    if !templates.contains_sms(name) {
-        return missing(place, name, templates.sms_names(), ["sms.", "LOCALE.txt"], files);
+impl Set<'_> {
+    /// The longest time for which an SMS of this rule's purpose may have to wait for its hours.
+    fn longest_closed(&self, rule: &Rule) -> Option<TimeDelta> {
+        let (basis, country) = (basis(self.policy, &rule.purpose), self.policy.default_country.as_deref());
+        self.policy.quiet_hours.longest_closed(Channel::Sms, &rule.purpose, basis, country)
     }
-    let policy = &rules.policy;
-    let marketing = basis(policy, &rule.purpose) != Basis::Contract;
-    let mut findings = Vec::new();
-    for template in templates.sms_versions(name) {
-        let origins = &template.source().origins;
-        let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
-        findings.extend(unprovided(place, rule, &read, catalogue));
-        findings.extend(promo_code(place, rule, &read));
-        findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
+
+    fn mail(&self, place: &Place, rule: &Rule, name: &str) -> Vec<Diagnostic> {
+        let templates = self.templates;
+        if !templates.contains(name) {
+            return self.missing(place, name, templates.names(), ["email.", "LOCALE.mjml"]);
+        }
+        let mut findings = Vec::new();
+        let contract = basis(self.policy, &rule.purpose) == Basis::Contract;
+        for template in templates.locales(name).filter_map(|l| templates.resolve(name, l)) {
+            let origins = &template.source().origins;
+            let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
+            findings.extend(unprovided(place, rule, &read, self.catalogue));
+            findings.extend(promo_code(place, rule, &read));
+            if !contract {
+                findings.extend(owed(place, rule, &template));
+            }
+        }
+        findings
     }
-    let sender = policy.sms.sender.as_deref();
-    // The sender of a country may be a name too, or the only one.
-    let named = sender.is_none_or(is_name) || policy.sms.senders.values().any(|s| is_name(s));
-    if marketing && named && policy.sms.stop_number.is_none() {
-        let who = sender.map_or("the provider's sender".to_owned(), |s| format!("`{s}`"));
-        findings.push(
-            place
-                .error("E0606", format!("nobody can answer STOP to {who}, and there is no `stop_number`"))
-                .help(
-                    "put into rules/policy.yaml the number that takes STOP:\nsms: { stop_number: \"36180\" }",
-                ),
-        );
+
+    fn text(&self, place: &Place, rule: &Rule, name: &str) -> Vec<Diagnostic> {
+        let (templates, policy) = (self.templates, self.policy);
+        if !templates.contains_sms(name) {
+            return self.missing(place, name, templates.sms_names(), ["sms.", "LOCALE.txt"]);
+        }
+        let marketing = basis(policy, &rule.purpose) != Basis::Contract;
+        let mut findings = Vec::new();
+        for template in templates.sms_versions(name) {
+            let origins = &template.source().origins;
+            let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
+            findings.extend(unprovided(place, rule, &read, self.catalogue));
+            findings.extend(promo_code(place, rule, &read));
+            findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
+        }
+        let sender = policy.sms.sender.as_deref();
+        // The sender of a country may be a name too, or the only one.
+        let named = sender.is_none_or(is_name) || policy.sms.senders.values().any(|s| is_name(s));
+        if marketing && named && policy.sms.stop_number.is_none() {
+            let who = sender.map_or("the provider's sender".to_owned(), |s| format!("`{s}`"));
+            findings.push(
+                place
+                    .error("E0606", format!("nobody can answer STOP to {who}, and there is no `stop_number`"))
+                    .help(
+                        "put into rules/policy.yaml the number that takes STOP:\nsms: { stop_number: \"36180\" }",
+                    ),
+            );
+        }
+        findings
     }
-    findings
+
+    /// A template that is not there: not even with a mistake of its own, or in other languages only, which is reported
+    /// there.
+    fn missing<'a>(
+        &self,
+        place: &Place,
+        template: &str,
+        names: impl Iterator<Item = &'a str>,
+        [file, rest]: [&str; 2],
+    ) -> Vec<Diagnostic> {
+        let begins = format!("templates/{template}/{file}");
+        let next = self.texts.range(begins.as_str()..).next();
+        if next.is_some_and(|(path, _)| path.starts_with(&begins)) {
+            return Vec::new();
+        }
+        let finding = place.error("E0601", format!("there is no template `{template}`"));
+        vec![match did_you_mean(template, names) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("write {begins}{rest}")),
+        }]
+    }
 }
 
 /// An SMS that is worthless before its hours begin again: planned for a Saturday evening, it never goes.
-fn short_lived(place: &Place, rule: &Rule, send: &Send, policy: &Policy) -> Option<Diagnostic> {
+fn short_lived(place: &Place, send: &Send, closed: Option<TimeDelta>) -> Option<Diagnostic> {
     // What can go by mail instead is not lost.
-    if send.prefer.is_some() {
-        return None;
-    }
-    let (basis, country) = (basis(policy, &rule.purpose), policy.default_country.as_deref());
-    let closed = policy.quiet_hours.longest_closed(Channel::Sms, &rule.purpose, basis, country)?;
+    let closed = closed.filter(|_| send.prefer.is_none())?;
     let hours = |time: TimeDelta| (time.num_minutes() + 59) / 60;
     (send.expire_after < closed).then(|| {
         let message = format!(
@@ -199,9 +225,13 @@ struct Place {
 }
 
 impl Place {
-    fn of(rule: &Rule, key: &str, template: &str, files: &[SourceFile]) -> Self {
+    fn of(rule: &Rule, channel: Channel, template: &str, texts: &Texts<'_>) -> Self {
+        let key = match channel {
+            Channel::Email => "email:",
+            Channel::Sms => "sms:",
+        };
         let path = format!("rules/{}.yaml", rule.name);
-        let source = files.iter().find(|f| f.path == path).map_or("", |f| f.text.as_str());
+        let source = texts.get(path.as_str()).copied().unwrap_or_default();
         let start = source
             .match_indices(key)
             .filter_map(|(at, key)| {
@@ -219,25 +249,6 @@ impl Place {
     fn error(&self, code: &'static str, message: String) -> Diagnostic {
         Diagnostic::error(code, &self.path, self.span.clone(), message)
     }
-}
-
-/// A template that is not there: not even with a mistake of its own, or in other languages only, which is reported there.
-fn missing<'a>(
-    place: &Place,
-    template: &str,
-    names: impl Iterator<Item = &'a str>,
-    [file, rest]: [&str; 2],
-    files: &[SourceFile],
-) -> Vec<Diagnostic> {
-    let begins = format!("templates/{template}/{file}");
-    if files.iter().any(|f| f.path.starts_with(&begins)) {
-        return Vec::new();
-    }
-    let finding = place.error("E0601", format!("there is no template `{template}`"));
-    vec![match did_you_mean(template, names) {
-        Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding.help(format!("write {begins}{rest}")),
-    }]
 }
 
 /// Variables that the rule's trigger, or the profile, cannot provide.

@@ -19,14 +19,14 @@ pub struct SourceFile {
     pub text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
     Error,
     Warning,
 }
 
 /// One finding. `span` is a byte range of the file's text; it may be empty, never out of bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     pub severity: Severity,
     /// A stable code, for instance `E0104`, which [`codes`] explains. E01xx YAML, E02xx rules, E03xx conditions, E04xx

@@ -2,11 +2,11 @@
 
 use chrono::TimeDelta;
 
-use super::Place;
 use super::twins::certain_sends;
+use super::{Place, Texts};
 use crate::domain::caps::{Cap, WhenFull};
 use crate::domain::consent::Channel;
-use crate::domain::diagnostic::{Diagnostic, SourceFile};
+use crate::domain::diagnostic::Diagnostic;
 use crate::domain::rules::{Basis, Op, Policy, Rule, Wait};
 use crate::domain::steps::basis;
 
@@ -23,7 +23,7 @@ struct Planned<'a> {
 }
 
 /// Warns of the first message of a rule for which those before it leave no room.
-pub(super) fn check(rule: &Rule, policy: &Policy, files: &[SourceFile]) -> Option<Diagnostic> {
+pub(super) fn check(rule: &Rule, policy: &Policy, texts: &Texts<'_>) -> Option<Diagnostic> {
     let contract = basis(policy, &rule.purpose) == Basis::Contract;
     let planned = planned(rule);
     let (cap, message) = planned.iter().enumerate().find_map(|(index, message)| {
@@ -33,11 +33,7 @@ pub(super) fn check(rule: &Rule, policy: &Policy, files: &[SourceFile]) -> Optio
         };
         Some((policy.frequency_caps.iter().find(full)?, message))
     })?;
-    let key = match message.channel {
-        Channel::Email => "email:",
-        Channel::Sms => "sms:",
-    };
-    let place = Place::of(rule, key, message.template, files);
+    let place = Place::of(rule, message.channel, message.template, texts);
     let (limit, hours) = (cap.limit, cap.period.num_hours());
     let cap = if hours % 24 == 0 {
         format!("{limit} per {}d", hours / 24)

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::Place;
+use super::{Place, Texts};
 use crate::domain::consent::Channel;
-use crate::domain::diagnostic::{Diagnostic, SourceFile};
+use crate::domain::diagnostic::Diagnostic;
 use crate::domain::rules::{Condition, Op, Rule, RuleSet, Trigger};
 
 /// Warns of each rule that certainly sends, for the trigger of an earlier one, a template that the earlier one
 /// certainly sends too. What stands within an `if` is not certain.
-pub(super) fn check(rules: &RuleSet, files: &[SourceFile]) -> Vec<Diagnostic> {
+pub(super) fn check(rules: &RuleSet, texts: &Texts<'_>) -> Vec<Diagnostic> {
     let mut findings = Vec::new();
     let mut sent: BTreeMap<(String, Channel, &str), Vec<&Rule>> = BTreeMap::new();
     for rule in rules.rules.values().filter(|rule| rule.enabled) {
@@ -18,11 +18,7 @@ pub(super) fn check(rules: &RuleSet, files: &[SourceFile]) -> Vec<Diagnostic> {
             if let Some(twin) =
                 earlier.iter().find(|e| e.name != rule.name && meet(&e.trigger, &rule.trigger))
             {
-                let key = match channel {
-                    Channel::Email => "email:",
-                    Channel::Sms => "sms:",
-                };
-                let place = Place::of(rule, key, template, files);
+                let place = Place::of(rule, channel, template, texts);
                 let message = format!(
                     "the rule `{}` sends `{template}` for the same trigger: customers get it twice",
                     twin.name

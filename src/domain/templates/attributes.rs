@@ -273,7 +273,7 @@ mod tests {
         "rtl",
         "hidden",
         "true",
-        "fluid-height",
+        "fluid",
         "vertical",
         "no-repeat",
         "twitter",

@@ -2,7 +2,7 @@
 //!
 //! A template with an error is left out; the others are not affected by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::lint::{self, Finding};
@@ -41,13 +41,8 @@ pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Di
     diagnostics.extend(without_default(&templates, files));
     templates.add_built_in();
     // Several templates may include the same faulty partial.
-    let mut seen = Vec::new();
-    diagnostics.retain(|d| {
-        !seen.contains(d) && {
-            seen.push(d.clone());
-            true
-        }
-    });
+    let mut seen = HashSet::new();
+    diagnostics.retain(|d| seen.insert(d.clone()));
     (templates, diagnostics)
 }
 

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use handlebars::TemplateErrorReason;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 
 use super::expressions::{SIGNATURES, Signature, signature};
+use super::markup::expressions;
+use super::skeleton::Skeleton;
 use super::{FIELDS, ROOTS};
 use crate::domain::diagnostic::{Severity, did_you_mean};
 
@@ -36,10 +39,46 @@ pub fn parse(text: &str) -> Result<handlebars::Template, ParseError> {
         let (line, column) = line_column(text, offset);
         return Err(ParseError { line, column, message: format!("blocks nest deeper than {MAX_DEPTH}") });
     }
-    handlebars::Template::compile(text).map_err(|error| {
-        let (line, column) = error.pos().unwrap_or((1, 1));
-        ParseError { line, column, message: error.reason().to_string() }
-    })
+    let skeleton = Skeleton::of(text);
+    let in_text = |line, column| skeleton.original(offset_of(&skeleton.text, line, column)).min(text.len());
+    let mut template = handlebars::Template::compile(&skeleton.text).map_err(|error| {
+        let at = error.pos().map_or(0, |(line, column)| in_text(line, column));
+        let (at, message) = match error.reason() {
+            // The parser lists all that it would have taken.
+            TemplateErrorReason::InvalidSyntax(_) => blame(text, at),
+            other => (at, other.to_string()),
+        };
+        let (line, column) = line_column(text, at);
+        ParseError { line, column, message }
+    })?;
+    skeleton.complete(&mut template);
+    Ok(template)
+}
+
+/// What makes a text unreadable, and where: a block or a brace that is not closed, or what stands at `at`.
+fn blame(text: &str, at: usize) -> (usize, String) {
+    let mut open: Vec<(usize, &str)> = Vec::new();
+    let mut end = 0;
+    for range in expressions(text) {
+        end = range.end;
+        let inner = text[range.clone()].trim_matches(['{', '}', '~', ' ']);
+        let name = |inner: &'_ str| inner.split_whitespace().next().map(str::len).unwrap_or_default();
+        if let Some(inner) = inner.strip_prefix('#') {
+            open.push((range.start, &inner[..name(inner)]));
+        } else if let Some(inner) = inner.strip_prefix('/') {
+            match open.pop() {
+                Some(_) => {}
+                None => return (range.start, format!("`{{{{/{inner}}}}}` closes nothing")),
+            }
+        }
+    }
+    if let Some(brace) = text[end..].find("{{") {
+        return (end + brace, "this `{{` has no `}}`".to_owned());
+    }
+    match open.last() {
+        Some((start, name)) => (*start, format!("`{{{{#{name} …}}}}` has no `{{{{/{name}}}}}`")),
+        None => (at, "this is not an expression".to_owned()),
+    }
 }
 
 fn too_deep(text: &str) -> Option<usize> {

@@ -23,6 +23,8 @@ pub struct Masked<'a> {
     pub source: &'a str,
     pub text: String,
     pub marks: Vec<Mark>,
+    /// What words begin with.
+    salt: String,
 }
 
 impl<'a> Masked<'a> {
@@ -40,7 +42,7 @@ impl<'a> Masked<'a> {
             done = range.end;
         }
         text.push_str(&source[done..]);
-        Self { source, text, marks }
+        Self { source, text, marks, salt }
     }
 
     /// The source offset of an offset in the masked text.
@@ -63,15 +65,29 @@ impl<'a> Masked<'a> {
         &self.source[mark.range.clone()]
     }
 
-    /// Puts the expressions back.
+    /// Puts the expressions back, each in the place of its word or of a comment that holds it.
     pub fn restore(&self, html: &str) -> String {
-        // The closing `z` keeps one word from being the beginning of another.
-        let mut out = html.to_owned();
-        for mark in self.marks.iter().filter(|m| !m.word.is_empty()) {
-            let expression = self.expression(mark);
-            out = out.replace(&format!("<!--{}-->", mark.word), expression).replace(&mark.word, expression);
+        let mut out = String::with_capacity(html.len());
+        let mut rest = html;
+        while let Some(at) = rest.find(&self.salt) {
+            let numbered = &rest[at + self.salt.len()..];
+            let digits = numbered.bytes().take_while(u8::is_ascii_digit).count();
+            let mark = numbered[..digits].parse().ok().and_then(|n: usize| self.marks.get(n));
+            let Some(mark) = mark.filter(|mark| rest[at..].starts_with(&mark.word) && !mark.word.is_empty())
+            else {
+                // Only the beginning of a word, which nothing of ours is.
+                out.push_str(&rest[..at + self.salt.len()]);
+                rest = numbered;
+                continue;
+            };
+            let (before, after) = (&rest[..at], &rest[at + mark.word.len()..]);
+            let comment = before.strip_suffix("<!--").zip(after.strip_prefix("-->"));
+            let (before, after) = comment.unwrap_or((before, after));
+            out.push_str(before);
+            out.push_str(self.expression(mark));
+            rest = after;
         }
-        out
+        out + rest
     }
 }
 

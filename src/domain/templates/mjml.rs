@@ -37,7 +37,8 @@ pub fn to_html(text: &str, head: &Head<'_>) -> (Option<String>, Vec<Finding>) {
     let masked = Masked::new(text);
     let pieces = pieces(&masked.text);
     let mut findings = structure::check(&masked, &pieces);
-    if findings.iter().any(|f| f.code == "E0534") {
+    // The compiler would only say it again, in its own words.
+    if findings.iter().any(|f| matches!(f.code, "E0534" | "E0535")) {
         return (None, findings);
     }
     // A panic of a third-party parser must not take the worker down with it: it becomes a finding of this file.
@@ -128,7 +129,10 @@ fn parse_finding(masked: &Masked<'_>, error: &mrml::prelude::parser::Error) -> F
         Error::NoRootNode => (0, "there is no <mjml> element"),
         _ => (0, "this is not MJML"),
     };
-    let help = "every element is closed (<br /> too), attributes stand in quotes";
+    let help = match error {
+        Error::UnexpectedElement { .. } => "move it to where it belongs, or into an mj-text or mj-raw",
+        _ => "every element is closed (<br /> too), attributes stand in quotes",
+    };
     finding(masked.original(at), "E0535", message.to_owned(), Some(help.to_owned()))
 }
 

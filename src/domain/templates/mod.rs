@@ -13,6 +13,7 @@ mod lint;
 mod markup;
 mod mjml;
 mod render;
+mod skeleton;
 mod sms;
 mod source;
 mod structure;

@@ -98,9 +98,12 @@ fn yaml_error(path: &str, yaml: &str, yaml_at: usize, error: &serde_saphyr::Erro
     let error = error.without_snippet();
     let at = error.location().map_or(0, |l| offset_of(yaml, l.line() as usize, l.column() as usize));
     let line_end = yaml[at..].find('\n').map_or(yaml.len(), |n| at + n);
-    let message = error.to_string();
-    let message = message.lines().next().unwrap_or_default().to_owned();
-    let diagnostic = Diagnostic::error("E0503", path, yaml_at + at..yaml_at + line_end, message);
+    // The library ends its own sentences with the place, which it counts from the first line of hyphens.
+    let complaint = error.to_string();
+    let end = complaint.find(" at line").or_else(|| complaint.find('\n')).unwrap_or(complaint.len());
+    let place = yaml_at + at..yaml_at + line_end;
+    let message = format!("the head of this template cannot be read: {}", &complaint[..end]);
+    let diagnostic = Diagnostic::error("E0503", path, place, message);
     let typo = yaml.lines().filter_map(|line| line.split_once(':')).find_map(|(key, _)| {
         let known = ["subject", "preheader"];
         if known.contains(&key.trim()) { None } else { did_you_mean(key.trim(), known) }

@@ -1,0 +1,207 @@
+//! The readers of rules, policy, catalogue and templates, given what nobody would write: no text makes them panic, take
+//! for ever, or point at a place that is not there.
+//!
+//! Each target mutates the shipped files and its seeds (`seeds/TARGET/`) for `FUZZ_SECONDS` (default 2; `make fuzz`).
+//! An input that fails is kept below `target/tmp/fuzz/`; put it into `seeds/` with the correction, and it is tried first
+//! ever after. `FUZZ_SEED` repeats a run.
+
+mod mutate;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use declic::active::Checked;
+use declic::domain::diagnostic::{SourceFile, lsp, render, sarif};
+use declic::files;
+use mutate::Mutator;
+
+/// An input that takes longer, three times of three, hangs as far as a marketer can tell.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Longer than any load on the machine explains.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// A reader, by the file that it reads. A new kind of file gets its line in `TARGETS` and a test below.
+struct Target {
+    name: &'static str,
+    /// Whether a shipped file is one of its inputs.
+    reads: fn(&str) -> bool,
+    /// Where the input is put among the other files.
+    path: &'static str,
+}
+
+const TARGETS: [Target; 6] = [
+    Target { name: "rule", reads: is_rule, path: "rules/fuzzed.yaml" },
+    Target { name: "policy", reads: |path| path == "rules/policy.yaml", path: "rules/policy.yaml" },
+    Target { name: "events", reads: |path| path == "rules/events.yaml", path: "rules/events.yaml" },
+    Target { name: "mjml", reads: |path| path.ends_with(".mjml"), path: "templates/fuzzed/email.fr.mjml" },
+    Target {
+        name: "text",
+        reads: |path| path.contains("email.") && path.ends_with(".txt"),
+        path: "templates/hello/email.fr.txt",
+    },
+    Target { name: "sms", reads: |path| path.contains("sms."), path: "templates/fuzzed/sms.fr.txt" },
+];
+
+fn is_rule(path: &str) -> bool {
+    path.starts_with("rules/") && path != "rules/policy.yaml" && path != "rules/events.yaml"
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The small shop of `tests/mistakes`, for the input to stand in, with a rule that sends what is fuzzed.
+fn surroundings() -> Vec<SourceFile> {
+    let mut files = files::read(&root().join("tests/mistakes/shop")).expect("the shop");
+    let sends = "rule: sends\npurpose: marketing\ntrigger: { event: order.placed }\n\
+        steps: [{ send: { email: fuzzed, sms: fuzzed } }]\n";
+    files.push(SourceFile { path: "rules/sends.yaml".to_owned(), text: sends.to_owned() });
+    files
+}
+
+/// What a target begins with: shipped files first, then its seeds.
+fn corpus(target: &Target) -> Vec<String> {
+    let shipped = [root().to_owned(), root().join("tests/mistakes/shop")];
+    let shipped = shipped.iter().flat_map(|folder| files::read(folder).expect("shipped files"));
+    let mut corpus: Vec<String> =
+        shipped.filter(|file| (target.reads)(&file.path)).map(|file| file.text).collect();
+    corpus.extend(seeds(target));
+    corpus
+}
+
+fn seeds(target: &Target) -> Vec<String> {
+    let folder = root().join("tests/fuzz/seeds").join(target.name);
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a seed").path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).expect("a seed is text")).collect()
+}
+
+/// Reads an input in its surroundings, and reports on it in every form.
+fn read(target: &Target, surroundings: &[SourceFile], input: &str) {
+    // A rule that has the name of its file is looked at further.
+    let named = input.lines().find_map(|line| line.strip_prefix("rule: ")).map(str::trim);
+    let path = match named.filter(|name| target.name == "rule" && !name.contains('/')) {
+        Some(name) => format!("rules/{name}.yaml"),
+        None => target.path.to_owned(),
+    };
+    let mut files: Vec<SourceFile> = surroundings.iter().filter(|file| file.path != path).cloned().collect();
+    files.push(SourceFile { path, text: input.to_owned() });
+    let found = Checked::new(&files).diagnostics;
+    for diagnostic in &found {
+        let file = files.iter().find(|file| file.path == diagnostic.path);
+        let text = file.map_or("", |file| file.text.as_str());
+        assert!(text.get(diagnostic.span.clone()).is_some(), "a place that is not there: {diagnostic:?}");
+    }
+    render(&found, &files, true);
+    lsp(&found, &files);
+    sarif(&found, &files, "");
+}
+
+/// How long an input took, or the words of the panic.
+fn timed(target: &Target, surroundings: &[SourceFile], input: &str) -> Result<Duration, String> {
+    let before = Instant::now();
+    match catch_unwind(AssertUnwindSafe(|| read(target, surroundings, input))) {
+        Ok(()) => Ok(before.elapsed()),
+        Err(panic) => Err(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "a panic".to_owned())),
+    }
+}
+
+/// Why an input fails, if it does.
+fn fault(target: &Target, surroundings: &[SourceFile], input: &str) -> Option<String> {
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        match timed(target, surroundings, input) {
+            Ok(took) if took <= SLOW => return None,
+            Ok(took) => least = least.min(took),
+            Err(panic) => return Some(panic),
+        }
+    }
+    Some(format!("it takes {least:?}"))
+}
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn fuzz(name: &str) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
+    std::fs::create_dir_all(&folder).expect("a folder for findings");
+    // Written before each input is read: what overflows the stack leaves nothing else behind.
+    let current = folder.join(name);
+    let seconds = Duration::from_secs(from_environment("FUZZ_SECONDS", 2));
+    let seed = from_environment("FUZZ_SEED", 1);
+    let (done, progress) = mpsc::channel();
+    let kept = current.clone();
+    // Readers run on threads of the worker, whose stack is this large too.
+    let reader = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(move || {
+        let surroundings = surroundings();
+        let corpus = corpus(target);
+        let mut mutator = Mutator::new(seed, &corpus);
+        let until = Instant::now() + seconds;
+        let mut inputs = seeds(target).into_iter();
+        let mut count = 0_u64;
+        loop {
+            let input = match inputs.next() {
+                Some(seed) => seed,
+                None if Instant::now() >= until => return (count, None),
+                None => mutator.next(),
+            };
+            std::fs::write(&kept, &input).expect("an input is kept");
+            if let Some(why) = fault(target, &surroundings, &input) {
+                return (count, Some(why));
+            }
+            count += 1;
+            // The watchdog may have given up.
+            let _ = done.send(());
+        }
+    });
+    let reader = reader.expect("a thread");
+    loop {
+        match progress.recv_timeout(HANGS) {
+            Ok(()) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("{} hangs (seed {seed})", current.display()),
+        }
+    }
+    let (count, why) = reader.join().expect("faults are caught");
+    if let Some(why) = why {
+        panic!("{}, input {count} of seed {seed}: {why}", current.display());
+    }
+    println!("{name}: {count} inputs");
+    assert!(count > 10, "only {count} inputs were tried");
+}
+
+#[test]
+fn rules() {
+    fuzz("rule");
+}
+
+#[test]
+fn policies() {
+    fuzz("policy");
+}
+
+#[test]
+fn catalogues() {
+    fuzz("events");
+}
+
+#[test]
+fn mails() {
+    fuzz("mjml");
+}
+
+#[test]
+fn plain_texts() {
+    fuzz("text");
+}
+
+#[test]
+fn short_messages() {
+    fuzz("sms");
+}

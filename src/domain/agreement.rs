@@ -99,7 +99,8 @@ impl Set<'_> {
         let mut findings = Vec::new();
         for template in templates.sms_versions(name) {
             let origins = &template.source().origins;
-            let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
+            let variables = &template.variables();
+            let read = Read { name, locale: &template.locale, variables, origins };
             findings.extend(unprovided(place, rule, &read, self.catalogue));
             findings.extend(promo_code(place, rule, &read));
             findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
@@ -162,7 +163,7 @@ fn short_lived(place: &Place, send: &Send, closed: Option<TimeDelta>) -> Option<
 struct Read<'a> {
     name: &'a str,
     locale: &'a str,
-    variables: Vec<String>,
+    variables: &'a [String],
     /// Where each is first read (`path:line`), as it is spelt there.
     origins: &'a BTreeMap<String, String>,
 }

@@ -17,7 +17,9 @@ use super::catalogue::{Catalogue, catalogue};
 use super::policy;
 use super::reader::Reader;
 use super::syntax;
-use super::{Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, tree};
+use super::{
+    Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, condition, tree,
+};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::domain::hex;
@@ -47,6 +49,10 @@ impl Compiled {
 
 /// Compiles all files below `rules/`; others are ignored, as are rule tests (`*.test.yaml`).
 pub fn compile(files: &[SourceFile]) -> Compiled {
+    condition::with_room(|| compiled(files))
+}
+
+fn compiled(files: &[SourceFile]) -> Compiled {
     let mut diagnostics = Vec::new();
     let policy = compile_policy(files, &mut diagnostics);
     let events = files.iter().find(|file| file.path == EVENTS).and_then(|file| {

@@ -14,7 +14,9 @@ mod tests;
 mod unlike;
 mod words;
 
+use std::cell::Cell;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::{Env, IdedExpr};
@@ -91,7 +93,7 @@ impl Condition {
             return Err(ConditionError::new(0..text.len(), "the condition is empty"));
         }
         syntax::scan(text)?;
-        let (expression, (reads, uses)) = with_room(text, || {
+        let (expression, (reads, uses)) = parsed(text, || {
             let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
             let found = check::check(text, &program)?;
             let mut expression = program.expression().clone();
@@ -148,16 +150,35 @@ impl Condition {
 /// has 2 MiB; the depth that `syntax::scan` lets through needs about 5.
 const PARSER_STACK: usize = 16 * 1024 * 1024;
 
-/// Parses on a thread with room for it. Conditions are parsed when files are read, never for an event.
-fn with_room<T: Send>(
+thread_local! {
+    /// Whether this thread has that room.
+    static ROOMY: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work that parses many conditions on one thread with room for them all: starting one for each would take longer
+/// than parsing does.
+pub(super) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let work = || {
+            ROOMY.set(true);
+            work()
+        };
+        let thread = std::thread::Builder::new().name("conditions".to_owned()).stack_size(PARSER_STACK);
+        // Unwrap safety: without a thread there is no memory left either.
+        let thread = thread.spawn_scoped(scope, work).expect("a thread for conditions");
+        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Parses one condition, where there is room. Conditions are parsed when files are read, never for an event.
+fn parsed<T: Send>(
     text: &str,
     parse: impl FnOnce() -> Result<T, ConditionError> + Send,
 ) -> Result<T, ConditionError> {
-    let unreadable = || ConditionError::new(0..text.len(), "this condition cannot be read");
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("condition".to_owned()).stack_size(PARSER_STACK);
-        let thread = thread.spawn_scoped(scope, parse).map_err(|_| unreadable())?;
+    let parse = move || {
         // A panic of the parser, if it has one left, is a condition that cannot be read.
-        thread.join().unwrap_or_else(|_| Err(unreadable()))
-    })
+        catch_unwind(AssertUnwindSafe(parse))
+            .unwrap_or_else(|_| Err(ConditionError::new(0..text.len(), "this condition cannot be read")))
+    };
+    if ROOMY.get() { parse() } else { with_room(parse) }
 }

@@ -3,6 +3,8 @@
 //! A template with an error is left out; the others are not affected by it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use super::lint::{self, Finding};
@@ -10,32 +12,26 @@ use super::source::{self, Expanded, Files, Kind};
 use super::{SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
 
+/// So many files are read sooner than a thread starts.
+const FEW: usize = 16;
+
 /// Compiles every template. Files that are none of ours (pictures, notes, other channels) are passed over.
 pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Diagnostic>) {
     let mut templates = Templates { default_locale: default_locale.to_owned(), ..Templates::default() };
     let mut diagnostics = Vec::new();
     let set = Files::new(files);
-    for file in files {
-        match source::kind(&file.path) {
-            Kind::Mjml { name, locale } => {
-                let (template, found) = one(file, name, locale, &set);
-                diagnostics.extend(found);
-                if let Some(template) = template {
-                    let locales = templates.by_name.entry(name.to_owned()).or_default();
-                    locales.insert(locale.to_owned(), Arc::new(template));
-                }
+    for (made, found) in on_all_cores(files, |file| read(file, &set)) {
+        diagnostics.extend(found);
+        match made {
+            Some(Made::Email(template)) => {
+                let locales = templates.by_name.entry(template.name.clone()).or_default();
+                locales.insert(template.locale.clone(), template);
             }
-            Kind::Text { name, locale } => diagnostics.extend(orphan(file, name, locale, &set)),
-            Kind::Sms { name, locale } => {
-                let (template, found) = sms(file, name, locale, &set);
-                diagnostics.extend(found);
-                if let Some(template) = template {
-                    let locales = templates.sms.entry(name.to_owned()).or_default();
-                    locales.insert(locale.to_owned(), Arc::new(template));
-                }
+            Some(Made::Sms(template)) => {
+                let locales = templates.sms.entry(template.name.clone()).or_default();
+                locales.insert(template.locale.clone(), template);
             }
-            Kind::Other => diagnostics.extend(misnamed(file)),
-            Kind::Partial => {}
+            None => {}
         }
     }
     diagnostics.extend(without_default(&templates, files));
@@ -44,6 +40,44 @@ pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Di
     let mut seen = HashSet::new();
     diagnostics.retain(|d| seen.insert(d.clone()));
     (templates, diagnostics)
+}
+
+/// What a file makes: a version of a template.
+enum Made {
+    Email(Arc<Template>),
+    Sms(Arc<SmsTemplate>),
+}
+
+fn read(file: &SourceFile, set: &Files<'_>) -> (Option<Made>, Vec<Diagnostic>) {
+    match source::kind(&file.path) {
+        Kind::Mjml { name, locale } => {
+            let (template, found) = one(file, name, locale, set);
+            (template.map(|t| Made::Email(Arc::new(t))), found)
+        }
+        Kind::Sms { name, locale } => {
+            let (template, found) = sms(file, name, locale, set);
+            (template.map(|t| Made::Sms(Arc::new(t))), found)
+        }
+        Kind::Text { name, locale } => (None, orphan(file, name, locale, set).into_iter().collect()),
+        Kind::Other => (None, misnamed(file).into_iter().collect()),
+        Kind::Partial => (None, Vec::new()),
+    }
+}
+
+/// Reads each file, in their order. A mail takes milliseconds, and a shop may have hundreds.
+fn on_all_cores<T: Send>(files: &[SourceFile], read: impl Fn(&SourceFile) -> T + Sync) -> Vec<T> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let part = files.len().div_ceil(cores).max(FEW);
+    if files.len() <= part {
+        return files.iter().map(read).collect();
+    }
+    std::thread::scope(|scope| {
+        let read = &read;
+        let parts =
+            files.chunks(part).map(|part| scope.spawn(move || part.iter().map(read).collect::<Vec<T>>()));
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 /// A text without the MJML beside it.

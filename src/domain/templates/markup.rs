@@ -3,6 +3,7 @@
 //! Knows neither MJML nor HTML beyond their common syntax, and never fails. Called by [`super::mjml`] and
 //! [`super::structure`].
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Elements whose content HTML does not parse.
@@ -65,29 +66,36 @@ impl<'a> Masked<'a> {
         &self.source[mark.range.clone()]
     }
 
+    /// The words in a text, and where each stands.
+    fn words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, &'t Mark)> + 't {
+        text.match_indices(&self.salt).filter_map(move |(at, salt)| {
+            let digits = text[at + salt.len()..].bytes().take_while(u8::is_ascii_digit).count();
+            let number: usize = text[at + salt.len()..at + salt.len() + digits].parse().ok()?;
+            let mark = self.marks.get(number)?;
+            // Not only the beginning of one, which nothing of ours is.
+            (!mark.word.is_empty() && text[at..].starts_with(&mark.word)).then_some((at, mark))
+        })
+    }
+
+    /// The marks whose words are not in a text.
+    pub fn lost(&self, text: &str) -> impl Iterator<Item = &Mark> {
+        let found: BTreeSet<usize> = self.words(text).map(|(_, mark)| mark.at).collect();
+        self.marks.iter().filter(move |mark| !mark.word.is_empty() && !found.contains(&mark.at))
+    }
+
     /// Puts the expressions back, each in the place of its word or of a comment that holds it.
     pub fn restore(&self, html: &str) -> String {
-        let mut out = String::with_capacity(html.len());
-        let mut rest = html;
-        while let Some(at) = rest.find(&self.salt) {
-            let numbered = &rest[at + self.salt.len()..];
-            let digits = numbered.bytes().take_while(u8::is_ascii_digit).count();
-            let mark = numbered[..digits].parse().ok().and_then(|n: usize| self.marks.get(n));
-            let Some(mark) = mark.filter(|mark| rest[at..].starts_with(&mark.word) && !mark.word.is_empty())
-            else {
-                // Only the beginning of a word, which nothing of ours is.
-                out.push_str(&rest[..at + self.salt.len()]);
-                rest = numbered;
-                continue;
-            };
-            let (before, after) = (&rest[..at], &rest[at + mark.word.len()..]);
+        let (mut out, mut done) = (String::with_capacity(html.len()), 0);
+        for (at, mark) in self.words(html) {
+            let (before, after) = (&html[done..at], &html[at + mark.word.len()..]);
             let comment = before.strip_suffix("<!--").zip(after.strip_prefix("-->"));
             let (before, after) = comment.unwrap_or((before, after));
             out.push_str(before);
             out.push_str(self.expression(mark));
-            rest = after;
+            done = html.len() - after.len();
         }
-        out + rest
+        out.push_str(&html[done..]);
+        out
     }
 }
 

@@ -86,14 +86,10 @@ fn compile(masked: &Masked<'_>, head: &Head<'_>) -> (Option<String>, Vec<Finding
         Ok(html) => html,
         Err(message) => return (None, vec![finding(0, "E0535", message, None)]),
     };
-    for mark in &masked.marks {
-        if !mark.word.is_empty() && !html.contains(&mark.word) {
-            let expression = &masked.source[mark.range.clone()];
-            let message = format!("MJML drops `{expression}` at this place");
-            let help =
-                "the attribute may want a fixed value: use mj-raw or a style within the text".to_owned();
-            findings.push(finding(mark.range.start, "E0530", message, Some(help)));
-        }
+    for mark in masked.lost(&html) {
+        let message = format!("MJML drops `{}` at this place", masked.expression(mark));
+        let help = "the attribute may want a fixed value: use mj-raw or a style within the text".to_owned();
+        findings.push(finding(mark.range.start, "E0530", message, Some(help)));
     }
     let html = with_language(&html, head.locale);
     let title = format!("<title>{}</title>", escape_literals(head.subject));

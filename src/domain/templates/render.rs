@@ -1,6 +1,6 @@
 //! A compiled template and its rendering. Called for each message, so it parses nothing and shares everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput};
 use serde_json::Value;
@@ -20,6 +20,14 @@ pub struct Template {
     subject: handlebars::Template,
     html: handlebars::Template,
     text: Option<handlebars::Template>,
+    /// What the subject and each body read.
+    reads: Reads,
+}
+
+#[derive(Debug, Clone)]
+struct Reads {
+    all: Vec<String>,
+    bodies: Vec<(Body, Vec<String>)>,
 }
 
 /// A part of a mail that may be read without the other.
@@ -38,10 +46,18 @@ impl Template {
     /// Rebuilds a template from what was stored. Errors: an expression that does not parse.
     pub fn from_source(source: TemplateSource) -> Result<Self, RenderError> {
         let parse = |part: &str, text: &str| parse(&source.name, &source.locale, part, text);
+        let subject = parse("subject", &source.subject)?;
+        let html = parse("html", &source.html)?;
+        let text = source.text.as_deref().map(|text| parse("text", text)).transpose()?;
+        let of_text = text.as_ref().map(|text| (Body::Text, lint::reads(text)));
+        let bodies: Vec<_> = std::iter::once((Body::Html, lint::reads(&html))).chain(of_text).collect();
+        let all: BTreeSet<String> =
+            bodies.iter().flat_map(|(_, reads)| reads.clone()).chain(lint::reads(&subject)).collect();
         Ok(Self {
-            subject: parse("subject", &source.subject)?,
-            html: parse("html", &source.html)?,
-            text: source.text.as_deref().map(|text| parse("text", text)).transpose()?,
+            subject,
+            html,
+            text,
+            reads: Reads { all: all.into_iter().collect(), bodies },
             name: source.name.clone(),
             locale: source.locale.clone(),
             hash: hash(&source),
@@ -66,18 +82,13 @@ impl Template {
     }
 
     /// The dotted paths it reads from the context, without what `#each` and `#with` make local.
-    pub fn variables(&self) -> Vec<String> {
-        let mut reads = std::collections::BTreeSet::new();
-        for part in [Some(&self.subject), Some(&self.html), self.text.as_ref()].into_iter().flatten() {
-            reads.extend(lint::reads(part));
-        }
-        reads.into_iter().collect()
+    pub fn variables(&self) -> &[String] {
+        &self.reads.all
     }
 
     /// The bodies that were written, each with the dotted paths it reads.
-    pub fn bodies(&self) -> Vec<(Body, Vec<String>)> {
-        let text = self.text.as_ref().map(|text| (Body::Text, lint::reads(text)));
-        std::iter::once((Body::Html, lint::reads(&self.html))).chain(text).collect()
+    pub fn bodies(&self) -> &[(Body, Vec<String>)] {
+        &self.reads.bodies
     }
 
     fn origin(&self) -> Origin<'_> {

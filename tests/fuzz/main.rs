@@ -21,6 +21,9 @@ use mutate::Mutator;
 /// is a slow one.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// So many inputs are tried however slow the machine is.
+const LEAST: u64 = 20;
+
 /// Longer than any load on the machine explains.
 const HANGS: Duration = Duration::from_secs(60);
 
@@ -160,7 +163,7 @@ fn fuzz(name: &str) {
         loop {
             let input = match inputs.next() {
                 Some(seed) => seed,
-                None if Instant::now() >= until => return (count, None),
+                None if Instant::now() >= until && count >= LEAST => return (count, None),
                 None => mutator.next(),
             };
             std::fs::write(&kept, &input).expect("an input is kept");
@@ -185,7 +188,6 @@ fn fuzz(name: &str) {
         panic!("{}, input {count} of seed {seed}: {why}", current.display());
     }
     println!("{name}: {count} inputs");
-    assert!(count > 10, "only {count} inputs were tried");
 }
 
 #[test]

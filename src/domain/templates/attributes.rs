@@ -2,7 +2,7 @@
 //! not know among them.
 
 use super::lint::Finding;
-use super::markup::{Masked, Tag};
+use super::markup::{Attribute, Masked, Tag};
 use super::mjml::finding;
 use crate::domain::diagnostic::{Severity, did_you_mean};
 
@@ -179,13 +179,12 @@ const TABLE: &[(&str, &[&[&str]])] = &[
 pub fn check(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) {
     let Some((_, own)) = TABLE.iter().find(|(element, _)| *element == tag.name) else { return };
     let known = || own.iter().copied().chain([EVERYWHERE]).flatten().copied();
-    for (name, value) in &tag.attributes {
+    for Attribute { at, name, .. } in &tag.attributes {
         // An expression in the place of an attribute is an error of its own.
         if known().any(|k| k == *name) || masked.within(&tag.range).iter().any(|mark| mark.word == *name) {
             continue;
         }
-        let end = masked.text[..value.start].trim_end_matches(['=', '"', '\'']).len();
-        let offset = masked.original(end - name.len());
+        let offset = masked.original(*at);
         let message = format!("<{}> has no attribute `{name}`: it comes to nothing", tag.name);
         let help = did_you_mean(name, known()).map(|near| format!("did you mean `{near}`?"));
         findings.push(Finding { severity: Severity::Warning, ..finding(offset, "E0536", message, help) });

@@ -149,8 +149,16 @@ pub struct Tag<'a> {
     pub range: Range<usize>,
     pub closing: bool,
     pub self_closing: bool,
-    /// Names and the ranges of their values.
-    pub attributes: Vec<(&'a str, Range<usize>)>,
+    pub attributes: Vec<Attribute<'a>>,
+}
+
+/// An attribute, as it is written.
+pub struct Attribute<'a> {
+    /// Where its name begins.
+    pub at: usize,
+    pub name: &'a str,
+    /// Of its value, without quotes; empty where there is none.
+    pub value: Range<usize>,
 }
 
 /// A stretch of markup.
@@ -219,7 +227,7 @@ fn tag(text: &str, open: usize) -> Tag<'_> {
             continue;
         }
         let attribute_end = word_end(at);
-        let attribute = &text[at..attribute_end];
+        let (begins, name) = (at, &text[at..attribute_end]);
         at = attribute_end;
         let mut value = at..at;
         if bytes.get(at) == Some(&b'=') {
@@ -232,7 +240,7 @@ fn tag(text: &str, open: usize) -> Tag<'_> {
             value = from..end;
             at = (end + usize::from(quote.is_some())).min(bytes.len());
         }
-        attributes.push((attribute, value));
+        attributes.push(Attribute { at: begins, name, value });
     }
     let self_closing = text[open..at].ends_with("/>");
     Tag { name: &text[name_at..name_end], range: open..at, closing, self_closing, attributes }

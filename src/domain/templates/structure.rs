@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::attributes;
 use super::lint::Finding;
-use super::markup::{Masked, Piece, Tag};
+use super::markup::{Attribute, Masked, Piece, Tag};
 use super::mjml::finding;
 use crate::domain::diagnostic::{Severity, did_you_mean};
 
@@ -166,14 +166,14 @@ fn stray(masked: &Masked<'_>, range: &Range<usize>, open: &[(&str, usize)], find
 
 /// Expressions within a tag: outside of values they are lost, in links they must be checked.
 fn expressions(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) {
-    let values: Vec<&Range<usize>> = tag.attributes.iter().map(|(_, value)| value).collect();
+    let values: Vec<&Range<usize>> = tag.attributes.iter().map(|a| &a.value).collect();
     for mark in masked.within(&tag.range).iter().filter(|m| !m.word.is_empty()) {
         if !values.iter().any(|value| value.contains(&mark.at)) {
             let message = format!("`{}` stands within a tag, outside of any value", masked.expression(mark));
             findings.push(finding(mark.range.start, "E0531", message, None));
         }
     }
-    for (name, value) in tag.attributes.iter().filter(|(name, _)| LINKS.contains(name)) {
+    for Attribute { name, value, .. } in tag.attributes.iter().filter(|a| LINKS.contains(&a.name)) {
         for mark in masked.within(value).iter().filter(|m| !m.word.is_empty()) {
             let expression = masked.expression(mark);
             let inner = expression.trim_matches(['{', '}', '~', ' ']);

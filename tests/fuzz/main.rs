@@ -57,16 +57,20 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The small shop of `tests/mistakes`, for the input to stand in, with a rule that sends what is fuzzed. Mails take long
-/// to compile, and are left out where no mail is fuzzed.
+/// The small shop of `tests/mistakes`, for the input to stand in, with a rule that sends what is fuzzed. What takes long
+/// (mails, and the hours of its marketing SMS) is left out where it is not what is fuzzed.
 fn surroundings(target: &Target) -> Vec<SourceFile> {
     let mut files = files::read(&root().join("tests/mistakes/shop")).expect("the shop");
-    if !target.path.contains("email") {
-        files.retain(|file| !file.path.contains("email"));
-    }
-    let sends = "rule: sends\npurpose: marketing\ntrigger: { event: order.placed }\n\
-        steps: [{ send: { email: fuzzed, sms: fuzzed } }]\n";
-    files.push(SourceFile { path: "rules/sends.yaml".to_owned(), text: sends.to_owned() });
+    let mail = target.path.contains("email");
+    files.retain(|file| mail || !file.path.contains("email"));
+    files.retain(|file| target.name == "policy" || file.path != "rules/hello.yaml");
+    let (purpose, sent) = if mail { ("marketing", "email") } else { ("transactional", "sms") };
+    let template =
+        target.path.split('/').nth(1).filter(|_| target.path.starts_with("templates/")).unwrap_or("hello");
+    let text = format!(
+        "rule: sends\npurpose: {purpose}\ntrigger: {{ event: order.placed }}\nsteps: [{{ send: {{ {sent}: {template} }} }}]\n"
+    );
+    files.push(SourceFile { path: "rules/sends.yaml".to_owned(), text });
     files
 }
 

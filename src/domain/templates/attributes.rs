@@ -1,6 +1,8 @@
 //! The attributes that each MJML element has here. The compiler drops any other in silence, those of MJML that it does
 //! not know among them.
 
+use std::collections::BTreeSet;
+
 use super::lint::Finding;
 use super::markup::{Attribute, Masked, Tag};
 use super::mjml::finding;
@@ -179,7 +181,12 @@ const TABLE: &[(&str, &[&[&str]])] = &[
 pub fn check(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) {
     let Some((_, own)) = TABLE.iter().find(|(element, _)| *element == tag.name) else { return };
     let known = || own.iter().copied().chain([EVERYWHERE]).flatten().copied();
+    let mut seen = BTreeSet::new();
     for Attribute { at, name, .. } in &tag.attributes {
+        // What is no name at all is the parser's to complain of, and once is enough.
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !seen.insert(*name) {
+            continue;
+        }
         // An expression in the place of an attribute is an error of its own.
         if known().any(|k| k == *name) || masked.within(&tag.range).iter().any(|mark| mark.word == *name) {
             continue;

@@ -47,12 +47,13 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
         &["simulate"],
+        &["schema"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],
@@ -82,6 +83,8 @@ fn usage_errors_exit_with_2() {
         &["bogus"][..],
         &["run", "--exit"],
         &["simulate"],
+        &["schema"],
+        &["schema", "rules"],
         &["messages", "list", "--state", "lost"],
         &["dead-letters", "replay"],
         &["dead-letters", "discard", "abc", "--all"],

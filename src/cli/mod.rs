@@ -11,6 +11,7 @@ mod migrate;
 mod progress;
 mod restored;
 mod run;
+mod schema;
 mod simulate;
 mod table;
 mod topology;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
+    /// The JSON Schemas of rules, policy and events, by which editors complete and explain them
+    Schema(schema::Args),
     /// Imports and shows customers
     #[command(subcommand)]
     Customers(customers::Command),
@@ -109,6 +112,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Schema(args) => schema::schema(&args),
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod policy;
 mod reader;
 pub mod schedule;
+pub mod schema;
 mod steps;
 mod syntax;
 pub mod timing;

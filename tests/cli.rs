@@ -47,12 +47,14 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
         &["simulate"],
+        &["new", "rule"],
+        &["new", "template"],
         &["schema"],
         &["customers"],
         &["customers", "import"],

@@ -8,6 +8,7 @@ mod doctor;
 mod environment;
 mod messages;
 mod migrate;
+mod new;
 mod progress;
 mod restored;
 mod run;
@@ -47,6 +48,9 @@ enum Command {
     Check(check::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
+    /// A rule or a template to begin with, commented; it passes `check` as it is
+    #[command(subcommand)]
+    New(new::Command),
     /// The JSON Schemas of rules, policy and events, by which editors complete and explain them
     Schema(schema::Args),
     /// Imports and shows customers
@@ -112,6 +116,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::New(command) => new::new(&command),
         Command::Schema(args) => schema::schema(&args),
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,

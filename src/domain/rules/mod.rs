@@ -29,6 +29,7 @@ use super::consent::Channel;
 use super::hours::QuietHours;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
+pub use reader::{as_name, is_name};
 pub use timing::Cron;
 
 /// Everything that files say, checked as a whole. Swapped whole, never edited.

@@ -47,12 +47,13 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
         &["simulate"],
+        &["preview"],
         &["new", "rule"],
         &["new", "template"],
         &["schema"],

@@ -69,6 +69,8 @@ fn what_is_written_passes_its_check_without_a_warning() {
             assert!(words.starts_with("Next: "), "{words}");
             let (code, checked, findings) = shop.declic("check");
             assert_eq!((code, checked.as_str()), (0, said), "{arguments}: {findings}");
+            let (code, _, words) = shop.declic(&format!("preview {}", arguments.split(' ').nth(2).unwrap()));
+            assert_eq!(code, 0, "{arguments}: {words}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod messages;
 mod migrate;
 mod new;
+mod preview;
 mod progress;
 mod restored;
 mod run;
@@ -48,6 +49,8 @@ enum Command {
     Check(check::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
+    /// A template with its sample or a customer, in each of its languages
+    Preview(preview::Args),
     /// A rule or a template to begin with, commented; it passes `check` as it is
     #[command(subcommand)]
     New(new::Command),
@@ -116,6 +119,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Preview(args) => preview::preview(config, args).await,
         Command::New(command) => new::new(&command),
         Command::Schema(args) => schema::schema(&args),
         Command::Customers(command) => customers::customers(config, command).await,

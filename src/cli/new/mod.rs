@@ -16,6 +16,8 @@ use crate::files;
 
 const RULE: &str = include_str!("rule.yaml");
 
+const SAMPLE: &str = include_str!("sample.yaml");
+
 /// Channel, file, language and words of a template to begin with.
 const TEMPLATE: [(Channel, &str, &str, &str); 6] = [
     (Channel::Email, "mjml", "fr", include_str!("email.fr.mjml")),
@@ -101,7 +103,7 @@ pub fn new(command: &Command) -> Result<(), Failure> {
     }
     plan.check()?;
     plan.write(&common.rules)?;
-    eprintln!("Next: change the words, then `declic check` and `declic simulate --events FILE`.");
+    eprintln!("Next: change the words beside `declic preview {} --open`, then `declic check`.", common.name);
     Ok(())
 }
 
@@ -171,6 +173,10 @@ impl Plan<'_> {
             if let Some(other) = other.filter(|_| locale == "en") {
                 self.add(path(other), text.to_owned())?;
             }
+        }
+        let sample = format!("templates/{name}/sample.yaml");
+        if !self.existing.iter().any(|file| file.path == sample) {
+            self.files.insert(sample, SAMPLE.replace("NAME", name));
         }
         if channel == Channel::Email {
             self.partials(other);

@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 
 use super::{Failure, environment};
 use crate::active::Checked;
+use crate::config::Config;
 use crate::domain::diagnostic::{Diagnostic, SourceFile, did_you_mean, render};
 use crate::domain::preview::{Preview, Previewer, Version};
-use crate::domain::sms::Encoding;
 use crate::domain::templates::Sample;
 use crate::files;
 use crate::ops::preview::{Look, Source, router};
@@ -56,10 +56,9 @@ enum Format {
 }
 
 pub async fn preview(config: Option<&Path>, args: Args) -> Result<(), Failure> {
-    let config_path = config;
-    let config = environment::config(config_path)?;
+    let config = environment::config(config)?;
     let customer = match &args.customer {
-        Some(customer) => Some(find_customer(config_path, customer).await?),
+        Some(customer) => Some(find_customer(&config, customer).await?),
         None => None,
     };
     let desk = Desk {
@@ -169,14 +168,14 @@ fn known(template: &str, files: &[SourceFile]) -> Result<(), Failure> {
 }
 
 /// A profile in a file, or of a customer in the database.
-async fn find_customer(config: Option<&Path>, customer: &str) -> Result<Map<String, Value>, Failure> {
+async fn find_customer(config: &Config, customer: &str) -> Result<Map<String, Value>, Failure> {
     let path = Path::new(customer);
     if path.is_file() || path.extension().is_some_and(|extension| extension == "json") {
         let refused = |words: String| Failure::Refused(format!("{customer}: {words}"));
         let text = std::fs::read_to_string(path).map_err(|e| refused(format!("cannot be read: {e}")))?;
         return serde_json::from_str(&text).map_err(|e| refused(format!("is no profile in JSON: {e}")));
     }
-    let store = environment::store(&environment::config(config)?).await?;
+    let store = environment::store(config).await?;
     let found = store.customer(customer).await.map_err(environment::failed)?;
     let found = found.ok_or_else(|| {
         Failure::Refused(format!("there is no file `{customer}`, and no customer of this id in the database"))
@@ -239,7 +238,7 @@ fn text(preview: &Preview, version: &Version) -> String {
     if let Some(Ok(sms)) = &version.sms {
         let segments =
             if sms.segments == 1 { "1 segment".to_owned() } else { format!("{} segments", sms.segments) };
-        let alphabet = alphabet(sms.encoding);
+        let alphabet = sms.encoding.name();
         out += &format!(
             "{head}, SMS: {segments}, {alphabet}, {} characters\n\n{}\n\n",
             sms.text.chars().count(),
@@ -247,13 +246,6 @@ fn text(preview: &Preview, version: &Version) -> String {
         );
     }
     out
-}
-
-fn alphabet(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Gsm7 => "GSM-7",
-        Encoding::Ucs2 => "UCS-2",
-    }
 }
 
 /// One language as JSON, an object for each channel.

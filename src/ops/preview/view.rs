@@ -8,7 +8,6 @@ use axum::response::Response;
 use super::Look;
 use crate::domain::compose::FinishedSms;
 use crate::domain::preview::Version;
-use crate::domain::sms::Encoding;
 use crate::domain::templates::Rendered;
 use crate::ops::page::{Lang, Page, escape};
 
@@ -119,10 +118,7 @@ fn sms(lang: Lang, version: &Version) -> String {
     let Some(Ok(FinishedSms { text, segments, encoding, sender })) = &version.sms else {
         return String::new();
     };
-    let alphabet = match encoding {
-        Encoding::Gsm7 => "GSM-7",
-        Encoding::Ucs2 => "UCS-2",
-    };
+    let alphabet = encoding.name();
     let from = sender.as_deref().unwrap_or(lang.pick("le numéro du prestataire", "the provider's number"));
     format!(
         "<h2>SMS</h2>\n<p class=\"lead\">{} <b>{}</b> · {segments} {} · {alphabet} · {} {}</p>\n\

@@ -72,16 +72,13 @@ steps:
   - if: data.total >= 50
     id: large
     then:
-      - { promo_code: { prefix: CART, discount: 10%, valid_for: 7d, id: code }, id: code-2 }
+      - { promo_code: { prefix: CART, discount: 10%, valid_for: 7d, id: code } }
       - { send: { sms: b }, id: second }
     else: [{ send: { email: 404 } }]
 ";
     vec![
-        (Schema::Rule, steps.replace(", id: code }, id: code-2", " }, id: code")),
-        (
-            Schema::Rule,
-            rule("{ event: 5 }", "exit_on: order.placed\nre_entry: after 30d").replace("5", "a.b"),
-        ),
+        (Schema::Rule, steps.to_owned()),
+        (Schema::Rule, rule("{ event: cart.updated }", "exit_on: order.placed\nre_entry: after 30d")),
         (
             Schema::Rule,
             rule(

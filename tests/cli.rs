@@ -47,12 +47,16 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
         &["simulate"],
+        &["preview"],
+        &["new", "rule"],
+        &["new", "template"],
+        &["schema"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],
@@ -82,6 +86,8 @@ fn usage_errors_exit_with_2() {
         &["bogus"][..],
         &["run", "--exit"],
         &["simulate"],
+        &["schema"],
+        &["schema", "rules"],
         &["messages", "list", "--state", "lost"],
         &["dead-letters", "replay"],
         &["dead-letters", "discard", "abc", "--all"],

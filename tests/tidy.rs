@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "files",
             "intake",
+            "ops",
             "process",
             "secret",
             "simulate",

@@ -8,9 +8,12 @@ mod doctor;
 mod environment;
 mod messages;
 mod migrate;
+mod new;
+mod preview;
 mod progress;
 mod restored;
 mod run;
+mod schema;
 mod simulate;
 mod table;
 mod topology;
@@ -46,6 +49,13 @@ enum Command {
     Check(check::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
+    /// A template with its sample or a customer, in each of its languages
+    Preview(preview::Args),
+    /// A rule or a template to begin with, commented; it passes `check` as it is
+    #[command(subcommand)]
+    New(new::Command),
+    /// The JSON Schemas of rules, policy and events, by which editors complete and explain them
+    Schema(schema::Args),
     /// Imports and shows customers
     #[command(subcommand)]
     Customers(customers::Command),
@@ -109,6 +119,9 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Preview(args) => preview::preview(config, args).await,
+        Command::New(command) => new::new(&command),
+        Command::Schema(args) => schema::schema(&args),
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,

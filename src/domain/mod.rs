@@ -21,6 +21,7 @@ pub mod memory;
 pub mod message;
 pub mod outcome;
 pub mod phone;
+pub mod preview;
 pub mod promo;
 pub mod restore;
 pub mod retry;

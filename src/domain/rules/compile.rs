@@ -4,7 +4,7 @@
 //! Called by the worker, the simulator, `check` and `test`, always with all files at once.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod policy;
 mod reader;
 pub mod schedule;
+pub mod schema;
 mod steps;
 mod syntax;
 pub mod timing;
@@ -28,6 +29,7 @@ use super::consent::Channel;
 use super::hours::QuietHours;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
+pub use reader::{as_name, is_name};
 pub use timing::Cron;
 
 /// Everything that files say, checked as a whole. Swapped whole, never edited.

@@ -1,11 +1,11 @@
 //! `rules/policy.yaml` and `rules/events.yaml`: what all rules share.
 
-mod caps;
+pub(super) mod caps;
 mod country;
-mod hours;
-mod sms;
+pub(super) mod hours;
+pub(super) mod sms;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,8 @@ sender:
   postal_address: 1 rue de la République, 69001 Lyon, France
 ";
 
-const FIELDS: [&str; 10] = [
+/// The fields of the policy.
+pub(super) const FIELDS: [&str; 10] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -56,6 +57,12 @@ const FIELDS: [&str; 10] = [
     "frequency_caps",
     "sms",
 ];
+
+/// The fields of `sender`.
+pub(super) const SENDER: [&str; 5] = ["name", "email", "reply_to", "website", "postal_address"];
+
+/// The fields of `rules/events.yaml`.
+pub(super) const EVENTS: [&str; 1] = ["events"];
 
 /// The event types that `events.yaml` declares; for each, the fields of its data where it lists them.
 pub(super) type Catalogue = BTreeMap<String, Option<Vec<String>>>;
@@ -203,8 +210,7 @@ fn purposes<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &mut Policy) {
 }
 
 fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<Sender> {
-    let known = ["name", "email", "reply_to", "website", "postal_address"];
-    let fields = reader.fields(node, "the sender", &known)?;
+    let fields = reader.fields(node, "the sender", &SENDER)?;
     let name = line(reader, &fields, "name", "name: My shop");
     let email = line(reader, &fields, "email", "email: contact@my-shop.example");
     let postal =
@@ -254,7 +260,7 @@ fn line<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, name: &str, example: &
 /// Reads the catalogue of event types: `events:` with a list of names, or a mapping from each name to the list of
 /// its data's fields (or to nothing).
 pub(super) fn events<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Catalogue> {
-    let fields = reader.fields(tree, "the event catalogue", &["events"])?;
+    let fields = reader.fields(tree, "the event catalogue", &EVENTS)?;
     let example = "events: [cart.updated, order.placed]";
     let node = reader.required(&fields, "events", "the event catalogue", example)?;
     let mut catalogue = Catalogue::new();

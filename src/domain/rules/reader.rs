@@ -215,7 +215,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 /// Whether a name is safe as a file name, a metric label and a database key.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     text.len() <= 64
         && text.bytes().next().is_some_and(plain)
@@ -223,7 +223,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// The nearest name that [`is_name`] accepts, for "write it like this".
-pub(super) fn as_name(text: &str) -> String {
+pub fn as_name(text: &str) -> String {
     let mut name: String = text
         .to_lowercase()
         .chars()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::lint::{self, Finding};
 use super::source::{self, Expanded, Files, Kind};
-use super::{SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
+use super::{Sample, SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
 
 /// Compiles every template. Files that are none of ours (pictures, notes, other channels) are passed over.
@@ -35,6 +35,7 @@ pub fn compile(files: &[SourceFile], default_locale: &str) -> (Templates, Vec<Di
                 }
             }
             Kind::Other => diagnostics.extend(misnamed(file)),
+            Kind::Sample => diagnostics.extend(Sample::read(file).err().map(|found| *found)),
             Kind::Partial => {}
         }
     }

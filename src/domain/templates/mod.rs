@@ -12,6 +12,7 @@ mod lint;
 mod markup;
 mod mjml;
 mod render;
+mod sample;
 mod sms;
 mod source;
 mod structure;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compile::compile;
 pub use render::Template;
+pub use sample::Sample;
 pub use sms::{SmsSource, SmsTemplate};
 
 /// What a template may read at its root. Anything else is a typing error.

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "simulate",
             "store",
             "telemetry",
+            "trial",
         ],
     ),
     (
@@ -86,6 +87,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &[]),
     // The simulator is the core with a clock of its own, and nothing else: no second engine.
     ("simulate", &["active", "domain"]),
+    ("trial", &["active", "domain", "simulate"]),
     ("active", &["domain"]),
     ("handoff", &["clock", "domain", "entropy"]),
     ("files", &["domain"]),

@@ -13,6 +13,7 @@ mod restored;
 mod run;
 mod simulate;
 mod table;
+mod test;
 mod topology;
 
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ enum Command {
     Run(run::Args),
     /// Checks rules, templates and policy; exit code 1 on errors
     Check(check::Args),
+    /// Runs the rule tests (`rules/NAME.test.yaml`); exit code 1 on failures
+    Test(test::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
     /// Imports and shows customers
@@ -108,6 +111,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::demo(args).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
+        Command::Test(args) => test::test(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,

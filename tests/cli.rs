@@ -47,11 +47,12 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
+        &["test"],
         &["simulate"],
         &["customers"],
         &["customers", "import"],
@@ -81,6 +82,7 @@ fn usage_errors_exit_with_2() {
     for arguments in [
         &["bogus"][..],
         &["run", "--exit"],
+        &["test", "--min-coverage", "all"],
         &["simulate"],
         &["messages", "list", "--state", "lost"],
         &["dead-letters", "replay"],

@@ -154,3 +154,167 @@ fn what_differs_is_shown_as_a_timeline_with_its_reason() {
     assert_eq!(err, "error: 5 of 5 tests failed\n");
     insta::assert_snapshot!(out);
 }
+
+#[test]
+fn exit_codes_filters_and_coverage() {
+    let shop = Shop::new("codes");
+    let test = |arguments: &[&str]| run(&shop.0, &[&["test"][..], arguments].concat());
+    let (code, _, err) = test(&[]);
+    assert!(code == 1 && err.contains("there are no tests"), "{err}");
+    shop.tests(&format!("{GOOD}{}", BAD.trim_start_matches('\n')));
+    assert_eq!(test(&[]).0, 1);
+    let (code, out, _) = test(&[".", "A LARGE cart"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "ok    rules/cart.test.yaml:6 A large cart & its \"code\" <soon>\n1 of 1 tests passed\n")
+    );
+    assert_eq!(test(&[".", "cart.test"]).0, 1, "by its file too");
+    let (code, _, err) = test(&[".", "lamp"]);
+    assert!(code == 1 && err.contains("no test has `lamp`"), "{err}");
+    assert_eq!(test(&["nowhere"]).0, 1);
+    assert_eq!(test(&["--format", "tap"]).0, 2);
+    assert_eq!(test(&["--min-coverage", "101"]).0, 2);
+    assert_eq!(test(&[".", "cart", "--min-coverage", "50"]).0, 2, "a few tests cover a part by intention");
+
+    shop.tests(GOOD);
+    let (code, out, err) = test(&["--min-coverage", "57"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let missing = "coverage: 4 of 7 rules, branches and templates (57 %), no test reaches\n  \
+        rule cart, step if-1, else: data.total >= 50 is never false\n  email cart in en\n  email offer in en\n";
+    assert!(out.ends_with(missing), "{out}");
+    let (code, _, err) = test(&["--min-coverage", "58"]);
+    assert!(code == 1 && err.contains("reach 57 %") && err.contains("58 % are asked for"), "{err}");
+    shop.write("rules/other.yaml", &RULE.replace("rule: cart", "rule: other\nenabled: false"));
+    assert_eq!(test(&["--min-coverage", "57"]).0, 0, "a disabled rule is not to be reached");
+}
+
+#[test]
+fn other_rules_run_too_and_may_be_looked_at() {
+    let shop = Shop::new("others");
+    let news = "rule: news\npurpose: service\npriority: 5\ntrigger: { event: cart.updated }\n\
+        steps: [{ wait: 1h }, { send: { email: news } }]\n";
+    let cart = RULE.replace("purpose: marketing", "purpose: service");
+    let template = TEMPLATE.replace("SUBJECT", "News").replace("WORDS", "-");
+    shop.write("rules/news.yaml", news)
+        .write("rules/cart.yaml", &cart)
+        .write("templates/news/email.fr.mjml", &template);
+    // The cap leaves room for one of the two, though the test does not look at the other.
+    shop.tests(
+        "
+  - name: own
+    events: [{ event: cart.updated, data: { cart_id: 1, total: 9 } }]
+    expect: [{ at: 1h, email: cart, not_sent: frequency_cap }]
+  - name: both
+    rules: [cart, news]
+    events: [{ event: cart.updated, data: { cart_id: 1, total: 9 } }]
+    expect:
+      - { at: 1h, rule: cart, email: cart, not_sent: frequency_cap }
+      - { at: 1h, rule: news, email: news }
+  - name: all
+    rules: all
+    events: [{ event: cart.updated, data: { cart_id: 1, total: 9 } }]
+    expect: [{ at: 1h, email: cart, not_sent: frequency_cap }]
+",
+    );
+    let (code, out, _) = run(&shop.0, &["test"]);
+    assert_eq!(code, 1);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines.contains(&"ok    rules/cart.test.yaml:6 own")
+            && lines.contains(&"ok    rules/cart.test.yaml:9 both")
+    );
+    assert!(out.contains("unexpected: email news at +1h"), "{out}");
+}
+
+#[test]
+fn a_mistake_in_a_test_is_shown_where_it_is_by_test_and_by_check() {
+    let shop = Shop::new("mistake");
+    shop.tests(&GOOD.replace("email: offer", "email: ofer").replace("promo_code", "promo"));
+    for command in ["test", "check"] {
+        let (code, out, err) = run(&shop.0, &[command]);
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        for words in [
+            "error[E0707]: no step of `cart` sends `ofer` by email",
+            "--> rules/cart.test.yaml:10:27",
+            "did you mean `offer`?",
+            "error[E0104]: an expectation has no field `promo`",
+        ] {
+            assert!(err.contains(words), "{command}: `{words}` is missing in\n{err}");
+        }
+    }
+    shop.tests(GOOD);
+    assert_eq!(run(&shop.0, &["check"]).0, 0);
+    // Rules that cannot be used are reported, not tested.
+    shop.write("rules/policy.yaml", "");
+    let (code, _, err) = run(&shop.0, &["test"]);
+    assert!(code == 1 && err.contains("the policy is empty"), "{err}");
+}
+
+#[test]
+fn json_is_a_stable_interface() {
+    let shop = Shop::new("json");
+    shop.tests(&format!("{GOOD}{}", BAD.trim_start_matches('\n')));
+    let (code, out, _) = run(&shop.0, &["test", "--format", "json"]);
+    assert_eq!(code, 1);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["passed"], &report["failed"]), (&1.into(), &5.into()));
+    assert_eq!(report["coverage"]["percent"], 71);
+    assert_eq!(
+        report["coverage"]["missing"][0],
+        serde_json::json!({"template": {"channel": "email", "name": "cart", "locale": "en"}})
+    );
+    let (good, nothing) = (&report["tests"][0], &report["tests"][3]);
+    assert_eq!((&good["passed"], &good["problems"]), (&true.into(), &serde_json::json!([])));
+    assert_eq!(
+        good["timeline"][2],
+        serde_json::json!({
+            "at": "2026-03-02T10:00:00Z", "mark": "same", "customer": "alice", "expected": "email cart", "actual": "email cart",
+        })
+    );
+    assert_eq!(
+        (&nothing["file"], &nothing["line"], &nothing["name"]),
+        (&"rules/cart.test.yaml".into(), &33.into(), &"Nothing happens".into())
+    );
+    assert_eq!(
+        nothing["problems"][0],
+        serde_json::json!({
+            "kind": "missing", "line": 35, "what": "email cart at +1h",
+            "why": ["nothing had set off rule `cart` by then: it begins with `cart.updated`"],
+        })
+    );
+}
+
+/// Prints what continuous integration reads of a JUnit file.
+const READ_JUNIT: &str = "import sys, xml.etree.ElementTree as tree
+root = tree.fromstring(sys.stdin.buffer.read())
+for suite in root:
+    print(suite.get('name'), suite.get('tests'), suite.get('failures'))
+    for case in suite:
+        print(case.get('classname'), case.get('line'), case.get('name'), [f.get('message') for f in case], len(case) and case[0].text.count('~'))
+";
+
+#[test]
+fn junit_is_well_formed_whatever_tests_are_named() {
+    let shop = Shop::new("junit");
+    shop.tests(&format!(
+        "{GOOD}{}",
+        "  - name: \"]]> & \\u0007 'quoted' \\\"twice\\\"\"\n    expect: [{ at: 1h, email: cart, contains: <b>&amp; }]\n"
+    ));
+    let (code, out, _) = run(&shop.0, &["test", "--format", "junit"]);
+    assert_eq!(code, 1);
+    let python = Path::new("/usr/bin/python3");
+    assert!(python.exists(), "{} is not installed: run `make setup`", python.display());
+    let mut reader = Command::new(python)
+        .args(["-EsB", "-c", READ_JUNIT])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut reader.stdin.take().unwrap(), out.as_bytes()).unwrap();
+    let read = reader.wait_with_output().unwrap();
+    assert!(read.status.success(), "{out}");
+    let expected = "rules/cart.test.yaml 2 1\n\
+        rules/cart.test.yaml 6 A large cart & its \"code\" <soon> [] 0\n\
+        rules/cart.test.yaml 11 ]]> & \u{fffd} 'quoted' \"twice\" ['missing: email cart at +1h'] 0\n";
+    assert_eq!(String::from_utf8_lossy(&read.stdout), expected);
+}

@@ -43,7 +43,7 @@ enum Command {
     Demo(demo::Args),
     /// The worker: takes events in, runs the rules, sends
     Run(run::Args),
-    /// Checks rules, templates and policy; exit code 1 on errors
+    /// Checks rules, their tests, templates and policy; exit code 1 on errors
     Check(check::Args),
     /// Runs the rule tests (`rules/NAME.test.yaml`); exit code 1 on failures
     Test(test::Args),

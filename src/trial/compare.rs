@@ -43,8 +43,9 @@ pub fn compare<'a>(expected: &'a [Expected], lines: &'a [Line], notes: &'a [Note
         let note = notes.iter_mut().find(|note| note.is_some_and(fits)).and_then(Option::take);
         m.found = note.map(Found::Note);
     }
-    let passes: [fn(&Expected, &Line) -> bool; 3] = [
+    let passes: [fn(&Expected, &Line) -> bool; 4] = [
         |expected, line| is_kin(expected, line) && differences(expected, line).is_empty(),
+        |expected, line| is_kin(expected, line) && is_at(expected, line.at),
         is_kin,
         // Another template in its place.
         |expected, line| is_near(expected, line) && is_at(expected, line.at),

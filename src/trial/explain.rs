@@ -73,17 +73,18 @@ fn could_bring(rule: &Rule, what: &What) -> bool {
 
 fn of_rule(rule: &Rule, scenario: &Scenario, expected: &Expected, notes: &[Note]) -> Vec<String> {
     let name = &rule.name;
-    let mine: Vec<&Note> =
-        notes.iter().filter(|n| n.rule == *name && n.customer == expected.customer).collect();
-    if mine.is_empty() {
-        return vec![format!("nothing set off rule `{name}`: {}", set_off_by(rule))];
-    }
+    let until = expected.at.map(|at| at + expected.within);
+    let mine = notes.iter().filter(|note| note.rule == *name && note.customer == expected.customer);
+    let mine: Vec<&Note> = mine.filter(|note| until.is_none_or(|until| note.at <= until)).collect();
     let told: Vec<String> = mine.iter().filter_map(|note| told(rule, scenario, note)).collect();
-    if told.is_empty() {
-        let begun = since(scenario.start, mine[0].at);
-        return vec![format!("rule `{name}` began at {begun} and did all its steps")];
+    match mine.iter().find(|note| note.what == Noted::Begun) {
+        _ if !told.is_empty() => told,
+        Some(begun) => {
+            let at = since(scenario.start, begun.at);
+            vec![format!("rule `{name}` began at {at} and brought nothing like it by then")]
+        }
+        None => vec![format!("nothing had set off rule `{name}` by then: {}", set_off_by(rule))],
     }
-    told
 }
 
 /// A note as a sentence; none where it explains nothing.

@@ -85,7 +85,7 @@ fn of_match(active: &Active, scenario: &Scenario, m: &Match<'_>) -> Vec<Row> {
             if let (Noted::Turned { step, .. }, Some(rule)) =
                 (&note.what, active.book.active.rules.get(&note.rule))
             {
-                actual = format!("{actual}, {}", super::explain::condition(rule, step));
+                actual = format!("{actual} ({})", super::explain::condition(rule, step));
             }
             (note.at, &note.customer, actual)
         }

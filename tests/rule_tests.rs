@@ -227,6 +227,67 @@ fn other_rules_run_too_and_may_be_looked_at() {
 }
 
 #[test]
+fn every_kind_of_trigger_can_be_told_a_story() {
+    let shop = Shop::new("triggers");
+    let template = TEMPLATE.replace("SUBJECT", "News").replace("WORDS", "-");
+    shop.write("templates/news/email.fr.mjml", &template);
+    let rule = |name: &str, trigger: &str, steps: &str, tests: &str| {
+        let text = format!("rule: {name}\npurpose: service\ntrigger: {trigger}\nsteps: [{steps}]\n");
+        let people = "start: 2026-03-02 10:00\ncustomers: { alice: { email: a@example.com } }\ntests:\n";
+        shop.write(&format!("rules/{name}.yaml"), &text);
+        shop.write(&format!("rules/{name}.test.yaml"), &format!("{people}{tests}"));
+    };
+    let send = "{ send: { email: news } }";
+    rule(
+        "monday",
+        "{ schedule: '0 9 * * Mon' }",
+        send,
+        "
+  - name: the clock goes on
+    events: [{ clock: 2026-03-10 00:00 }]
+    expect: [{ at: 2026-03-09 09:00, email: news }]
+  - name: the clock stands
+    expect: [{ at: 2026-03-09 09:00, email: news }]
+",
+    );
+    rule(
+        "absent",
+        "{ absent: order.placed, for: 30d, if: '!has(data.gift)' }",
+        send,
+        "
+  - name: nothing more is bought
+    events: [{ event: order.placed }]
+    expect: [{ at: 30d, email: news }]
+  - name: something is
+    events: [{ event: order.placed }, { at: 20d, event: order.placed }]
+    expect: [{ at: 20d, not_begun: superseded }, { at: 50d, email: news }]
+  - name: not to them
+    events: [{ event: order.placed, data: { gift: true } }]
+    expect: [{ at: 30d, not_begun: condition_false }]
+",
+    );
+    rule(
+        "change",
+        "{ event: customer.updated }",
+        &format!("{{ wait: 1h }}, {{ if: data.vip, id: vip, then: [{send}] }}"),
+        "
+  - name: what is known before the start begins nothing
+    expect: []
+  - name: a condition that cannot be told
+    events: [{ event: customer.updated, data: { first_name: Ann } }]
+    expect: [{ at: 1h, neither: vip }]
+",
+    );
+    let (_, out, err) = run(&shop.0, &["test"]);
+    let failed: Vec<&str> = out.lines().filter(|line| line.starts_with("FAIL")).collect();
+    assert_eq!(failed, ["FAIL  rules/monday.test.yaml:8 the clock stands"], "{out}{err}");
+    assert!(
+        out.contains("`0 9 * * Mon` did not come for the customer; does the `clock` go on that far?"),
+        "{out}"
+    );
+}
+
+#[test]
 fn a_mistake_in_a_test_is_shown_where_it_is_by_test_and_by_check() {
     let shop = Shop::new("mistake");
     shop.tests(&GOOD.replace("email: offer", "email: ofer").replace("promo_code", "promo"));

@@ -34,31 +34,39 @@ pub enum Noted {
 pub fn notes(before: &Snapshot, verdicts: &Verdicts, now: DateTime<Utc>) -> Vec<Note> {
     let note =
         |at, rule: &str, what| Note { at, customer: before.customer_id.clone(), rule: rule.to_owned(), what };
-    let known = |entry: &Entry| {
-        before.entries.iter().find(|e| e.rule == entry.rule && e.occurrence == entry.occurrence)
+    let known = |e: &Entry| before.entries.iter().find(|b| b.rule == e.rule && b.occurrence == e.occurrence);
+    // The condition of an absence is judged when its entry would begin.
+    let refused = |e: &Entry| {
+        verdicts.skipped.iter().any(|s| s.step.is_none() && s.rule == e.rule && s.occurrence == e.occurrence)
     };
-    let begun = verdicts.entries.iter().filter(|entry| known(entry).is_none());
+    let entries = || verdicts.entries.iter().filter(|e| !refused(e));
+    let begun = entries().filter(|e| e.started_at <= now && known(e).is_none_or(waits_for_its_start));
     let mut notes: Vec<Note> = begun.map(|entry| note(now, &entry.rule, Noted::Begun)).collect();
     for Skip { rule, step, reason, detail, .. } in &verdicts.skipped {
         let detail = detail.clone();
-        notes.push(note(
-            now,
-            rule,
-            match step {
-                Some(step) => Noted::Neither { step: step.clone(), detail },
-                None => Noted::NotBegun { reason: *reason, detail },
-            },
-        ));
+        let what = match step {
+            Some(step) => Noted::Neither { step: step.clone(), detail },
+            None => Noted::NotBegun { reason: *reason, detail },
+        };
+        notes.push(note(now, rule, what));
     }
     for turn in &verdicts.turns {
         notes.push(note(now, &turn.rule, Noted::Turned { step: turn.step.clone(), then: turn.then }));
     }
-    for entry in &verdicts.entries {
+    for entry in entries() {
         let Some(reason) = entry.reason.filter(|_| !entry.is_active()) else { continue };
         if known(entry).is_none_or(|before| before.is_active() || before.reason != entry.reason) {
             let at = entry.exit.as_ref().map_or(now, |exit| exit.at);
             notes.push(note(at, &entry.rule, Noted::Ended { reason, detail: entry.detail.clone() }));
         }
     }
+    for (rule, _) in &verdicts.dropped {
+        notes.push(note(now, rule, Noted::NotBegun { reason: Reason::Superseded, detail: None }));
+    }
     notes
+}
+
+/// Whether an entry is one to come: an absence that is not over yet.
+fn waits_for_its_start(entry: &Entry) -> bool {
+    entry.position == 0 && entry.due_at == Some(entry.started_at)
 }

@@ -23,15 +23,6 @@ pub enum Found<'a> {
     Note(&'a Note),
 }
 
-impl Found<'_> {
-    pub fn at(&self) -> DateTime<Utc> {
-        match self {
-            Self::Message(line) => line.at,
-            Self::Note(note) => note.at,
-        }
-    }
-}
-
 /// Pairs off what fits exactly, then what is nearest to it; the rest stands alone.
 pub fn compare<'a>(expected: &'a [Expected], lines: &'a [Line], notes: &'a [Note]) -> Vec<Match<'a>> {
     let mut lines: Vec<Option<&Line>> = lines.iter().map(Some).collect();

@@ -1,5 +1,7 @@
 //! Why a message did not come, or came: from what the simulation has noted.
 
+use chrono::{DateTime, Utc};
+
 use super::compare::{Found, Match, fate};
 use super::words::{self, reason, since};
 use super::{Problem, ProblemKind};
@@ -11,33 +13,33 @@ use crate::simulate::{Line, Note, Noted};
 
 /// The difference that a match is, if it is one.
 pub fn problem(active: &Active, scenario: &Scenario, m: &Match<'_>, notes: &[Note]) -> Option<Problem> {
-    let (kind, line, what, why) = match (m.expected, m.found) {
-        (Some(expected), None) => {
-            let why = absence(active, scenario, expected, notes);
-            (ProblemKind::Missing, expected.line, words::expected(expected), why)
-        }
-        (Some(expected), Some(_)) if !m.differences.is_empty() => {
-            let why = m.differences.clone();
-            (ProblemKind::Different, expected.line, words::expected(expected), why)
-        }
-        (None, Some(Found::Message(line))) => {
-            let why = vec![presence(scenario, line)];
-            (ProblemKind::Unexpected, scenario.line, words::message(line), why)
-        }
+    let about = |what: String, at: Option<DateTime<Utc>>, customer: &str| {
+        let at = at.map(|at| format!(" at {}", since(scenario.start, at))).unwrap_or_default();
+        let whose = if scenario.customers.len() > 1 { format!(" for {customer}") } else { String::new() };
+        format!("{what}{at}{whose}")
+    };
+    let of = |expected: &Expected| about(words::expected(expected), expected.at, &expected.customer);
+    Some(match (m.expected, m.found) {
+        (Some(expected), None) => Problem {
+            kind: ProblemKind::Missing,
+            line: expected.line,
+            what: of(expected),
+            why: absence(active, scenario, expected, notes),
+        },
+        (Some(expected), Some(_)) if !m.differences.is_empty() => Problem {
+            kind: ProblemKind::Different,
+            line: expected.line,
+            what: of(expected),
+            why: m.differences.clone(),
+        },
+        (None, Some(Found::Message(line))) => Problem {
+            kind: ProblemKind::Unexpected,
+            line: scenario.line,
+            what: about(words::message(line), Some(line.at), &line.customer),
+            why: vec![presence(scenario, line)],
+        },
         _ => return None,
-    };
-    let at = match (m.expected, m.found) {
-        (Some(expected), _) => expected.at,
-        (None, found) => found.map(|found| found.at()),
-    };
-    let customer = match (m.expected, m.found) {
-        (Some(expected), _) => &expected.customer,
-        (None, Some(Found::Message(line))) => &line.customer,
-        (None, _) => return None,
-    };
-    let at = at.map(|at| format!(" at {}", since(scenario.start, at))).unwrap_or_default();
-    let whose = if scenario.customers.len() > 1 { format!(" for {customer}") } else { String::new() };
-    Some(Problem { kind, line, what: format!("{what}{at}{whose}"), why })
+    })
 }
 
 fn presence(scenario: &Scenario, line: &Line) -> String {

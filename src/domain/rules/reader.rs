@@ -38,7 +38,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether a field is there, or was meant by one that is misspelt.
-    pub fn are_to_have(&self, name: &str) -> bool {
+    pub fn is_given(&self, name: &str) -> bool {
         self.get(name).is_some() || self.misspelt.iter().any(|meant| meant == name)
     }
 
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
         what: &str,
         example: &str,
     ) -> Option<&'a Node> {
-        if !fields.are_to_have(name) {
+        if !fields.is_given(name) {
             let diagnostic = Diagnostic::error(
                 "E0106",
                 self.path,

@@ -54,7 +54,7 @@ fn shared<'a>(
         let start = text.map(|text| instants::parse_dated(text, zone(around)));
         shared.start = start.and_then(|start| reader.checked(node, "E0702", start));
     }
-    shared.has_start |= fields.are_to_have("start");
+    shared.has_start |= fields.is_given("start");
     if let Some(node) = fields.get("customers") {
         customers(reader, node, &mut shared.customers, around);
     }

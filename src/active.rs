@@ -4,10 +4,11 @@ use std::sync::{Arc, RwLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::agreement;
+use crate::domain::agreement::{self, Catalogue};
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::domain::hex;
 use crate::domain::rules::book::Book;
+use crate::domain::rules::scenario::{self, Scenario, Surroundings};
 use crate::domain::rules::{RuleSet, compile};
 use crate::domain::templates::{self, Templates};
 
@@ -25,6 +26,8 @@ pub struct Active {
 pub struct Checked {
     pub rules: RuleSet,
     pub templates: Templates,
+    /// What `rules/events.yaml` declares, if there is one.
+    pub events: Option<Catalogue>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -40,7 +43,12 @@ impl Checked {
         diagnostics.extend(template_findings);
         diagnostics.extend(agreement::check(&compiled.rules, &templates, compiled.events.as_ref(), files));
         diagnostics.sort_by(|a, b| (&a.path, a.span.start, a.code).cmp(&(&b.path, b.span.start, b.code)));
-        Self { rules: compiled.rules, templates, diagnostics }
+        Self { rules: compiled.rules, templates, events: compiled.events, diagnostics }
+    }
+
+    /// Reads rule tests, checked against these files.
+    pub fn scenarios(&self, files: &[SourceFile], tests: &[SourceFile]) -> (Vec<Scenario>, Vec<Diagnostic>) {
+        scenario::read(tests, Surroundings { rules: &self.rules, events: self.events.as_ref(), files })
     }
 
     pub fn has_errors(&self) -> bool {

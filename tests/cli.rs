@@ -47,11 +47,12 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 23] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
+        &["test"],
         &["simulate"],
         &["preview"],
         &["new", "rule"],
@@ -85,6 +86,7 @@ fn usage_errors_exit_with_2() {
     for arguments in [
         &["bogus"][..],
         &["run", "--exit"],
+        &["test", "--min-coverage", "all"],
         &["simulate"],
         &["schema"],
         &["schema", "rules"],

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use declic::active::Checked;
 use declic::broker::AmqpConfig;
 use declic::channels::{Smtp, SmtpConfig};
 use declic::config;
@@ -17,9 +18,12 @@ use declic::domain::rules::compile::compile;
 use declic::domain::rules::condition::{Condition, Scope, Truth};
 use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
+use declic::files;
+use declic::simulate::stand_in_secret;
+use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
@@ -34,6 +38,7 @@ const PAGES: [&str; 15] = [
     "docs/sms-providers.md",
     "docs/sms.md",
     "docs/templates.md",
+    "docs/testing.md",
     "docs/upgrades.md",
 ];
 
@@ -96,6 +101,33 @@ fn rules_compile_as_printed() {
         }
     }
     assert!(seen >= 12, "only {seen} blocks found");
+}
+
+#[test]
+fn rule_tests_pass_and_fail_as_printed() {
+    let printed = page("docs/testing.md");
+    let files = files::read(&root()).unwrap();
+    let checked = Checked::new(&files);
+    let tests: Vec<SourceFile> = blocks(&printed, "yaml")
+        .into_iter()
+        .map(|block| file(block.lines().next().unwrap().trim_start_matches("# ").to_owned(), block))
+        .collect();
+    let read = |test: &SourceFile| checked.scenarios(&files, std::slice::from_ref(test));
+    let scenarios: Vec<_> = tests
+        .iter()
+        .flat_map(|test| {
+            let (scenarios, findings) = read(test);
+            assert!(findings.is_empty(), "{}", render(&findings, std::slice::from_ref(test), false));
+            scenarios
+        })
+        .collect();
+    let active = Checked::new(&files).activate(&files, stand_in_secret());
+    let zone = active.book.active.policy.default_timezone;
+    let trials: Vec<_> = scenarios.iter().map(|scenario| trial::run(&active, scenario)).collect();
+    let failures: Vec<String> =
+        trials.iter().filter(|t| !t.passed()).map(|t| trial::failure(t, zone)).collect();
+    assert_eq!(failures, blocks(&printed, "text"));
+    assert!(trials.len() > 3, "only {} tests found", trials.len());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `declic check`: everything that can be known to be wrong with rules, templates and policy, all at once.
+//! `declic check`: everything that can be known to be wrong with rules, their tests, templates and policy, all at once.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -16,11 +16,16 @@ pub struct Args {
 }
 
 pub fn check(args: &Args) -> Result<(), Failure> {
-    let files = files::read(&args.folder).map_err(|e| Failure::Refused(e.to_string()))?;
-    let checked = Checked::new(&files);
+    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
+    let mut files = files::read(&args.folder).map_err(refused)?;
+    let tests = files::read_tests(&args.folder).map_err(refused)?;
+    let mut checked = Checked::new(&files);
+    let (_, of_tests) = checked.scenarios(&files, &tests);
+    checked.diagnostics.extend(of_tests);
+    files.extend(tests);
     eprint!("{}", render(&checked.diagnostics, &files, std::io::stderr().is_terminal()));
     if checked.has_errors() {
-        return Err(Failure::Refused("the rules cannot be used".to_owned()));
+        return Err(Failure::Refused("the rules or their tests cannot be used".to_owned()));
     }
     let warnings = checked.diagnostics.len();
     println!(

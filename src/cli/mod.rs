@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod simulate;
 mod table;
+mod test;
 mod topology;
 
 use std::path::PathBuf;
@@ -45,8 +46,10 @@ enum Command {
     Demo(demo::Args),
     /// The worker: takes events in, runs the rules, sends
     Run(run::Args),
-    /// Checks rules, templates and policy; exit code 1 on errors
+    /// Checks rules, their tests, templates and policy; exit code 1 on errors
     Check(check::Args),
+    /// Runs the rule tests (`rules/NAME.test.yaml`); exit code 1 on failures
+    Test(test::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
     /// A template with its sample or a customer, in each of its languages
@@ -118,6 +121,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::demo(args).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
+        Command::Test(args) => test::test(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
         Command::Preview(args) => preview::preview(config, args).await,
         Command::New(command) => new::new(&command),

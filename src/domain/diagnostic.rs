@@ -24,7 +24,8 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     pub severity: Severity,
-    /// A stable code, for instance `E0104`. E01xx YAML, E02xx rules, E03xx conditions, E04xx policy, E05xx templates.
+    /// A stable code, for instance `E0104`. E01xx YAML, E02xx rules, E03xx conditions, E04xx policy, E05xx templates,
+    /// E06xx rules and templates together, E07xx rule tests.
     pub code: &'static str,
     pub path: String,
     pub span: Range<usize>,

@@ -387,5 +387,5 @@ pub fn occurrence_of(event: &Event) -> String {
 }
 
 fn skip(rule: &Rule, occurrence: &str, reason: Reason, detail: Option<String>) -> Skip {
-    Skip { rule: rule.name.clone(), occurrence: occurrence.to_owned(), reason, detail }
+    Skip { rule: rule.name.clone(), occurrence: occurrence.to_owned(), step: None, reason, detail }
 }

@@ -52,16 +52,28 @@ pub struct Verdicts {
     pub promo_codes: Vec<PromoCode>,
     /// What was considered and not begun, for metrics and explanations.
     pub skipped: Vec<Skip>,
+    /// Which way each `if` step went, for explanations.
+    pub turns: Vec<Turn>,
     pub erased: bool,
 }
 
-/// A rule that an event might have started, and why it did not.
+/// A rule that an event might have started, or a step that might have chosen, and why it did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
     pub rule: String,
     pub occurrence: String,
+    /// The `if` step that ran neither branch; none where the rule was not begun.
+    pub step: Option<String>,
     pub reason: Reason,
     pub detail: Option<String>,
+}
+
+/// The way that an `if` step went: `then`, or else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub rule: String,
+    pub step: String,
+    pub then: bool,
 }
 
 /// A code given to one customer by one step of one entry.

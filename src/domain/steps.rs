@@ -13,7 +13,7 @@ use super::rules::book::Book;
 use super::rules::condition::{Condition, Truth};
 use super::rules::timing::next_local_time;
 use super::rules::{Basis, OnChange, Op, Policy, PromoSpec, Rule, Send, Trigger, Wait};
-use super::snapshot::{PromoCode, Seen, Skip, Verdicts};
+use super::snapshot::{PromoCode, Seen, Skip, Turn, Verdicts};
 use super::verdict::Reason;
 
 /// Runs `entry` until it ends or must wait, adding its messages to `verdicts`.
@@ -111,12 +111,20 @@ impl Run<'_> {
                 entry.position += 1;
             }
             Some(Op::Jump(to)) => entry.position = *to,
-            Some(Op::Branch { condition, on_false, end: after, .. }) => {
+            Some(Op::Branch { id, condition, on_false, end: after }) => {
+                let turn = |then| Turn { rule: entry.rule.clone(), step: id.clone(), then };
                 entry.position = match self.judge(condition, entry) {
-                    Truth::True => entry.position + 1,
-                    Truth::False => *on_false,
+                    Truth::True => {
+                        verdicts.turns.push(turn(true));
+                        entry.position + 1
+                    }
+                    Truth::False => {
+                        verdicts.turns.push(turn(false));
+                        *on_false
+                    }
                     Truth::Unknown(what) => {
-                        verdicts.skipped.push(self.skip(entry, Reason::MissingField, Some(what)));
+                        let step = Some(id.clone());
+                        verdicts.skipped.push(Skip { step, ..skip(entry, Reason::MissingField, Some(what)) });
                         *after
                     }
                 };
@@ -138,7 +146,7 @@ impl Run<'_> {
             Truth::False => (Reason::ConditionFalse, None),
             Truth::Unknown(what) => (Reason::MissingField, Some(what)),
         };
-        verdicts.skipped.push(self.skip(entry, reason, detail.clone()));
+        verdicts.skipped.push(skip(entry, reason, detail.clone()));
         entry.committed = true;
         end(entry, reason, detail);
         false
@@ -349,10 +357,10 @@ impl Run<'_> {
     fn zone(&self, at: DateTime<Utc>) -> Tz {
         zone_of(self.seen.profile.value_as_of("timezone", at), &self.book.active.policy)
     }
+}
 
-    fn skip(&self, entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
-        Skip { rule: entry.rule.clone(), occurrence: entry.occurrence.clone(), reason, detail }
-    }
+fn skip(entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
+    Skip { rule: entry.rule.clone(), occurrence: entry.occurrence.clone(), step: None, reason, detail }
 }
 
 /// What a step would send on one channel, and what the gate says to it.

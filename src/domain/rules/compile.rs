@@ -44,7 +44,7 @@ impl Compiled {
     }
 }
 
-/// Compiles all files below `rules/`; others are ignored, as are rule tests (`*.test.yaml`).
+/// Compiles all files below `rules/`; others are ignored, as are rule tests (`*.test.yaml`, read by `scenario`).
 pub fn compile(files: &[SourceFile]) -> Compiled {
     let mut diagnostics = Vec::new();
     let policy = compile_policy(files, &mut diagnostics);

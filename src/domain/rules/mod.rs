@@ -7,6 +7,7 @@ pub mod compile;
 pub mod condition;
 pub mod policy;
 mod reader;
+pub mod scenario;
 pub mod schedule;
 pub mod schema;
 mod steps;

@@ -22,8 +22,8 @@ const SERVER_LIMITS: &str = "SET statement_timeout = '30s'; SET idle_in_transact
 
 /// What we ask for has its index. A connection keeps its plans, and one made while a table was small would go on reading
 /// all of it: a new installation would slow down with each customer, until the statistics catch up. The few statements that
-/// do read a whole table still can; no plan is worth being compiled.
-const PLANS: &str = "SET enable_seqscan = off; SET jit = off";
+/// do read a whole table still can, and none is worth being compiled or shared out over several processes.
+const PLANS: &str = "SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0";
 
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {

@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 23] = [
         &[],
         &["demo"],
         &["run"],
@@ -57,6 +57,7 @@ fn help_of_every_command() {
         &["new", "rule"],
         &["new", "template"],
         &["schema"],
+        &["explain"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],

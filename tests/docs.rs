@@ -19,12 +19,13 @@ use declic::domain::rules::{Basis, policy};
 use declic::domain::templates;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
     "docs/configuration.md",
     "docs/dead-letters.md",
+    "docs/explain.md",
     "docs/guarantees.md",
     "docs/policy.md",
     "docs/quiet-hours.md",

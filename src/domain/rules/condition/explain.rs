@@ -49,11 +49,9 @@ pub enum Join {
 }
 
 impl Judged {
-    /// The parts that made it what it is: those that say the same as the whole.
-    pub fn decided_by(&self) -> impl Iterator<Item = &Self> {
-        self.parts.iter().filter(|part| {
-            self.join == Some(Join::Not) || discriminant(&part.truth) == discriminant(&self.truth)
-        })
+    /// Whether this part of it made it what it is: it says the same as the whole, or the whole is its contrary.
+    pub fn is_decided_by(&self, part: &Self) -> bool {
+        self.join == Some(Join::Not) || discriminant(&part.truth) == discriminant(&self.truth)
     }
 }
 

@@ -253,9 +253,8 @@ proptest! {
 
 /// `EXPRESSION: RESULT` of a condition and, deeper by one dot, of its parts, a star before those that decided.
 fn told(judged: &Judged, depth: usize, out: &mut Vec<String>) {
-    let decided: Vec<*const Judged> = judged.decided_by().map(std::ptr::from_ref).collect();
     for part in &judged.parts {
-        let star = if decided.contains(&std::ptr::from_ref(part)) { "*" } else { "" };
+        let star = if judged.is_decided_by(part) { "*" } else { "" };
         let reads: Vec<String> = part.reads.iter().map(read).collect();
         let reads = if reads.is_empty() { String::new() } else { format!(" [{}]", reads.join(", ")) };
         out.push(format!("{}{star}{}: {:?}{reads}", ".".repeat(depth), part.expression, part.truth));

@@ -158,7 +158,7 @@ fn what_a_rule_waits_for_is_told_without_any_event() {
     ];
     let book = book(&rules.each_ref().map(|(name, body)| (*name, body.as_str())));
     let mut customer = Customer::known(&book);
-    let mut waits = |customer: &Customer, rule: &str, expected: &[&str]| {
+    let waits = |customer: &Customer, rule: &str, expected: &[&str]| {
         says(&book, &record(customer), rule, "2026-11-22T10:00", expected);
     };
     let cart =

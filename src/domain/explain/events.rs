@@ -61,27 +61,27 @@ impl Teller<'_> {
     /// The rules that have this type of event for their trigger, and whether it began them.
     fn begun_by(&self, fact: &Fact) -> Vec<Considered> {
         let rules = self.book.active.rules.values();
-        let begun = rules.filter_map(|rule| self.considered(rule, trigger_of(rule, &fact.event.kind)?, fact));
-        begun.collect()
+        let begun = |rule: &Rule| Some(self.considered(rule, trigger_of(rule, &fact.event.kind)?, fact));
+        rules.filter_map(|rule| begun(rule)).collect()
     }
 
-    fn considered(&self, rule: &Rule, after: TimeDelta, fact: &Fact) -> Option<Considered> {
+    fn considered(&self, rule: &Rule, after: TimeDelta, fact: &Fact) -> Considered {
         let event = &fact.event;
         let occurrence = occurrence_of(event);
         let entry = self.entry_of(&rule.name, &occurrence);
         let (outcome, since) = match entry {
             Some(entry) => (Outcome::Began { starts_at: entry.started_at }, None),
-            None => (self.why_not(rule, fact, &occurrence), self.record.rules_since.get(&rule.name)),
+            None => (self.why_not(rule, after, fact, &occurrence), self.record.rules_since.get(&rule.name)),
         };
         let pinned = entry.and_then(|entry| self.book.version(&rule.name, &entry.version));
         let condition = self.judged(pinned.map_or(rule, AsRef::as_ref), event, event.time + after);
-        Some(Considered {
+        Considered {
             rule: rule.name.clone(),
             occurrence,
             outcome,
             condition,
             judged_by_rule_since: since.copied().filter(|since| *since > fact.received_at),
-        })
+        }
     }
 
     fn judged(&self, rule: &Rule, event: &Event, start: DateTime<Utc>) -> Option<Judged> {
@@ -89,13 +89,15 @@ impl Teller<'_> {
         Some(self.seen.explain(condition, Some(event), || fold::about(rule, event, start), event.time))
     }
 
-    /// Folds the facts again, as far back as the worker looked when this one came.
-    fn why_not(&self, rule: &Rule, fact: &Fact, occurrence: &str) -> Outcome {
+    /// Folds the facts again, as far back as the worker looked when this one came. What happened later than
+    /// the rule would have begun has no say.
+    fn why_not(&self, rule: &Rule, after: TimeDelta, fact: &Fact, occurrence: &str) -> Outcome {
         let since = self.book.needs([fact.event.kind.as_str()], fact.received_at).since;
         // One that was too old when it came lies before that.
         let since = since.map_or(fact.event.time, |since| since.min(fact.event.time));
-        let before = self.facts().partition_point(|known| known.event.time < since);
-        let seen = Seen { history: &self.facts()[before..], ..self.seen.clone() };
+        let from = self.facts().partition_point(|known| known.event.time < since);
+        let to = self.facts().partition_point(|known| known.event.time <= fact.event.time + after);
+        let seen = Seen { history: &self.facts()[from..to], ..self.seen.clone() };
         let skipped = fold::fold(self.book, rule, &seen).skipped;
         let Some(skip) = skipped.into_iter().find(|skip| skip.occurrence == occurrence) else {
             return Outcome::WouldBegin;

@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 23] = [
+    let commands: [&[&str]; 24] = [
         &[],
         &["demo"],
         &["run"],
@@ -58,6 +58,7 @@ fn help_of_every_command() {
         &["new", "rule"],
         &["new", "template"],
         &["schema"],
+        &["explain"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],

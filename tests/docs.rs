@@ -24,12 +24,13 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
     "docs/configuration.md",
     "docs/dead-letters.md",
+    "docs/explain.md",
     "docs/guarantees.md",
     "docs/marketers.md",
     "docs/policy.md",

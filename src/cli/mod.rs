@@ -6,6 +6,7 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod environment;
+mod explain;
 mod messages;
 mod migrate;
 mod new;
@@ -59,6 +60,8 @@ enum Command {
     New(new::Command),
     /// The JSON Schemas of rules, their tests, policy and events, by which editors complete and explain them
     Schema(schema::Args),
+    /// The story of a customer: what happened, which rules it began or did not, what was sent or not, and why
+    Explain(explain::Args),
     /// Imports and shows customers
     #[command(subcommand)]
     Customers(customers::Command),
@@ -126,6 +129,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Preview(args) => preview::preview(config, args).await,
         Command::New(command) => new::new(&command),
         Command::Schema(args) => schema::schema(&args),
+        Command::Explain(args) => explain::explain(config, &args).await,
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,

@@ -14,6 +14,7 @@ pub mod customer;
 pub mod decide;
 pub mod diagnostic;
 pub mod event;
+pub mod explain;
 pub mod fold;
 pub mod hex;
 pub mod hours;

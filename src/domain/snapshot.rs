@@ -11,7 +11,7 @@ use super::customer::Profile;
 use super::event::Event;
 use super::memory::{Entry, EntryStatus, Exit};
 use super::message::Message;
-use super::rules::condition::{Scope, Truth};
+use super::rules::condition::{Judged, Scope, Truth};
 use super::rules::{Condition, Discount};
 use super::verdict::Reason;
 
@@ -150,9 +150,31 @@ impl Seen<'_> {
         about: impl FnOnce() -> Value,
         at: DateTime<Utc>,
     ) -> Truth {
+        self.within_scope(condition, event, about, at, |scope| condition.eval(scope))
+    }
+
+    /// The same with what it read and which part decided.
+    pub fn explain(
+        &self,
+        condition: &Condition,
+        event: Option<&Event>,
+        about: impl FnOnce() -> Value,
+        at: DateTime<Utc>,
+    ) -> Judged {
+        self.within_scope(condition, event, about, at, |scope| condition.explain(scope))
+    }
+
+    fn within_scope<T>(
+        &self,
+        condition: &Condition,
+        event: Option<&Event>,
+        about: impl FnOnce() -> Value,
+        at: DateTime<Utc>,
+        ask: impl FnOnce(&Scope<'_>) -> T,
+    ) -> T {
         let customer = if condition.names("customer") { self.customer_as_of(at) } else { Map::new() };
         let entry = if condition.names("entry") { about() } else { Value::Null };
-        condition.eval(&Scope::new(event, &customer, &entry, at))
+        ask(&Scope::new(event, &customer, &entry, at))
     }
 }
 

@@ -22,13 +22,33 @@ use super::verdict::Reason;
 /// would have decided. The caller stores the entry.
 pub fn run(book: &Book, seen: &Seen<'_>, entry: &mut Entry, now: DateTime<Utc>, verdicts: &mut Verdicts) {
     let Some(rule) = settle_version(book, entry) else { return };
-    let run = Run { book, rule: &rule, seen, now };
+    walk(book, &rule, seen, entry, now, verdicts, |_| {});
+}
+
+/// Runs `entry` by this rule, whatever has become of the rule since. `watch` is shown the entry before each operation:
+/// how it came to stand where it does is told by walking it again.
+pub fn walk(
+    book: &Book,
+    rule: &Rule,
+    seen: &Seen<'_>,
+    entry: &mut Entry,
+    now: DateTime<Utc>,
+    verdicts: &mut Verdicts,
+    mut watch: impl FnMut(&Entry),
+) {
+    let run = Run { book, rule, seen, now };
     // Invariant: jumps only go forward, so a program ends after at most as many operations as it has.
     for _ in 0..=rule.program.len() {
+        watch(entry);
         if !run.step(entry, verdicts) {
             return;
         }
     }
+}
+
+/// What the conditions of steps see as `entry`.
+pub fn about(entry: &Entry) -> Value {
+    json!({ "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at })
 }
 
 struct Run<'a> {
@@ -153,12 +173,7 @@ impl Run<'_> {
     }
 
     fn judge(&self, condition: &Condition, entry: &Entry) -> Truth {
-        let about = || {
-            json!({
-                "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at,
-            })
-        };
-        self.seen.judge(condition, entry.trigger.as_ref(), about, entry.planned)
+        self.seen.judge(condition, entry.trigger.as_ref(), || about(entry), entry.planned)
     }
 
     /// Writes the step's messages, or waits for a grant; false when it waits.

@@ -8,6 +8,8 @@ use crate::domain::agreement;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::domain::hex;
 use crate::domain::rules::book::Book;
+use crate::domain::rules::catalogue::Catalogue;
+use crate::domain::rules::scenario::{self, Scenario, Surroundings};
 use crate::domain::rules::{RuleSet, compile};
 use crate::domain::templates::{self, Templates};
 
@@ -25,6 +27,8 @@ pub struct Active {
 pub struct Checked {
     pub rules: RuleSet,
     pub templates: Templates,
+    /// What `rules/events.yaml` declares, if there is one.
+    pub events: Option<Catalogue>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -46,7 +50,12 @@ impl Checked {
         diagnostics.sort_by(|a, b| (&a.path, a.span.start, a.code).cmp(&(&b.path, b.span.start, b.code)));
         // A rule that names a template twice is told once.
         diagnostics.dedup();
-        Self { rules: compiled.rules, templates, diagnostics }
+        Self { rules: compiled.rules, templates, events: compiled.events, diagnostics }
+    }
+
+    /// Reads rule tests, checked against these files.
+    pub fn scenarios(&self, files: &[SourceFile], tests: &[SourceFile]) -> (Vec<Scenario>, Vec<Diagnostic>) {
+        scenario::read(tests, Surroundings { rules: &self.rules, events: self.events.as_ref(), files })
     }
 
     pub fn has_errors(&self) -> bool {

@@ -29,15 +29,22 @@ pub enum FilesError {
     TooMany(PathBuf),
 }
 
-/// Reads all files of `rules/` and `templates/` below `folder`, sorted by path.
+/// Reads all files of `rules/` and `templates/` below `folder`, sorted by path; without rule tests, which are no part
+/// of what a worker runs by.
 pub fn read(folder: &Path) -> Result<Vec<SourceFile>, FilesError> {
-    paths(folder)?.into_iter().map(|path| read_one(folder, &path)).collect()
+    paths(folder, false)?.iter().map(|path| read_one(folder, path)).collect()
 }
 
-/// A value that differs when a file was added, removed, renamed or written: cheap enough to ask each second.
+/// Reads the rule tests (`rules/NAME.test.yaml`), sorted by path.
+pub fn read_tests(folder: &Path) -> Result<Vec<SourceFile>, FilesError> {
+    paths(folder, true)?.iter().map(|path| read_one(folder, path)).collect()
+}
+
+/// A value that differs when a file that [`read`] reads was added, removed, renamed or written: cheap enough to ask each
+/// second.
 pub fn fingerprint(folder: &Path) -> Result<u64, FilesError> {
     let mut hasher = DefaultHasher::new();
-    for path in paths(folder)? {
+    for path in paths(folder, false)? {
         let meta =
             std::fs::metadata(&path).map_err(|error| FilesError::Read { path: path.clone(), error })?;
         path.hash(&mut hasher);
@@ -47,7 +54,8 @@ pub fn fingerprint(folder: &Path) -> Result<u64, FilesError> {
     Ok(hasher.finish())
 }
 
-fn paths(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
+/// The paths of the rule tests, or of all else.
+fn paths(folder: &Path, tests: bool) -> Result<Vec<PathBuf>, FilesError> {
     if !folder.join("rules").is_dir() {
         return Err(FilesError::NoRules(folder.to_owned()));
     }
@@ -66,7 +74,7 @@ fn paths(folder: &Path) -> Result<Vec<PathBuf>, FilesError> {
             }
             if path.is_dir() {
                 pending.push(path);
-            } else if is_ours(&path) {
+            } else if is_ours(&path) && is_test(&path) == tests {
                 found.push(path);
             }
         }
@@ -83,6 +91,11 @@ fn is_ours(path: &Path) -> bool {
     matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml" | "mjml" | "txt" | "hbs"))
 }
 
+/// Whether it is a rule test (`NAME.test.yaml`).
+pub fn is_test(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".test.yaml"))
+}
+
 fn read_one(folder: &Path, path: &Path) -> Result<SourceFile, FilesError> {
     let failed = |error| FilesError::Read { path: path.to_owned(), error };
     if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE_BYTES {
@@ -95,4 +108,23 @@ fn read_one(folder: &Path, path: &Path) -> Result<SourceFile, FilesError> {
     // A byte order mark is invisible in an editor and would be read as part of the first key.
     let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
     Ok(SourceFile { path, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_tests_are_read_apart_and_change_nothing_of_what_runs() {
+        let folder = std::env::temp_dir().join(format!("declic-files-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("rules")).unwrap();
+        std::fs::write(folder.join("rules/a.yaml"), "rule: a\n").unwrap();
+        let before = fingerprint(&folder).unwrap();
+        std::fs::write(folder.join("rules/a.test.yaml"), "tests: []\n").unwrap();
+        let names = |files: Vec<SourceFile>| files.into_iter().map(|f| f.path).collect::<Vec<_>>();
+        assert_eq!(fingerprint(&folder).unwrap(), before);
+        assert_eq!(names(read(&folder).unwrap()), ["rules/a.yaml"]);
+        assert_eq!(names(read_tests(&folder).unwrap()), ["rules/a.test.yaml"]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -28,3 +28,4 @@ pub mod simulate;
 pub mod store;
 pub mod supervise;
 pub mod telemetry;
+pub mod trial;

@@ -75,12 +75,13 @@ impl Processor {
         let now = self.clock.now();
         let active = self.shelf.get();
         let mut tx = self.store.begin().await?;
-        let fresh = tx.insert_events(events, active.book.known_at(now)).await?;
+        let received_at = active.book.known_at(now);
+        let fresh = tx.insert_events(events, received_at).await?;
         failpoint::reach("accept.inserted");
         let mut to_send = ToSend::default();
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {
-            let snapshots = load(&mut tx, &active, &by_customer, makes_first, now).await?;
+            let snapshots = load(&mut tx, &active, &by_customer, makes_first, now, received_at).await?;
             let active = self.with_pinned(&active, snapshots.iter().flat_map(|s| &s.entries)).await?;
             let verdicts = decided("events", &snapshots, |snapshot| {
                 let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
@@ -218,6 +219,7 @@ async fn load(
     by_customer: &BTreeMap<String, Vec<Event>>,
     makes_first: bool,
     now: DateTime<Utc>,
+    received_at: DateTime<Utc>,
 ) -> Result<Vec<Snapshot>, StoreError> {
     let kinds: BTreeSet<&str> = by_customer.values().flatten().map(|e| e.kind.as_str()).collect();
     let needs = active.book.needs(kinds, now);
@@ -228,8 +230,16 @@ async fn load(
     } else {
         tx.lock_known_customers(&customers, &rules).await?
     };
-    let kinds: Vec<String> = needs.kinds.into_iter().collect();
-    let histories = histories(tx, &customers, &kinds, needs.since.unwrap_or(now)).await?;
+    let (kinds, since): (Vec<String>, _) = (needs.kinds.into_iter().collect(), needs.since.unwrap_or(now));
+    let (new, known): (Vec<String>, _) = customers.into_iter().partition(|id| tx.is_unknown(id));
+    let mut histories = histories(tx, &known, &kinds, since).await?;
+    // All that is known of who was unknown is in these events.
+    for customer in new {
+        let matters = |event: &&Event| event.time >= since && kinds.contains(&event.kind);
+        let events = by_customer[&customer].iter().filter(matters).cloned();
+        let facts = events.map(|event| Fact { event, received_at }).collect();
+        histories.insert(customer, facts);
+    }
     Ok(snapshots_of(states, histories))
 }
 

@@ -1,7 +1,8 @@
 //! What a history of events would send: the worker's core on a clock that jumps from instant to instant.
 //!
-//! Called by `declic simulate`. Keeps everything in memory, sends nothing, and has no rules of its own.
+//! Called by `declic simulate` and by rule tests. Keeps everything in memory, sends nothing, and has no rules of its own.
 
+mod journal;
 mod outbox;
 
 use std::cmp::Reverse;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+pub use journal::{Note, Noted};
 use outbox::Outbox;
 
 use crate::active::Active;
@@ -38,6 +40,9 @@ pub struct Line {
     pub promo_code: Option<String>,
     pub subject: Option<String>,
     pub text: Option<String>,
+    /// The words that go with `reason`, for people.
+    #[serde(skip)]
+    pub detail: Option<String>,
 }
 
 /// When a rule's next tick comes in a scope, and its local name.
@@ -56,6 +61,8 @@ pub struct Simulation<'a> {
     outbox: Outbox<'a>,
     lines: Vec<Line>,
     skipped: BTreeMap<(String, Reason), u64>,
+    /// Kept only where it is asked for: that of a long history would fill the memory.
+    journal: Option<Vec<Note>>,
 }
 
 impl<'a> Simulation<'a> {
@@ -72,6 +79,7 @@ impl<'a> Simulation<'a> {
             outbox: Outbox::new(active, public_url),
             lines: Vec::new(),
             skipped: BTreeMap::new(),
+            journal: None,
         };
         let everywhere: Vec<_> =
             simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
@@ -79,6 +87,22 @@ impl<'a> Simulation<'a> {
             simulation.await_tick(rule, scope);
         }
         simulation
+    }
+
+    /// This simulation, with a journal of what its rules do.
+    pub fn with_journal(mut self) -> Self {
+        self.journal = Some(Vec::new());
+        self
+    }
+
+    /// Takes over what an event says of its customer, as known before the story begins: no rule hears of it.
+    pub fn know(&mut self, event: &Event) {
+        let id = event.subject.clone();
+        let snapshot = snapshot_of(&mut self.customers, &id);
+        let heard = decide::on_events(&self.active.book, snapshot, std::slice::from_ref(event), self.now);
+        let known = Verdicts { profile: heard.profile, consents: heard.consents, ..Verdicts::default() };
+        self.apply(&id, &known);
+        self.know_zone_of(&id);
     }
 
     /// Lets time pass until the event's, then takes it in. Events come in order of time; a late one is taken in late.
@@ -89,10 +113,7 @@ impl<'a> Simulation<'a> {
             return;
         }
         let id = event.subject.clone();
-        let snapshot = self
-            .customers
-            .entry(id.clone())
-            .or_insert_with(|| Snapshot { customer_id: id.clone(), ..Snapshot::default() });
+        let snapshot = snapshot_of(&mut self.customers, &id);
         snapshot.history.push(Fact { event: event.clone(), received_at: self.now });
         let verdicts = decide::on_events(&self.active.book, snapshot, &[event], self.now);
         self.apply(&id, &verdicts);
@@ -116,6 +137,12 @@ impl<'a> Simulation<'a> {
         self.lines.extend(self.outbox.into_lines());
         self.lines.sort();
         (self.lines, self.skipped)
+    }
+
+    /// All messages, and the journal in the order in which things were decided: empty where none was asked for.
+    pub fn into_journal(mut self) -> (Vec<Line>, Vec<Note>) {
+        let journal = self.journal.take().unwrap_or_default();
+        (self.into_lines().0, journal)
     }
 
     fn run_before(&mut self, limit: DateTime<Utc>) {
@@ -186,6 +213,9 @@ impl<'a> Simulation<'a> {
 
     fn apply(&mut self, id: &str, verdicts: &Verdicts) {
         let Some(snapshot) = self.customers.get_mut(id) else { return };
+        if let Some(journal) = &mut self.journal {
+            journal.extend(journal::notes(snapshot, verdicts, self.now));
+        }
         snapshot.evolve(verdicts);
         if let Some(due) = snapshot.next_due() {
             self.timers.push(Reverse((due.max(self.now), id.to_owned())));
@@ -197,6 +227,11 @@ impl<'a> Simulation<'a> {
             self.lines.extend(self.outbox.put(message));
         }
     }
+}
+
+fn snapshot_of<'c>(customers: &'c mut BTreeMap<String, Snapshot>, id: &str) -> &'c mut Snapshot {
+    let new = || Snapshot { customer_id: id.to_owned(), ..Snapshot::default() };
+    customers.entry(id.to_owned()).or_insert_with(new)
 }
 
 /// A cheap look before the decision: most customers have no birthday today.

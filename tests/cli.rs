@@ -47,12 +47,18 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 24] = [
         &[],
         &["demo"],
         &["run"],
         &["check"],
+        &["test"],
         &["simulate"],
+        &["preview"],
+        &["new", "rule"],
+        &["new", "template"],
+        &["schema"],
+        &["explain"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],
@@ -81,7 +87,10 @@ fn usage_errors_exit_with_2() {
     for arguments in [
         &["bogus"][..],
         &["run", "--exit"],
+        &["test", "--min-coverage", "all"],
         &["simulate"],
+        &["schema"],
+        &["schema", "rules"],
         &["messages", "list", "--state", "lost"],
         &["dead-letters", "replay"],
         &["dead-letters", "discard", "abc", "--all"],

@@ -26,11 +26,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "domain",
             "files",
             "intake",
+            "ops",
             "process",
             "secret",
             "simulate",
             "store",
             "telemetry",
+            "trial",
         ],
     ),
     (
@@ -86,6 +88,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &[]),
     // The simulator is the core with a clock of its own, and nothing else: no second engine.
     ("simulate", &["active", "domain"]),
+    ("trial", &["active", "domain", "simulate"]),
     ("active", &["domain"]),
     ("handoff", &["clock", "domain", "entropy"]),
     ("files", &["domain"]),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
@@ -18,10 +19,14 @@ use lettre::transport::smtp::extension::ClientId;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 
 /// As Declic's.
 const PREFETCH: u16 = 1_000;
 const BATCH: usize = 500;
+
+/// Groups of mails under way at once: while one is recorded another is sent.
+const SENDERS: usize = 2;
 
 /// Mails that may have gone when the loop dies: as many as Declic's senders take on at most.
 const GROUP: usize = 128;
@@ -68,7 +73,7 @@ async fn consume(connection: &Connection) -> (Channel, Deliveries) {
     (channel, consumer.expect("a consumer").ready_chunks(BATCH))
 }
 
-/// `most` deliveries, or fewer where a chunk ends sooner.
+/// A batch, or `most` deliveries where that is fewer; what is there beyond is taken along.
 async fn next_batch(deliveries: &mut Deliveries, most: usize) -> Vec<Delivery> {
     // `ready_chunks` gives what is there; a batch is filled up as long as there is more to come.
     let mut batch = Vec::new();
@@ -142,7 +147,8 @@ pub async fn outbox(
 ) -> f64 {
     let connection = connect(broker).await;
     let (channel, mut deliveries) = consume(&connection).await;
-    let (to_send, mut messages) = tokio::sync::mpsc::channel(2);
+    let (to_send, groups) = tokio::sync::mpsc::channel::<Vec<String>>(SENDERS);
+    let groups = Arc::new(Mutex::new(groups));
     let mut ours = PgConnection::connect(database).await.expect("PostgreSQL answers");
     let taking = async move {
         let mut taken = 0;
@@ -155,33 +161,33 @@ pub async fn outbox(
             tx.commit().await.expect("committed");
             acknowledge(&channel, &batch).await;
             taken += batch.len();
-            to_send.send(ids).await.expect("a sender");
-        }
-    };
-    let mut theirs = PgConnection::connect(database).await.expect("PostgreSQL answers");
-    let mut open = connect_smtp(port, connections).await;
-    let sending = async move {
-        let (mut sent, mut began) = (0, Instant::now());
-        while let Some(ids) = messages.recv().await {
-            if sent == 0 {
-                began = Instant::now();
-            }
             for group in ids.chunks(GROUP) {
-                set_state(&mut theirs, group, "sending").await;
-                open = send_all(open, group.len(), mail).await;
-                set_state(&mut theirs, group, "sent").await;
+                to_send.send(group.to_vec()).await.expect("a sender");
             }
-            sent += ids.len();
         }
-        sent as f64 / began.elapsed().as_secs_f64()
     };
-    let (rate, ()) = tokio::join!(sending, taking);
+    let began = Instant::now();
+    let senders = (0..SENDERS).map(|_| {
+        let groups = Arc::clone(&groups);
+        async move {
+            let mut theirs = PgConnection::connect(database).await.expect("PostgreSQL answers");
+            let mut open = connect_smtp(port, connections / SENDERS).await;
+            loop {
+                let Some(group) = groups.lock().await.recv().await else { return };
+                set_state(&mut theirs, &group, "sending").await;
+                open = send_all(open, group.len(), mail).await;
+                set_state(&mut theirs, &group, "sent").await;
+            }
+        }
+    });
+    tokio::join!(taking, join_all(senders));
     let _ = connection.close(200, ShortString::from("done")).await;
-    rate
+    count as f64 / began.elapsed().as_secs_f64()
 }
 
 async fn set_state(database: &mut PgConnection, ids: &[String], state: &str) {
-    let update = "UPDATE bare_messages SET state = $2 WHERE id = ANY($1::text[])";
+    let update =
+        "UPDATE bare_messages AS m SET state = $2 FROM UNNEST($1::text[]) AS r(id) WHERE m.id = r.id";
     sqlx::query(update).bind(ids).bind(state).execute(database).await.expect("updated");
 }
 

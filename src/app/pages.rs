@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::delivery::flow::Flow;
 use crate::domain::event::Event;
 use crate::domain::rules::book::CONSENT_CHANGED;
-use crate::domain::sms::Encoding;
 use crate::domain::token::Unsubscribe;
 use crate::intake;
 use crate::ops::health::{AskHealth, Check};
@@ -99,10 +98,7 @@ pub fn mail(capture: Capture, clock: Clock) -> MailSource {
                 Parcel::Sms(sms) => Content::Sms {
                     text: sms.text.clone(),
                     parts: sms.segments,
-                    encoding: match sms.encoding {
-                        Encoding::Gsm7 => "GSM-7",
-                        Encoding::Ucs2 => "UCS-2",
-                    },
+                    encoding: sms.encoding.name(),
                 },
             };
             Some(Mail { summary: summary(&captured), content })

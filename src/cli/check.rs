@@ -1,4 +1,4 @@
-//! `declic check`: everything that can be known to be wrong with rules, templates and policy, all at once.
+//! `declic check`: everything that can be known to be wrong with rules, their tests, templates and policy, all at once.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -34,8 +34,13 @@ pub fn check(args: &Args) -> Result<(), Failure> {
         print!("{}", explain(code)?);
         return Ok(());
     }
-    let files = files::read(&args.folder).map_err(|e| Failure::Refused(e.to_string()))?;
-    let checked = Checked::new(&files);
+    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
+    let mut files = files::read(&args.folder).map_err(refused)?;
+    let tests = files::read_tests(&args.folder).map_err(refused)?;
+    let mut checked = Checked::new(&files);
+    let (_, of_tests) = checked.scenarios(&files, &tests);
+    checked.diagnostics.extend(of_tests);
+    files.extend(tests);
     match args.format {
         Format::Text => {
             eprint!("{}", render(&checked.diagnostics, &files, std::io::stderr().is_terminal()));
@@ -44,7 +49,7 @@ pub fn check(args: &Args) -> Result<(), Failure> {
         Format::Sarif => println!("{:#}", sarif(&checked.diagnostics, &files, &in_repository(&args.folder))),
     }
     if checked.has_errors() {
-        return Err(Failure::Refused("the rules cannot be used".to_owned()));
+        return Err(Failure::Refused("the rules or their tests cannot be used".to_owned()));
     }
     if matches!(args.format, Format::Text) {
         println!(

@@ -23,12 +23,18 @@ pub async fn store(config: &Config) -> Result<Store, Failure> {
 /// What applies facts as the worker would, by the rules that are in force and within the fences of a restore: after one,
 /// an import is the first to bring back what customers said.
 pub async fn processor(config: &Config, store: Store) -> Result<Processor, Failure> {
-    let secret = app::secret(config, &store).await.map_err(failed)?;
+    let active = active(config, &store).await?;
+    Ok(Processor::new(store, Shelf::new(active), config.clock()))
+}
+
+/// The rules that are in force according to the database; none where nothing has been published.
+pub async fn active(config: &Config, store: &Store) -> Result<Active, Failure> {
+    let secret = app::secret(config, store).await.map_err(failed)?;
     let files = store.active_rule_set().await.map_err(failed)?.map(|set| set.files).unwrap_or_default();
     let active = Checked::new(&files).activate(&files, secret);
+    let since = store.in_force_since().await.map_err(failed)?;
     let fences = store.fences().await.map_err(failed)?;
-    let shelf = Shelf::new(Active { book: active.book.fenced(fences), ..active });
-    Ok(Processor::new(store, shelf, config.clock()))
+    Ok(Active { book: active.book.in_force_since(since).fenced(fences), ..active })
 }
 
 /// An error of the surroundings, with its causes on one line.

@@ -6,13 +6,18 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod environment;
+mod explain;
 mod messages;
 mod migrate;
+mod new;
+mod preview;
 mod progress;
 mod restored;
 mod run;
+mod schema;
 mod simulate;
 mod table;
+mod test;
 mod topology;
 
 use std::path::PathBuf;
@@ -42,10 +47,21 @@ enum Command {
     Demo(demo::Args),
     /// The worker: takes events in, runs the rules, sends
     Run(run::Args),
-    /// Checks rules, templates and policy; exit code 1 on errors
+    /// Checks rules, their tests, templates and policy; exit code 1 on errors
     Check(check::Args),
+    /// Runs the rule tests (`rules/NAME.test.yaml`); exit code 1 on failures
+    Test(test::Args),
     /// What a file of events would send, message by message
     Simulate(simulate::Args),
+    /// A template with its sample or a customer, in each of its languages
+    Preview(preview::Args),
+    /// A rule or a template to begin with, commented; it passes `check` as it is
+    #[command(subcommand)]
+    New(new::Command),
+    /// The JSON Schemas of rules, their tests, policy and events, by which editors complete and explain them
+    Schema(schema::Args),
+    /// The story of a customer: what happened, which rules it began or did not, what was sent or not, and why
+    Explain(explain::Args),
     /// Imports and shows customers
     #[command(subcommand)]
     Customers(customers::Command),
@@ -108,7 +124,12 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Demo(args) => demo::demo(args).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
+        Command::Test(args) => test::test(&args),
         Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Preview(args) => preview::preview(config, args).await,
+        Command::New(command) => new::new(&command),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Explain(args) => explain::explain(config, &args).await,
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,

@@ -165,6 +165,7 @@ mod tests {
             promo_code: None,
             subject: None,
             text: Some(text.to_owned()),
+            detail: None,
         };
         let long = "a".repeat(161);
         let lines =

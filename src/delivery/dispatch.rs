@@ -406,7 +406,7 @@ impl Dispatcher {
         // Only a restore leaves a list.
         let restored = !active.book.fences.is_empty();
         let told = if restored { tx.told_sent(&ids).await? } else { List::new() };
-        let exits = tx.exits_of_waiting(&customers).await?;
+        let exits = tx.exits_of(claimed.iter().chain(room.rivals())).await?;
         let judge = Judge { active: &active, public_url: &self.public_url, told: &told, exits: &exits, now };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };

@@ -58,6 +58,11 @@ impl Room {
         Ok(Self { slots, waiting })
     }
 
+    /// The messages that may stand before others.
+    pub fn rivals(&self) -> impl Iterator<Item = &Message> {
+        self.waiting.values().flatten()
+    }
+
     /// What counts for `message`: what may have reached its reader, and those that wait before it and may go.
     pub fn beside(&self, message: &Message, customer: &CustomerState, judge: &Judge<'_>) -> Vec<Slot> {
         let mut slots = self.slots.get(&message.customer_id).cloned().unwrap_or_default();

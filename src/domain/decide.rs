@@ -163,6 +163,7 @@ fn occurs(rule: &Rule, seen: &Seen<'_>, tick: &Tick) -> Result<String, Option<Sk
                 Truth::Unknown(what) => Err(Some(Skip {
                     rule: rule.name.clone(),
                     occurrence: tick.local.clone(),
+                    step: None,
                     reason: Reason::MissingField,
                     detail: Some(what),
                 })),

@@ -30,7 +30,7 @@ pub enum Severity {
 pub struct Diagnostic {
     pub severity: Severity,
     /// A stable code, for instance `E0104`, which [`codes`] explains. E01xx YAML, E02xx rules, E03xx conditions, E04xx
-    /// policy, E05xx templates, E06xx what these say of each other.
+    /// policy, E05xx templates, E06xx what these say of each other, E07xx rule tests.
     pub code: &'static str,
     pub path: String,
     pub span: Range<usize>,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::event::{Event, Place};
 use super::memory::{Entry, EntryStatus, Exit};
@@ -185,8 +185,7 @@ fn refusal(
         None => trigger.condition,
     };
     if let Some(condition) = condition {
-        let about = || json!({ "rule": rule.name, "occurrence": occurrence_of(event), "started_at": start });
-        match seen.judge(condition, Some(event), about, event.time) {
+        match seen.judge(condition, Some(event), || about(rule, event, start), event.time) {
             Truth::True => {}
             Truth::False => return Some((Reason::ConditionFalse, None)),
             Truth::Unknown(what) => return Some((Reason::MissingField, Some(what))),
@@ -203,6 +202,11 @@ fn refusal(
         return Some((Reason::NotInForce, None));
     }
     (!rule.enabled).then_some((Reason::RuleDisabled, None))
+}
+
+/// What the condition of a trigger sees as `entry`, before there is one.
+pub fn about(rule: &Rule, event: &Event, start: DateTime<Utc>) -> Value {
+    json!({ "rule": rule.name, "occurrence": occurrence_of(event), "started_at": start })
 }
 
 /// An absence begins where no other event of the type follows within the time.
@@ -387,5 +391,5 @@ pub fn occurrence_of(event: &Event) -> String {
 }
 
 fn skip(rule: &Rule, occurrence: &str, reason: Reason, detail: Option<String>) -> Skip {
-    Skip { rule: rule.name.clone(), occurrence: occurrence.to_owned(), reason, detail }
+    Skip { rule: rule.name.clone(), occurrence: occurrence.to_owned(), step: None, reason, detail }
 }

@@ -11,7 +11,7 @@ use super::customer::Profile;
 use super::event::Event;
 use super::memory::{Entry, EntryStatus, Exit};
 use super::message::Message;
-use super::rules::condition::{Scope, Truth};
+use super::rules::condition::{Judged, Scope, Truth};
 use super::rules::{Condition, Discount};
 use super::verdict::Reason;
 
@@ -52,16 +52,28 @@ pub struct Verdicts {
     pub promo_codes: Vec<PromoCode>,
     /// What was considered and not begun, for metrics and explanations.
     pub skipped: Vec<Skip>,
+    /// Which way each `if` step went, for explanations.
+    pub turns: Vec<Turn>,
     pub erased: bool,
 }
 
-/// A rule that an event might have started, and why it did not.
+/// A rule that an event might have started, or a step that might have chosen, and why it did not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skip {
     pub rule: String,
     pub occurrence: String,
+    /// The `if` step that ran neither branch; none where the rule was not begun.
+    pub step: Option<String>,
     pub reason: Reason,
     pub detail: Option<String>,
+}
+
+/// The way that an `if` step went: `then`, or else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    pub rule: String,
+    pub step: String,
+    pub then: bool,
 }
 
 /// A code given to one customer by one step of one entry.
@@ -138,9 +150,31 @@ impl Seen<'_> {
         about: impl FnOnce() -> Value,
         at: DateTime<Utc>,
     ) -> Truth {
+        self.within_scope(condition, event, about, at, |scope| condition.eval(scope))
+    }
+
+    /// The same with what it read and which part decided.
+    pub fn explain(
+        &self,
+        condition: &Condition,
+        event: Option<&Event>,
+        about: impl FnOnce() -> Value,
+        at: DateTime<Utc>,
+    ) -> Judged {
+        self.within_scope(condition, event, about, at, |scope| condition.explain(scope))
+    }
+
+    fn within_scope<T>(
+        &self,
+        condition: &Condition,
+        event: Option<&Event>,
+        about: impl FnOnce() -> Value,
+        at: DateTime<Utc>,
+        ask: impl FnOnce(&Scope<'_>) -> T,
+    ) -> T {
         let customer = if condition.names("customer") { self.customer_as_of(at) } else { Map::new() };
         let entry = if condition.names("entry") { about() } else { Value::Null };
-        condition.eval(&Scope::new(event, &customer, &entry, at))
+        ask(&Scope::new(event, &customer, &entry, at))
     }
 }
 

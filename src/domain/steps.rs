@@ -13,7 +13,7 @@ use super::rules::book::Book;
 use super::rules::condition::{Condition, Truth};
 use super::rules::timing::next_local_time;
 use super::rules::{Basis, OnChange, Op, Policy, PromoSpec, Rule, Send, Trigger, Wait};
-use super::snapshot::{PromoCode, Seen, Skip, Verdicts};
+use super::snapshot::{PromoCode, Seen, Skip, Turn, Verdicts};
 use super::verdict::Reason;
 
 /// Runs `entry` until it ends or must wait, adding its messages to `verdicts`.
@@ -22,13 +22,33 @@ use super::verdict::Reason;
 /// would have decided. The caller stores the entry.
 pub fn run(book: &Book, seen: &Seen<'_>, entry: &mut Entry, now: DateTime<Utc>, verdicts: &mut Verdicts) {
     let Some(rule) = settle_version(book, entry) else { return };
-    let run = Run { book, rule: &rule, seen, now };
+    walk(book, &rule, seen, entry, now, verdicts, |_| {});
+}
+
+/// Runs `entry` by this rule, whatever has become of the rule since. `watch` is shown the entry before each operation:
+/// how it came to stand where it does is told by walking it again.
+pub fn walk(
+    book: &Book,
+    rule: &Rule,
+    seen: &Seen<'_>,
+    entry: &mut Entry,
+    now: DateTime<Utc>,
+    verdicts: &mut Verdicts,
+    mut watch: impl FnMut(&Entry),
+) {
+    let run = Run { book, rule, seen, now };
     // Invariant: jumps only go forward, so a program ends after at most as many operations as it has.
     for _ in 0..=rule.program.len() {
+        watch(entry);
         if !run.step(entry, verdicts) {
             return;
         }
     }
+}
+
+/// What the conditions of steps see as `entry`.
+pub fn about(entry: &Entry) -> Value {
+    json!({ "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at })
 }
 
 struct Run<'a> {
@@ -111,12 +131,20 @@ impl Run<'_> {
                 entry.position += 1;
             }
             Some(Op::Jump(to)) => entry.position = *to,
-            Some(Op::Branch { condition, on_false, end: after, .. }) => {
+            Some(Op::Branch { id, condition, on_false, end: after }) => {
+                let turn = |then| Turn { rule: entry.rule.clone(), step: id.clone(), then };
                 entry.position = match self.judge(condition, entry) {
-                    Truth::True => entry.position + 1,
-                    Truth::False => *on_false,
+                    Truth::True => {
+                        verdicts.turns.push(turn(true));
+                        entry.position + 1
+                    }
+                    Truth::False => {
+                        verdicts.turns.push(turn(false));
+                        *on_false
+                    }
                     Truth::Unknown(what) => {
-                        verdicts.skipped.push(self.skip(entry, Reason::MissingField, Some(what)));
+                        let step = Some(id.clone());
+                        verdicts.skipped.push(Skip { step, ..skip(entry, Reason::MissingField, Some(what)) });
                         *after
                     }
                 };
@@ -138,19 +166,14 @@ impl Run<'_> {
             Truth::False => (Reason::ConditionFalse, None),
             Truth::Unknown(what) => (Reason::MissingField, Some(what)),
         };
-        verdicts.skipped.push(self.skip(entry, reason, detail.clone()));
+        verdicts.skipped.push(skip(entry, reason, detail.clone()));
         entry.committed = true;
         end(entry, reason, detail);
         false
     }
 
     fn judge(&self, condition: &Condition, entry: &Entry) -> Truth {
-        let about = || {
-            json!({
-                "rule": entry.rule, "occurrence": entry.occurrence, "key": entry.key, "started_at": entry.started_at,
-            })
-        };
-        self.seen.judge(condition, entry.trigger.as_ref(), about, entry.planned)
+        self.seen.judge(condition, entry.trigger.as_ref(), || about(entry), entry.planned)
     }
 
     /// Writes the step's messages, or waits for a grant; false when it waits.
@@ -349,10 +372,10 @@ impl Run<'_> {
     fn zone(&self, at: DateTime<Utc>) -> Tz {
         zone_of(self.seen.profile.value_as_of("timezone", at), &self.book.active.policy)
     }
+}
 
-    fn skip(&self, entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
-        Skip { rule: entry.rule.clone(), occurrence: entry.occurrence.clone(), reason, detail }
-    }
+fn skip(entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
+    Skip { rule: entry.rule.clone(), occurrence: entry.occurrence.clone(), step: None, reason, detail }
 }
 
 /// What a step would send on one channel, and what the gate says to it.

@@ -262,7 +262,7 @@ impl Intake {
                 idle = false;
                 shares.took(channels.number);
                 let batch = Batch::read(batch, self.clock.now());
-                while !under_way.has_room_for(&batch) {
+                while !under_way.has_room_for(&batch, self.sink.brake.is_on()) {
                     self.finish_one(channels, &mut under_way).await?;
                 }
                 under_way.begin(batch, |batch| self.settle_batch(channels, batch).boxed());

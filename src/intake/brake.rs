@@ -24,12 +24,20 @@ impl Brake {
         pause
     }
 
+    /// Whether batches have to wait: then they go one by one, since those under way together pause together.
+    pub(super) fn is_on(&self) -> bool {
+        !self.pause().is_zero()
+    }
+
     /// Waits as long as the outbox asks for before a batch.
     pub(super) async fn wait(&self) {
-        let pause = Duration::from_millis(self.0.load(Ordering::Relaxed));
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+        if self.is_on() {
+            tokio::time::sleep(self.pause()).await;
         }
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -43,6 +51,9 @@ mod tests {
         let pauses: Vec<u128> =
             [0, 100, 150, 200, 1_000_000].map(|waiting| brake.set(waiting, 100).as_millis()).to_vec();
         assert_eq!(pauses, [0, 0, 500, 1000, 1000]);
+        assert!(brake.is_on());
+        brake.set(100, 100);
+        assert!(!brake.is_on());
     }
 
     #[tokio::test(start_paused = true)]

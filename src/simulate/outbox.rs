@@ -131,19 +131,19 @@ impl<'a> Outbox<'a> {
         let words = match message.channel {
             Channel::Email => {
                 template_for(&self.active.templates, &message.template, &customer.profile, policy)
-                    .ok_or(Reason::MissingTemplate)
+                    .ok_or((Reason::MissingTemplate, None))
                     .and_then(|template| {
                         let mail = composer.render(message, &customer.profile, &template);
-                        let mail = mail.map_err(|_| Reason::RenderFailed)?;
+                        let mail = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
                         Ok((template.locale.clone(), Some(mail.subject), mail.text))
                     })
             }
             Channel::Sms => {
                 sms_template_for(&self.active.templates, &message.template, &customer.profile, policy)
-                    .ok_or(Reason::MissingTemplate)
+                    .ok_or((Reason::MissingTemplate, None))
                     .and_then(|template| {
                         let sms = composer.render_sms(message, &customer.profile, &template);
-                        let sms = sms.map_err(|_| Reason::RenderFailed)?;
+                        let sms = sms.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
                         Ok((template.locale.clone(), None, sms.text))
                     })
             }
@@ -153,9 +153,9 @@ impl<'a> Outbox<'a> {
                 line.status = MessageState::Sent.as_str();
                 (line.locale, line.subject, line.text) = (Some(locale), subject, Some(text));
             }
-            Err(reason) => {
+            Err((reason, detail)) => {
                 line.status = MessageState::Failed.as_str();
-                line.reason = Some(reason.as_str());
+                (line.reason, line.detail) = (Some(reason.as_str()), detail);
             }
         }
         line
@@ -177,5 +177,6 @@ fn line(message: &Message) -> Line {
         promo_code: message.promo_code.clone(),
         subject: None,
         text: None,
+        detail: message.detail.clone(),
     }
 }

@@ -36,19 +36,20 @@ impl Store {
         let open =
             [MessageState::Pending, MessageState::Deferred, MessageState::Claimed, MessageState::Sending];
         let mut messages: BTreeMap<_, _> = open.into_iter().map(|state| (state, 0)).collect();
-        let sql = "SELECT state, COUNT(*) FROM messages
-             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') GROUP BY state";
+        // One look for each index.
+        let sql = "SELECT state, COUNT(*) FROM messages WHERE state IN ('pending', 'deferred') GROUP BY state
+             UNION ALL
+             SELECT state, COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') GROUP BY state";
         messages.extend(by_state(&mut session, sql).await?);
         let counted = "SELECT COUNT(*) FROM entries WHERE status <> 'ended'";
         let unpublished = "SELECT COUNT(*) FROM outcomes WHERE published_at IS NULL";
-        // One look for each range of the index of what is open, which begins with channel and lane.
+        // One look for each range of the index of what waits, which begins with channel and lane.
         let ranges: Vec<_> = ["email", "sms"]
             .into_iter()
             .flat_map(|channel| (0..3).map(move |lane| (channel, lane)))
             .map(|(channel, lane)| {
                 format!(
                     "SELECT MIN(due_at) AS due_at FROM messages WHERE channel = '{channel}' AND lane = {lane}
-                         AND state IN ('pending', 'deferred', 'claimed', 'sending')
                          AND state IN ('pending', 'deferred') AND due_at <= $1"
                 )
             })

@@ -78,6 +78,12 @@ impl Tx {
         Ok(states)
     }
 
+    /// Whether [`Tx::lock_known_customers`] did not find this customer: there is nothing of theirs but what this
+    /// transaction has written.
+    pub fn is_unknown(&self, customer: &str) -> bool {
+        self.unknown.contains(customer)
+    }
+
     /// Locks those of these customers that there are; and which are missing, in order.
     async fn lock_rows<'a>(
         &mut self,

@@ -7,6 +7,7 @@ use super::rows::Rows;
 use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::memory::{Entry, Exit};
+use crate::domain::message::Message;
 use chrono::{DateTime, Utc};
 
 impl Tx {
@@ -33,19 +34,25 @@ impl Tx {
 }
 
 impl Tx {
-    /// The exits of entries of which a message still waits, by the message's id: for the gate, which is asked about
-    /// messages of these customers.
-    pub async fn exits_of_waiting(
+    /// The exits of the entries that these messages belong to, by the message's id: for the gate. Those of entries that
+    /// go on, or were gone through, are not among them.
+    pub async fn exits_of(
         &mut self,
-        customers: &[String],
+        messages: impl IntoIterator<Item = &Message>,
     ) -> Result<BTreeMap<String, Exit>, StoreError> {
+        let messages: Vec<&Message> = messages.into_iter().collect();
+        let (table, args) = Rows::of(&messages)
+            .text("id", |m| m.id.as_str())
+            .text("customer_id", |m| m.customer_id.as_str())
+            .text("rule", |m| m.rule.as_str())
+            .text("occurrence", |m| m.occurrence.as_str())
+            .after(Vec::new(), self.session.dialect());
         let sql = format!(
-            "SELECT m.id, CAST(e.body AS text) FROM messages m
-                 JOIN entries e ON e.customer_id = m.customer_id AND e.rule = m.rule AND e.occurrence = m.occurrence
-             WHERE m.customer_id {} AND m.state IN ('pending', 'deferred', 'claimed') AND e.body ->> 'exit' IS NOT NULL",
-            self.session.dialect().among(1)
+            "SELECT r.id, CAST(e.body AS text) FROM {table}
+                 JOIN entries e ON e.customer_id = r.customer_id AND e.rule = r.rule AND e.occurrence = r.occurrence
+             WHERE e.body ->> 'exit' IS NOT NULL"
         );
-        let rows: Vec<(String, String)> = self.session.fetch(sql, vec![Arg::list(customers)]).await?;
+        let rows: Vec<(String, String)> = self.session.fetch(sql, args).await?;
         let mut exits = BTreeMap::new();
         for (message, body) in rows {
             let entry: Entry = read_json("entries", || format!("of message {message}"), "body", &body)?;

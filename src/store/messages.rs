@@ -48,6 +48,9 @@ pub struct Claim<'a> {
 /// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
 pub(super) const READ: &str = "id, state, CAST(body AS text)";
 
+/// The state as an expression, so that a message is looked for by its key, and never among all that are held.
+const CLAIMED: &str = "messages.state || '' = 'claimed'";
+
 pub(super) async fn insert(
     session: &mut Session,
     messages: &[Message],
@@ -122,8 +125,8 @@ impl Store {
     pub async fn expired_sending(&self) -> Result<Found, StoreError> {
         let mut session = self.reading().await?;
         let sql = format!(
-            "SELECT {READ} FROM messages WHERE state = 'sending' AND lease_until <= {}
-             ORDER BY lease_until, id LIMIT $1",
+            "SELECT {READ} FROM messages
+             WHERE state IN ('claimed', 'sending') AND state = 'sending' AND lease_until <= {} ORDER BY lease_until, id LIMIT $1",
             session.dialect().now()
         );
         load_each(&mut session, sql, vec![EXPIRED_LIMIT.into()]).await
@@ -131,8 +134,7 @@ impl Store {
 
     /// When the next waiting message is due; it may lie in the past.
     pub async fn next_message_at(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let sql = "SELECT MIN(due_at) FROM messages
-             WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND state IN ('pending', 'deferred')";
+        let sql = "SELECT MIN(due_at) FROM messages WHERE state IN ('pending', 'deferred')";
         let row: Option<(Option<DateTime<Utc>>,)> = self.reading().await?.first(sql, vec![]).await?;
         Ok(row.and_then(|(at,)| at))
     }
@@ -184,7 +186,7 @@ impl Tx {
         let sending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Sending, ..m }).collect();
         let held = format!(
-            "messages.lease_token = $2 AND messages.state = 'claimed' AND messages.lease_until > {}",
+            "messages.lease_token = $2 AND {CLAIMED} AND messages.lease_until > {}",
             self.session.dialect().now()
         );
         update(&mut self.session, &sending, token.into(), &held).await
@@ -202,8 +204,8 @@ impl Tx {
     pub async fn release(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
         let pending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
-        let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
-        update(&mut self.session, &pending, token.into(), held).await
+        let held = format!("messages.lease_token = $2 AND {CLAIMED}");
+        update(&mut self.session, &pending, token.into(), &held).await
     }
 
     /// Settles messages from [`Store::expired_sending`], as `uncertain` or as pending again. Returns the ids
@@ -215,28 +217,36 @@ impl Tx {
     }
 }
 
-/// The claim: one range of the index `messages_open` for each lane, read no further than the limit. The ranges are read
-/// in turn, so a lane is not looked at, and nothing in it is locked, when those before it have filled the limit.
+/// The claim: first what others have claimed and not settled within their lease, then one range of the index
+/// `messages_waiting` for each lane, read no further than the limit. The ranges are read in turn, so a lane is not looked
+/// at, and nothing in it is locked, when those before it have filled the limit.
 fn claim_sql(dialect: Dialect, lanes: &[Lane]) -> String {
     let (lock, now, lease_until) =
         (dialect.lock("FOR UPDATE SKIP LOCKED"), dialect.now(), dialect.now_and(4));
     let mut ranks: Vec<i64> = lanes.iter().map(|lane| lane.rank()).collect();
     ranks.sort_unstable();
     ranks.dedup();
+    let all: Vec<String> = ranks.iter().map(ToString::to_string).collect();
+    let left_over = format!(
+        "SELECT customer_id, id FROM (
+             SELECT customer_id, id FROM messages
+             WHERE state IN ('claimed', 'sending') AND state = 'claimed' AND lease_until <= {now}
+                 AND channel = $5 AND lane IN ({}) AND due_at <= $1
+             ORDER BY lease_until LIMIT $2 {lock}) AS left_over",
+        all.join(", ")
+    );
     let range = |rank: &i64| {
         format!(
             "SELECT customer_id, id FROM (
                  SELECT customer_id, id FROM messages
-                 WHERE channel = $5 AND lane = {rank}
-                     AND state IN ('pending', 'deferred', 'claimed', 'sending') AND due_at <= $1
-                     AND (state IN ('pending', 'deferred') OR (state = 'claimed' AND lease_until <= {now}))
+                 WHERE channel = $5 AND lane = {rank} AND state IN ('pending', 'deferred') AND due_at <= $1
                  ORDER BY due_at LIMIT $2 {lock}) AS lane_{rank}"
         )
     };
-    let ranges: Vec<String> = ranks.iter().map(range).collect();
+    let ranges: Vec<String> = std::iter::once(left_over).chain(ranks.iter().map(range)).collect();
     // MATERIALIZED: planned into a join, the limited and locking part could run more than once.
     format!(
-        "WITH due AS MATERIALIZED (SELECT customer_id, id FROM ({}) AS lanes LIMIT $2)
+        "WITH due AS MATERIALIZED (SELECT customer_id, id FROM ({}) AS found LIMIT $2)
          UPDATE messages SET state = 'claimed', lease_token = $3, lease_until = {lease_until}, updated_at = $1
          FROM due WHERE messages.customer_id = due.customer_id AND messages.id = due.id
          RETURNING messages.id, messages.state, CAST(messages.body AS text)",
@@ -314,8 +324,10 @@ mod tests {
         let args = vec![at.into(), 9.into(), "t".into(), 9.into(), "email".into()];
         let plan: Vec<(i64, i64, i64, String)> = session.fetch(sql, args).await.unwrap();
         let plan: Vec<String> = plan.into_iter().map(|(.., words)| words).collect();
-        let range = "USING INDEX messages_open (channel=? AND lane=? AND due_at<?)";
+        let range = "INDEX messages_waiting (channel=? AND lane=? AND due_at<?)";
         assert_eq!(plan.iter().filter(|words| words.contains(range)).count(), 3, "{plan:#?}");
+        let left_over = "USING INDEX messages_held (lease_until<?)";
+        assert_eq!(plan.iter().filter(|words| words.contains(left_over)).count(), 1, "{plan:#?}");
         assert!(!plan.iter().any(|words| words.contains("TEMP B-TREE")), "{plan:#?}");
         assert!(!plan.iter().any(|words| words == "SCAN messages"), "{plan:#?}");
     }

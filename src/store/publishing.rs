@@ -99,6 +99,13 @@ impl Store {
         Ok(row.map(|(source,)| source))
     }
 
+    /// When each version of each rule was first published, by (rule, version).
+    pub async fn rule_versions_since(&self) -> Result<BTreeMap<(String, String), DateTime<Utc>>, StoreError> {
+        let sql = "SELECT rule, version, first_seen FROM rule_versions";
+        let rows: Vec<(String, String, DateTime<Utc>)> = self.reading().await?.fetch(sql, vec![]).await?;
+        Ok(rows.into_iter().map(|(rule, version, since)| ((rule, version), since)).collect())
+    }
+
     /// Keeps (rule, version, source); versions known already stay as they are.
     pub async fn save_rule_versions(
         &self,

@@ -44,6 +44,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0004_sms_inbound.sql"),
         sqlite: include_str!("../../migrations/sqlite/0004_sms_inbound.sql"),
     },
+    Migration {
+        version: 5,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0005_waiting_and_held.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0005_waiting_and_held.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

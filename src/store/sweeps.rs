@@ -29,6 +29,8 @@ pub enum SweepState {
 }
 
 impl SweepState {
+    const ALL: [Self; 3] = [Self::Running, Self::Done, Self::Expired];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -49,6 +51,23 @@ impl Store {
              SELECT zone FROM zones WHERE zone IS NOT NULL";
         let rows: Vec<(String,)> = self.reading().await?.fetch(sql, vec![]).await?;
         Ok(rows.into_iter().map(|(zone,)| zone).collect())
+    }
+
+    /// The last sweeps of a rule in all zones, the latest first: for `explain`.
+    pub async fn sweeps_of(&self, rule: &str, limit: u32) -> Result<Vec<Sweep>, StoreError> {
+        let sql = "SELECT rule, tick, zone, planned_at, state, cursor FROM sweeps WHERE rule = $1
+             ORDER BY planned_at DESC, tick DESC, zone LIMIT $2";
+        type Fields = (String, String, String, DateTime<Utc>, String, String);
+        let args = vec![rule.into(), i64::from(limit).into()];
+        let rows: Vec<Fields> = self.reading().await?.fetch(sql, args).await?;
+        rows.into_iter()
+            .map(|(rule, tick, zone, planned_at, state, cursor)| {
+                let state = SweepState::ALL.into_iter().find(|known| known.as_str() == state);
+                let state =
+                    state.ok_or_else(|| StoreError::Other(format!("sweep {rule}/{tick}: unknown state")))?;
+                Ok(Sweep { rule, tick, zone, planned_at, state, cursor })
+            })
+            .collect()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bench;
 mod changes;
+mod explained;
 mod late;
 mod laws;
 mod offers;

@@ -1,11 +1,10 @@
 use declic::domain::memory::{Entry, EntryStatus, Exit};
-use declic::domain::message::{Message, MessageState};
 use declic::domain::snapshot::PromoCode;
 use declic::domain::verdict::Reason;
 use declic::store::{Changes, StoreError};
 
 use crate::Place;
-use crate::samples::{LONG, at, begin, claim, entry, message, promo_code, texts, write};
+use crate::samples::{at, begin, entry, message, promo_code, texts, write};
 
 pub async fn entries_are_written_over_and_dropped(Place { store, .. }: Place) {
     let first = entry("c-1", "cart", "o-1");
@@ -65,7 +64,7 @@ pub async fn due_entries_come_longest_due_first(Place { store, .. }: Place) {
     assert_eq!(store.next_due_at().await.expect("next"), Some(at("09:59:59.999999")));
 }
 
-pub async fn exits_are_found_while_a_message_waits(Place { store, .. }: Place) {
+pub async fn exits_are_found_by_their_messages(Place { store, .. }: Place) {
     let exit = |time| Exit { at: at(time), reason: Reason::Exited, by: "order.placed".to_owned() };
     // A message of each, the entry's occurrence being the message's.
     let run = |customer, id: &str, exit: Option<Exit>| Entry {
@@ -78,44 +77,27 @@ pub async fn exits_are_found_while_a_message_waits(Place { store, .. }: Place) {
         ..run("c-2", "ended", Some(exit("09:33:00.000001")))
     };
     let entries = vec![
-        run("c-1", "claimed", Some(exit("09:30"))),
-        run("c-1", "pending", Some(exit("09:31"))),
-        run("c-1", "deferred", Some(exit("09:32"))),
-        run("c-1", "sending", Some(exit("09:30"))),
-        run("c-1", "sent", Some(exit("09:30"))),
+        run("c-1", "one", Some(exit("09:30"))),
+        run("c-1", "other", Some(exit("09:31"))),
         run("c-1", "stays", None),
         ended,
-        run("c-3", "stranger", Some(exit("09:30"))),
         // Of the same occurrence, in another rule or of another customer.
         Entry { rule: "cart".to_owned(), ..run("c-1", "stays", Some(exit("09:30"))) },
         run("c-2", "stays", Some(exit("09:30"))),
     ];
-    let state = |id, state| Message { state, ..message("c-1", id, "09:00") };
-    let messages = vec![
-        message("c-1", "claimed", "08:00"),
-        message("c-1", "pending", "09:00"),
-        state("deferred", MessageState::Deferred),
-        state("sending", MessageState::Sending),
-        state("sent", MessageState::Sent),
+    write(&store, &["c-1", "c-2"], Changes { entries, ..Default::default() }).await;
+    let messages = [
+        message("c-1", "one", "08:00"),
         message("c-1", "stays", "09:00"),
         message("c-1", "of-no-entry", "09:00"),
         message("c-2", "ended", "09:00"),
-        message("c-3", "stranger", "09:00"),
     ];
-    let changes = Changes { entries, messages, ..Default::default() };
-    write(&store, &["c-1", "c-2", "c-3"], changes).await;
-    assert_eq!(claim(&store, "08:30", 9, "token", LONG).await[0].id, "claimed");
 
     let mut tx = begin(&store).await;
-    let found = tx.exits_of_waiting(&texts(&["c-1", "c-2", "c-9"])).await.expect("exits");
-    let expected = [
-        ("claimed", exit("09:30")),
-        ("pending", exit("09:31")),
-        ("deferred", exit("09:32")),
-        ("ended", exit("09:33:00.000001")),
-    ];
+    let found = tx.exits_of(&messages).await.expect("exits");
+    let expected = [("ended", exit("09:33:00.000001")), ("one", exit("09:30"))];
     assert_eq!(found, expected.map(|(id, exit)| (id.to_owned(), exit)).into());
-    assert!(tx.exits_of_waiting(&[]).await.expect("exits").is_empty());
+    assert!(tx.exits_of([]).await.expect("exits").is_empty());
 }
 
 pub async fn a_promo_code_belongs_to_one_customer(Place { store, .. }: Place) {

@@ -125,7 +125,7 @@ conformance! {
     entries::entries_are_written_over_and_dropped,
     entries::ended_entries_are_loaded_only_for_the_rules_named,
     entries::due_entries_come_longest_due_first,
-    entries::exits_are_found_while_a_message_waits,
+    entries::exits_are_found_by_their_messages,
     entries::a_promo_code_belongs_to_one_customer,
     messages::a_message_is_inserted_once,
     messages::due_messages_are_claimed_in_order_and_once,

@@ -39,6 +39,10 @@ pub async fn versions_are_kept(Place { store, .. }: Place) {
     store.save_rule_versions(&[], at("09:00")).await.expect("save nothing");
     assert_eq!(store.rule_version("welcome", "v1").await.expect("version").as_deref(), Some("first"));
     assert_eq!(store.rule_version("welcome", "v2").await.expect("version"), None);
+    store.save_rule_versions(&[version("first")], at("10:00")).await.expect("save later");
+    let since = store.rule_versions_since().await.expect("since");
+    let expected = (("welcome".to_owned(), "v1".to_owned()), at("09:00"));
+    assert_eq!(since.into_iter().collect::<Vec<_>>(), [expected], "since the first time");
 
     let templates = [("h".to_owned(), json!({ "html": "<p>{{x}}</p>" })), ("n".to_owned(), Value::Null)];
     store.save_template_versions(&templates).await.expect("save");

@@ -84,4 +84,11 @@ pub async fn a_sweep_is_recorded_once_and_resumed(Place { store, .. }: Place) {
     assert_eq!(next.tick, "2026-11-22");
     tx.advance_sweep(&Sweep { state: SweepState::Done, ..next }).await.expect("advance");
     assert_eq!(tx.lock_sweep(None).await.expect("lock"), None);
+    tx.commit().await.expect("commit");
+
+    let last = store.sweeps_of("birthday", 2).await.expect("the last");
+    let done = |tick: &str, time| sweep(tick, time, SweepState::Done);
+    let resumed = Sweep { cursor: "c-7".into(), ..done("2026-11-21", "08:00") };
+    assert_eq!(last, [done("2026-11-22", "09:00"), resumed]);
+    assert_eq!(store.sweeps_of("monday", 2).await.expect("none"), []);
 }

@@ -167,14 +167,14 @@ impl Smtp {
     async fn begin(&self, parcel: &Parcel) -> Result<Connection, (Step, Failure)> {
         let utf8 = parcel.needs_utf8();
         if let Some(mut kept) = self.0.pool.take() {
-            match timeout(self.0.dialer.limit(), kept.mail(&parcel.from, utf8)).await {
+            match timeout(self.0.dialer.limit(), kept.mail(&parcel.from, &parcel.to, utf8)).await {
                 Ok(Ok(())) => return Ok(kept),
                 Ok(Err(failure)) if failure.leaves_connection_usable() => return Err((Step::Mail, failure)),
                 _ => {}
             }
         }
         let mut fresh = self.0.dialer.dial().await.map_err(|failure| (Step::Connect, failure))?;
-        fresh.mail(&parcel.from, utf8).await.map_err(|failure| (Step::Mail, failure))?;
+        fresh.mail(&parcel.from, &parcel.to, utf8).await.map_err(|failure| (Step::Mail, failure))?;
         Ok(fresh)
     }
 

@@ -1,6 +1,6 @@
 //! `declic demo`: a shop's day in a minute, through the real worker on a fast clock, told as it happens.
 
-mod shipped;
+pub(super) mod shipped;
 mod story;
 
 use std::net::SocketAddr;

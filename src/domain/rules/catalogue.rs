@@ -7,6 +7,9 @@ use super::reader::Reader;
 use super::tree::{Kind, Node};
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 
+/// The fields of the file.
+pub(super) const FIELDS: [&str; 1] = ["events"];
+
 /// The event types that change the profile; known without a catalogue.
 const BUILT_IN: [&str; 4] = ["customer.signed_up", "customer.updated", "customer.deleted", "consent.changed"];
 
@@ -73,7 +76,7 @@ impl Catalogue {
 /// Reads the catalogue: `events:` with a list of names, or a mapping from each name to the fields of its data: a list
 /// of them, a mapping to what each holds, or nothing.
 pub(super) fn catalogue<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Option<Catalogue> {
-    let fields = reader.fields(tree, "the event catalogue", &["events"])?;
+    let fields = reader.fields(tree, "the event catalogue", &FIELDS)?;
     let example = "events: [cart.updated, order.placed]";
     let node = reader.required(&fields, "events", "the event catalogue", example)?;
     let mut catalogue = Catalogue::default();

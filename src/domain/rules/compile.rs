@@ -5,7 +5,7 @@
 
 mod across;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Compiled {
     }
 }
 
-/// Compiles all files below `rules/`; others are ignored, as are rule tests (`*.test.yaml`).
+/// Compiles all files below `rules/`; others are ignored, as are rule tests (`*.test.yaml`, read by `scenario`).
 pub fn compile(files: &[SourceFile]) -> Compiled {
     condition::with_room(|| compiled(files))
 }

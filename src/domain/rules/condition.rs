@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod check;
+pub mod explain;
 mod scope;
 mod syntax;
 #[cfg(test)]
@@ -20,7 +21,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::{Env, IdedExpr};
+use serde::Serialize;
 
+pub use explain::Judged;
 pub use scope::Scope;
 pub use unlike::Type;
 
@@ -42,7 +45,8 @@ struct Compiled {
 }
 
 /// What a condition says of a scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", content = "why", rename_all = "snake_case")]
 pub enum Truth {
     True,
     False,
@@ -107,6 +111,11 @@ impl Condition {
     /// Says whether the condition holds in `scope`.
     pub fn eval(&self, scope: &Scope<'_>) -> Truth {
         scope.eval(&self.0)
+    }
+
+    /// Says the same as [`Self::eval`], with what it read and which part decided.
+    pub fn explain(&self, scope: &Scope<'_>) -> Judged {
+        explain::explain(self, scope)
     }
 
     /// The text it was parsed from.

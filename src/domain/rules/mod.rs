@@ -8,7 +8,9 @@ pub mod compile;
 pub mod condition;
 pub mod policy;
 mod reader;
+pub mod scenario;
 pub mod schedule;
+pub mod schema;
 mod steps;
 mod syntax;
 pub mod timing;
@@ -29,6 +31,7 @@ use super::consent::Channel;
 use super::hours::QuietHours;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
+pub use reader::{as_name, is_name};
 pub use timing::Cron;
 
 /// Everything that files say, checked as a whole. Swapped whole, never edited.

@@ -1,11 +1,11 @@
 //! `rules/policy.yaml`: what all rules share.
 
-mod caps;
+pub(super) mod caps;
 mod country;
-mod hours;
-mod sms;
+pub(super) mod hours;
+pub(super) mod sms;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -38,7 +38,8 @@ sender:
   postal_address: 1 rue de la République, 69001 Lyon, France
 ";
 
-const FIELDS: [&str; 10] = [
+/// The fields of the policy.
+pub(super) const FIELDS: [&str; 10] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -50,6 +51,9 @@ const FIELDS: [&str; 10] = [
     "frequency_caps",
     "sms",
 ];
+
+/// The fields of `sender`.
+pub(super) const SENDER: [&str; 5] = ["name", "email", "reply_to", "website", "postal_address"];
 
 /// What rules are checked against while the policy itself cannot be read.
 pub(super) fn placeholder() -> Policy {
@@ -194,8 +198,7 @@ fn purposes<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &mut Policy) {
 }
 
 fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<Sender> {
-    let known = ["name", "email", "reply_to", "website", "postal_address"];
-    let fields = reader.fields(node, "the sender", &known)?;
+    let fields = reader.fields(node, "the sender", &SENDER)?;
     let name = line(reader, &fields, "name", "name: My shop");
     let email = line(reader, &fields, "email", "email: contact@my-shop.example");
     let postal =

@@ -37,6 +37,11 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(key, _)| key.name == name).copied()
     }
 
+    /// Whether a field is there, or was meant by one that is misspelt.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.get(name).is_some() || self.misspelt.iter().any(|meant| meant == name)
+    }
+
     /// All fields in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Key, &'a Node)> + '_ {
         self.entries.iter().copied()
@@ -110,8 +115,7 @@ impl<'a> Reader<'a> {
         what: &str,
         example: &str,
     ) -> Option<&'a Node> {
-        let found = fields.get(name);
-        if found.is_none() && !fields.misspelt.iter().any(|meant| meant == name) {
+        if !fields.is_given(name) {
             let diagnostic = Diagnostic::error(
                 "E0106",
                 self.path,
@@ -120,7 +124,7 @@ impl<'a> Reader<'a> {
             );
             self.report(diagnostic.help(format!("add one, like `{example}`")));
         }
-        found
+        fields.get(name)
     }
 
     /// A single value as text.
@@ -215,7 +219,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 }
 
 /// Whether a name is safe as a file name, a metric label and a database key.
-pub(super) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     text.len() <= 64
         && text.bytes().next().is_some_and(plain)
@@ -223,7 +227,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// The nearest name that [`is_name`] accepts, for "write it like this".
-pub(super) fn as_name(text: &str) -> String {
+pub fn as_name(text: &str) -> String {
     let mut name: String = text
         .to_lowercase()
         .chars()

@@ -25,6 +25,15 @@ const MAX_STEPS: usize = 200;
 
 const KINDS: [&str; 4] = ["wait", "send", "if", "promo_code"];
 
+/// The fields of each kind of step, and of the mappings within them.
+pub(super) const WAIT_STEP: [&str; 2] = ["wait", "id"];
+pub(super) const WAIT: [&str; 2] = ["until", "id"];
+pub(super) const SEND_STEP: [&str; 2] = ["send", "id"];
+pub(super) const SEND: [&str; 6] = ["email", "sms", "prefer", "expire_after", "wait_for_consent", "id"];
+pub(super) const IF_STEP: [&str; 4] = ["if", "then", "else", "id"];
+pub(super) const PROMO_CODE_STEP: [&str; 2] = ["promo_code", "id"];
+pub(super) const PROMO_CODE: [&str; 4] = ["prefix", "discount", "valid_for", "id"];
+
 /// Reads the steps. `None` means that something was reported.
 pub(super) fn program<'a>(
     reader: &mut Reader<'a>,
@@ -165,7 +174,7 @@ impl Writer<'_> {
     }
 
     fn wait<'a>(&mut self, reader: &mut Reader<'a>, node: &'a Node) {
-        let Some(fields) = reader.fields(node, "a `wait` step", &["wait", "id"]) else { return };
+        let Some(fields) = reader.fields(node, "a `wait` step", &WAIT_STEP) else { return };
         let Some(value) = fields.get("wait") else { return };
         let given = fields.get("id");
         if !matches!(value.kind, Kind::Map(_)) {
@@ -174,7 +183,7 @@ impl Writer<'_> {
             let id = self.id(given, &format!("wait-{text}"));
             return self.push(Op::Wait { id, wait: Wait::For(length) }, node);
         }
-        let Some(inner) = reader.fields(value, "`wait`", &["until", "id"]) else { return };
+        let Some(inner) = reader.fields(value, "`wait`", &WAIT) else { return };
         let example = "wait: { until: \"09:00\" }";
         let Some(until) = reader.required(&inner, "until", "`wait`", example) else { return };
         let Some(time) = reader.time(until, "until") else { return };
@@ -183,16 +192,15 @@ impl Writer<'_> {
     }
 
     fn send<'a>(&mut self, reader: &mut Reader<'a>, node: &'a Node) {
-        let Some(fields) = reader.fields(node, "a `send` step", &["send", "id"]) else { return };
+        let Some(fields) = reader.fields(node, "a `send` step", &SEND_STEP) else { return };
         let Some(value) = fields.get("send") else { return };
         if let Kind::Scalar(text) = &value.kind {
             let message = "`send` must say on which channel";
             let diagnostic = Diagnostic::error("E0105", reader.path, value.span.clone(), message);
             return reader.report(diagnostic.help(format!("write `send: {{ email: {text} }}`")));
         }
-        let known = ["email", "sms", "prefer", "expire_after", "wait_for_consent", "id"];
         let before = reader.diagnostics.len();
-        let Some(inner) = reader.fields(value, "`send`", &known) else { return };
+        let Some(inner) = reader.fields(value, "`send`", &SEND) else { return };
         if inner.get("email").is_none() && inner.get("sms").is_none() {
             // A misspelt channel has been reported already.
             if reader.diagnostics.len() != before {
@@ -224,8 +232,7 @@ impl Writer<'_> {
     }
 
     fn branch<'a>(&mut self, reader: &mut Reader<'a>, node: &'a Node, depth: usize) {
-        let known = ["if", "then", "else", "id"];
-        let Some(fields) = reader.fields(node, "an `if` step", &known) else { return };
+        let Some(fields) = reader.fields(node, "an `if` step", &IF_STEP) else { return };
         let condition = fields.get("if").and_then(|node| condition(reader, node, "if", self.mentions));
         self.branches += 1;
         let id = self.id(fields.get("id"), &format!("if-{}", self.branches));
@@ -254,10 +261,10 @@ impl Writer<'_> {
     }
 
     fn promo_code<'a>(&mut self, reader: &mut Reader<'a>, node: &'a Node) {
-        let Some(fields) = reader.fields(node, "a `promo_code` step", &["promo_code", "id"]) else { return };
+        let Some(fields) = reader.fields(node, "a `promo_code` step", &PROMO_CODE_STEP) else { return };
         let Some(value) = fields.get("promo_code") else { return };
         let what = "`promo_code`";
-        let Some(inner) = reader.fields(value, what, &["prefix", "discount", "valid_for", "id"]) else {
+        let Some(inner) = reader.fields(value, what, &PROMO_CODE) else {
             return;
         };
         let prefix = reader.required(&inner, "prefix", what, "prefix: CART").and_then(|node| {

@@ -29,7 +29,8 @@ pub(super) struct Mentions {
     pub conditions: Vec<Placed<Condition>>,
 }
 
-const FIELDS: [&str; 10] = [
+/// The fields of a rule.
+pub(super) const FIELDS: [&str; 10] = [
     "rule",
     "description",
     "enabled",
@@ -41,6 +42,9 @@ const FIELDS: [&str; 10] = [
     "on_change",
     "steps",
 ];
+
+/// The fields of `re_entry` where it is a mapping.
+pub(super) const RE_ENTRY: [&str; 1] = ["after"];
 
 /// Reads a rule. `None` means that there is nothing to check further; errors may also be reported beside a rule, which
 /// then must not be used.
@@ -157,7 +161,7 @@ fn re_entry<'a>(reader: &mut Reader<'a>, fields: &Fields<'a>, trigger: Option<&T
         return None;
     }
     if matches!(node.kind, Kind::Map(_)) {
-        let fields = reader.fields(node, "`re_entry`", &["after"])?;
+        let fields = reader.fields(node, "`re_entry`", &RE_ENTRY)?;
         let after = reader.required(&fields, "after", "`re_entry`", "re_entry: { after: 30d }")?;
         return reader.duration(after, "after").map(ReEntry::After);
     }

@@ -8,7 +8,7 @@ use super::{FieldPath, LeapDay, Trigger};
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 
 /// The kinds of trigger, by the field that makes one, and the fields that each may have.
-const TRIGGERS: [(&str, &[&str]); 4] = [
+pub(super) const TRIGGERS: [(&str, &[&str]); 4] = [
     ("event", &["event", "if", "key"]),
     ("absent", &["absent", "for", "if", "key"]),
     ("anniversary", &["anniversary", "at", "leap_day"]),

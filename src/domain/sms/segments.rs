@@ -24,6 +24,14 @@ impl Encoding {
         if text.chars().all(|c| alphabet::septets(c).is_some()) { Self::Gsm7 } else { Self::Ucs2 }
     }
 
+    /// As people in the trade call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gsm7 => "GSM-7",
+            Self::Ucs2 => "UCS-2",
+        }
+    }
+
     /// What one part holds, in septets or code units: alone, and with the header of several.
     pub const fn limits(self) -> (usize, usize) {
         match self {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::lint::{self, Finding};
 use super::source::{self, Expanded, Files, Kind};
-use super::{SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
+use super::{Sample, SmsSource, SmsTemplate, Template, TemplateSource, Templates, mjml};
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, did_you_mean};
 
 /// So many files are read sooner than a thread starts.
@@ -59,6 +59,7 @@ fn read(file: &SourceFile, set: &Files<'_>) -> (Option<Made>, Vec<Diagnostic>) {
             (template.map(|t| Made::Sms(Arc::new(t))), found)
         }
         Kind::Text { name, locale } => (None, orphan(file, name, locale, set).into_iter().collect()),
+        Kind::Sample => (None, Sample::read(file).err().map(|found| *found).into_iter().collect()),
         Kind::Other => (None, misnamed(file).into_iter().collect()),
         Kind::Partial => (None, Vec::new()),
     }

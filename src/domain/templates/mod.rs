@@ -13,6 +13,7 @@ mod lint;
 mod markup;
 mod mjml;
 mod render;
+mod sample;
 mod skeleton;
 mod sms;
 mod source;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compile::compile;
 pub use render::{Body, Template};
+pub use sample::Sample;
 pub use sms::{SmsSource, SmsTemplate};
 
 /// What a template may read at its root. Anything else is a typing error.

@@ -33,6 +33,8 @@ pub enum Kind<'a> {
         name: &'a str,
         locale: &'a str,
     },
+    /// What it is shown with.
+    Sample,
     Partial,
     /// Pictures and notes.
     Other,
@@ -47,6 +49,7 @@ pub fn kind(path: &str) -> Kind<'_> {
                 ["email", locale, "mjml"] if !locale.is_empty() => Kind::Mjml { name, locale },
                 ["email", locale, "txt"] if !locale.is_empty() => Kind::Text { name, locale },
                 ["sms", locale, "txt"] if !locale.is_empty() => Kind::Sms { name, locale },
+                ["sample", "yaml"] => Kind::Sample,
                 _ => Kind::Other,
             }
         }
@@ -89,12 +92,21 @@ pub fn front_matter(file: &SourceFile) -> Result<(FrontMatter, usize), Box<Diagn
         Box::new(Diagnostic::error("E0502", path, start..yaml_at, message).help(help))
     })?;
     let yaml = &text[yaml_at..yaml_end];
-    let parsed: FrontMatter =
-        serde_saphyr::from_str(yaml).map_err(|error| Box::new(yaml_error(path, yaml, yaml_at, &error)))?;
+    let parsed: FrontMatter = serde_saphyr::from_str(yaml).map_err(|error| {
+        let known = ["subject", "preheader"];
+        Box::new(yaml_error(path, yaml, yaml_at, &error, &known))
+    })?;
     Ok((parsed, body_at))
 }
 
-fn yaml_error(path: &str, yaml: &str, yaml_at: usize, error: &serde_saphyr::Error) -> Diagnostic {
+/// What is wrong with a mapping of `known` fields. `yaml_at`: where it begins in its file.
+pub fn yaml_error(
+    path: &str,
+    yaml: &str,
+    yaml_at: usize,
+    error: &serde_saphyr::Error,
+    known: &[&str],
+) -> Diagnostic {
     let error = error.without_snippet();
     let at = error.location().map_or(0, |l| offset_of(yaml, l.line() as usize, l.column() as usize));
     let line_end = yaml[at..].find('\n').map_or(yaml.len(), |n| at + n);
@@ -105,8 +117,7 @@ fn yaml_error(path: &str, yaml: &str, yaml_at: usize, error: &serde_saphyr::Erro
     let message = format!("the head of this template cannot be read: {}", &complaint[..end]);
     let diagnostic = Diagnostic::error("E0503", path, place, message);
     let typo = yaml.lines().filter_map(|line| line.split_once(':')).find_map(|(key, _)| {
-        let known = ["subject", "preheader"];
-        if known.contains(&key.trim()) { None } else { did_you_mean(key.trim(), known) }
+        if known.contains(&key.trim()) { None } else { did_you_mean(key.trim(), known.iter().copied()) }
     });
     if let Some(near) = typo {
         diagnostic.help(format!("did you mean `{near}`?"))

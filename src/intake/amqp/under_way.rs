@@ -16,7 +16,7 @@ use crate::domain::event::{Event, Unusable};
 use crate::intake::{Counts, decode};
 
 /// Batches of one queue under way at once.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// Deliveries, and what each of them says.
 pub(super) struct Batch {
@@ -53,9 +53,10 @@ impl<'a> UnderWay<'a> {
         self.settling.is_empty()
     }
 
-    /// Whether a batch may begin beside those that are under way.
-    pub fn has_room_for(&self, batch: &Batch) -> bool {
-        self.whose.len() < AT_ONCE && !batch.customers().any(|c| self.whose.iter().any(|w| w.contains(c)))
+    /// Whether a batch may begin beside those that are under way; `alone` leaves room for one.
+    pub fn has_room_for(&self, batch: &Batch, alone: bool) -> bool {
+        let at_once = if alone { 1 } else { AT_ONCE };
+        self.whose.len() < at_once && !batch.customers().any(|c| self.whose.iter().any(|w| w.contains(c)))
     }
 
     pub fn begin(

@@ -84,16 +84,18 @@ async fn serve(
         let line = session.line().await?;
         session.log(&line);
         match line.split([' ', ':']).next()? {
-            "EHLO" => session.act("EHLO", offers).await?,
+            "EHLO" => _ = session.act("EHLO", offers).await?,
             "STARTTLS" => {
                 session.act("STARTTLS", "220 go ahead\r\n").await?;
                 let encrypted = acceptor().accept(session.stream.into_inner()).await.ok()?;
                 session.stream = BufReader::new(Box::new(encrypted));
                 offers = OFFERS;
             }
-            "AUTH" => session.act("AUTH", "235 welcome\r\n").await?,
+            "AUTH" => _ = session.act("AUTH", "235 welcome\r\n").await?,
             "DATA" => {
-                session.act("DATA", "354 go on\r\n").await?;
+                if !session.act("DATA", "354 go on\r\n").await? {
+                    continue;
+                }
                 session.act("BODY", "").await?;
                 let mut body = String::new();
                 loop {
@@ -107,25 +109,28 @@ async fn serve(
                 session.log(&format!("BODY {body}"));
                 session.act(".", "250 2.0.0 queued\r\n").await?;
             }
-            "QUIT" => return session.act("QUIT", "221 bye\r\n").await,
-            word => session.act(word, "250 ok\r\n").await?,
+            "QUIT" => return session.act("QUIT", "221 bye\r\n").await.map(drop),
+            word => _ = session.act(word, "250 ok\r\n").await?,
         }
     }
 }
 
-const OFFERS: &str = "250-sink\r\n250-AUTH PLAIN LOGIN\r\n250 ENHANCEDSTATUSCODES\r\n";
+const OFFERS: &str = "250-sink\r\n250-AUTH PLAIN LOGIN\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES\r\n";
+
+/// For a server that takes one command at a time; it is asked twice what it offers.
+pub const ONE_BY_ONE: [(&str, Act); 2] = [("EHLO", Act::Say("250 sink")), ("EHLO", Act::Say("250 sink"))];
 
 impl Session {
-    /// `None`: the conversation is over.
-    async fn act(&mut self, word: &str, usual: &str) -> Option<()> {
+    /// Whether the usual was said; `None`: the conversation is over.
+    async fn act(&mut self, word: &str, usual: &str) -> Option<bool> {
         let act = {
             let mut script = self.script.lock().unwrap();
             let found = script.iter().position(|(on, _)| *on == word);
             found.map(|found| script.remove(found).1)
         };
         match act {
-            None => self.say(usual).await,
-            Some(Act::Say(words)) => self.say(&format!("{words}\r\n")).await,
+            None => self.say(usual).await.map(|()| true),
+            Some(Act::Say(words)) => self.say(&format!("{words}\r\n")).await.map(|()| false),
             Some(Act::Last(words)) => self.say(&format!("{words}\r\n")).await.and(None),
             Some(Act::Close) => None,
             Some(Act::Stall) => std::future::pending().await,

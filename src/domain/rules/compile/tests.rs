@@ -32,7 +32,7 @@ fn compile_with(rule: &str) -> (Compiled, Vec<SourceFile>) {
 }
 
 /// A right rule, with `from` replaced by `to`.
-fn with(from: &str, to: &str) -> String {
+pub(in crate::domain::rules) fn with(from: &str, to: &str) -> String {
     const RULE: &str = "rule: r
 purpose: marketing
 trigger:
@@ -54,7 +54,7 @@ steps:
 }
 
 /// (what is replaced, by what, the code, the line, a part of message and help).
-const MISTAKES: &[(&str, &str, &str, u64, &str)] = &[
+pub(in crate::domain::rules) const MISTAKES: &[(&str, &str, &str, u64, &str)] = &[
     // YAML
     ("rule: r\n", "rule: [r\n", "E0101", 2, "not YAML"),
     ("purpose: marketing", "purpose: marketing: x", "E0101", 2, "a `:` stands"),

@@ -108,27 +108,40 @@ impl<'a> Scope<'a> {
 
     /// What stands at a path, with its article; none where nothing does.
     fn kind_of(&self, path: &str) -> Option<&'static str> {
+        Some(match self.find(path)? {
+            Found::Json(json) => words::kind_of_json(json),
+            Found::Text(_) => words::TEXT,
+            Found::Instant(_) => words::INSTANT,
+            Found::Fields => words::OBJECT,
+        })
+    }
+
+    /// What stands at a path that a condition reads; none where nothing does.
+    pub(super) fn find(&self, path: &str) -> Option<Found<'a>> {
         let mut names = path.split('.');
         let found = match (names.next()?, self.event) {
             ("customer", _) => match names.next() {
-                None => return Some(words::OBJECT),
+                None => return Some(Found::Fields),
                 Some(name) => self.customer.get(name)?,
             },
             ("entry", _) => self.entry,
             ("data", Some(event)) => &event.data,
-            ("now", _) => return Some(words::INSTANT),
-            ("event", Some(_)) => {
+            ("now", _) => return Some(Found::Instant(self.now)),
+            ("event", Some(event)) => {
                 // What it carries is noted as `data`; its other attributes have no fields.
                 return match (names.next(), names.next()) {
-                    (None, _) => Some(words::OBJECT),
-                    (Some("time"), None) => Some(words::INSTANT),
-                    (Some(_), None) => Some(words::TEXT),
-                    (Some(_), Some(_)) => None,
+                    (None, _) => Some(Found::Fields),
+                    (Some("time"), None) => Some(Found::Instant(event.time)),
+                    (Some("id"), None) => Some(Found::Text(&event.id)),
+                    (Some("source"), None) => Some(Found::Text(&event.source)),
+                    (Some("type"), None) => Some(Found::Text(&event.kind)),
+                    (Some("subject"), None) => Some(Found::Text(&event.subject)),
+                    (Some(_), _) => None,
                 };
             }
             _ => return None,
         };
-        names.try_fold(found, |value, name| value.as_object()?.get(name)).map(words::kind_of_json)
+        names.try_fold(found, |value, name| value.as_object()?.get(name)).map(Found::Json)
     }
 
     /// The shortest beginning of `path` that is not there.
@@ -136,6 +149,15 @@ impl<'a> Scope<'a> {
         let ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
         ends.map(|end| &path[..end]).find(|part| self.kind_of(part).is_none()).map(str::to_owned)
     }
+}
+
+/// What a path leads to.
+pub(super) enum Found<'a> {
+    Json(&'a Json),
+    Text(&'a str),
+    Instant(DateTime<Utc>),
+    /// The whole customer, the whole event.
+    Fields,
 }
 
 /// An event's data, as far as the condition reads it. What reads the event as a whole reads all of it.

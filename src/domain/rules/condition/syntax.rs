@@ -124,7 +124,7 @@ fn word(text: &str, at: usize, length: usize) -> Result<(), ConditionError> {
 }
 
 /// The place after the text that begins with the quote at `at`.
-fn end_of_text(text: &str, at: usize) -> Result<usize, ConditionError> {
+pub(super) fn end_of_text(text: &str, at: usize) -> Result<usize, ConditionError> {
     let rest = &text[at..];
     let quote = &rest[..1];
     if let Some(long) = [r#"""""#, "'''"].into_iter().find(|q| rest.starts_with(q)) {

@@ -250,3 +250,79 @@ proptest! {
         }
     }
 }
+
+/// `EXPRESSION: RESULT` of a condition and, deeper by one dot, of its parts, a star before those that decided.
+fn told(judged: &Judged, depth: usize, out: &mut Vec<String>) {
+    for part in &judged.parts {
+        let star = if judged.is_decided_by(part) { "*" } else { "" };
+        let reads: Vec<String> = part.reads.iter().map(read).collect();
+        let reads = if reads.is_empty() { String::new() } else { format!(" [{}]", reads.join(", ")) };
+        out.push(format!("{}{star}{}: {:?}{reads}", ".".repeat(depth), part.expression, part.truth));
+        told(part, depth + 1, out);
+    }
+}
+
+fn read(read: &explain::Read) -> String {
+    format!("{}={}", read.path, read.value.as_ref().map_or("-".to_owned(), Value::to_string))
+}
+
+#[test]
+fn which_part_decided() {
+    let check = |text: &str, expected: &[&str]| {
+        let judged = Condition::parse(text).unwrap().explain(&scope());
+        assert_eq!(judged.truth, eval(text), "{text}");
+        let mut parts = Vec::new();
+        told(&judged, 0, &mut parts);
+        assert_eq!(parts, expected, "{text}");
+    };
+    check("data.total >= 100", &[]);
+    check(
+        r#"data.total >= 50 && customer.country == "DE""#,
+        &[
+            "data.total >= 50: True [data.total=60]",
+            r#"*customer.country == "DE": False [customer.country="FR"]"#,
+        ],
+    );
+    // Neither a missing field beside a false one nor an operator within a text or a bracket.
+    check(
+        r#"data.name == "a && b" && customer.vip && (data.paid || data.qty > 9)"#,
+        &[
+            r#"*data.name == "a && b": False [data.name="Zoé"]"#,
+            r#"customer.vip: Unknown("customer.vip") [customer.vip=-]"#,
+            "data.paid || data.qty > 9: True",
+            ".*data.paid: True [data.paid=true]",
+            ".data.qty > 9: False [data.qty=3]",
+        ],
+    );
+    check(
+        "(data.qty > 9 || customer.vip)",
+        &["data.qty > 9: False [data.qty=3]", r#"*customer.vip: Unknown("customer.vip") [customer.vip=-]"#],
+    );
+    check(
+        "!(data.paid && data.qty == 3)",
+        &[
+            "*data.paid && data.qty == 3: True",
+            ".*data.paid: True [data.paid=true]",
+            ".*data.qty == 3: True [data.qty=3]",
+        ],
+    );
+    // What cannot be divided: a choice, a loop, and an operand that is no condition by itself.
+    check(r#"data.paid && data.qty > 1 ? data.total > 1 : data.exact > 1.0 || data.paid"#, &[]);
+    check(r#"data.items.exists(i, i.sku == "A" && i.price > 1)"#, &[]);
+    check(r#"!("vip" in data.items)"#, &[]);
+}
+
+#[test]
+fn what_was_read_is_shown_as_it_stood() {
+    let judged = |text: &str| Condition::parse(text).unwrap().explain(&scope());
+    let reads = |text: &str| judged(text).reads.iter().map(read).collect::<Vec<_>>().join(" ");
+    assert_eq!(reads("data.total + data.exact > 1"), "data.total=60 data.exact=59.9");
+    assert_eq!(reads("data.nothing == null"), "data.nothing=null");
+    assert_eq!(reads("has(data.gone) || event.type == \"x\""), "");
+    assert_eq!(reads("event.type == entry.key"), r#"event.type="cart.updated" entry.key="cart-1""#);
+    assert_eq!(reads("now > event.time"), r#"now="2026-11-22T10:00:00Z" event.time="2026-11-22T10:00:00Z""#);
+    assert_eq!(reads("size(customer) > 1"), "", "not the whole customer");
+    let json = serde_json::to_value(judged("customer.vip && data.paid")).unwrap();
+    assert_eq!((&json["result"], &json["why"]), (&"unknown".into(), &"customer.vip".into()));
+    assert_eq!((&json["join"], &json["parts"][1]["result"]), (&"all".into(), &"true".into()));
+}

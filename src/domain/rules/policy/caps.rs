@@ -10,6 +10,9 @@ use super::{channel, purpose};
 use crate::domain::caps::{Cap, WhenFull};
 use crate::domain::diagnostic::Diagnostic;
 
+/// The fields of a cap.
+pub(in super::super) const FIELDS: [&str; 4] = ["channel", "purpose", "limit", "when_full"];
+
 /// More than this in one period is a typing mistake.
 const MOST: u32 = 1000;
 
@@ -38,8 +41,7 @@ pub(super) fn frequency_caps<'a>(reader: &mut Reader<'a>, node: &'a Node, policy
 }
 
 fn cap<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &Policy) -> Option<Cap> {
-    let known = ["channel", "purpose", "limit", "when_full"];
-    let fields = reader.fields(node, "a frequency cap", &known)?;
+    let fields = reader.fields(node, "a frequency cap", &FIELDS)?;
     let before = reader.diagnostics.len();
     let channel = fields.get("channel").and_then(|node| channel(reader, node));
     let purpose = fields.get("purpose").and_then(|node| purpose(reader, node, policy));

@@ -13,6 +13,10 @@ use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::{Holidays, Hours, HoursRule, QuietHours, Range, presets};
 use crate::domain::rules::Basis;
 
+/// The fields of `quiet_hours`, and of each of its rules.
+pub(in super::super) const FIELDS: [&str; 2] = ["spread", "rules"];
+pub(in super::super) const RULE: [&str; 6] = ["channel", "purpose", "country", "use", "allowed", "holidays"];
+
 const WHAT: &str = "a rule of `quiet_hours`";
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -35,7 +39,7 @@ const EXAMPLE: &str = "allowed: { mon-fri: \"08:00-20:00\" }";
 /// Reads `quiet_hours`. The policy's purposes must be known.
 pub(super) fn quiet_hours<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &Policy) -> QuietHours {
     let mut hours = QuietHours::default();
-    let Some(fields) = reader.fields(node, "`quiet_hours`", &["spread", "rules"]) else { return hours };
+    let Some(fields) = reader.fields(node, "`quiet_hours`", &FIELDS) else { return hours };
     let mut nodes = Vec::new();
     if let Some(list) = fields.get("rules") {
         match &list.kind {
@@ -82,8 +86,7 @@ pub(in crate::domain) fn shipped_hours(name: &str, text: &str) -> Result<Hours, 
 }
 
 fn rule<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &Policy) -> Option<HoursRule> {
-    let known = ["channel", "purpose", "country", "use", "allowed", "holidays"];
-    let fields = reader.fields(node, WHAT, &known)?;
+    let fields = reader.fields(node, WHAT, &RULE)?;
     let before = reader.diagnostics.len();
     let rule = HoursRule {
         channel: fields.get("channel").and_then(|node| channel(reader, node)),

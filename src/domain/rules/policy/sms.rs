@@ -7,7 +7,8 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::sms::SmsPolicy;
 use crate::domain::sms::sender::{Kind, kind, objection};
 
-const FIELDS: [&str; 6] =
+/// The fields of `sms`.
+pub(in super::super) const FIELDS: [&str; 6] =
     ["sender", "senders", "stop_number", "max_segments", "transliterate", "segment_cost"];
 
 /// More parts than this no shop wants to pay for.

@@ -17,7 +17,7 @@ fn read(lines: &str) -> (Compiled, Vec<SourceFile>) {
 }
 
 /// A policy that says all that can be said of hours and caps, from its eighth line on.
-const WHOLE: &str = "\
+pub(in crate::domain::rules) const WHOLE: &str = "\
 default_country: FR
 quiet_hours:
   spread: 10m
@@ -83,7 +83,7 @@ fn a_whole_policy_means_what_it_says() {
 }
 
 /// What is written instead of what in [`WHOLE`]; the code, the line within it, and words of the report.
-const MISTAKES: &[(&str, &str, &str, usize, &str)] = &[
+pub(in crate::domain::rules) const MISTAKES: &[(&str, &str, &str, usize, &str)] = &[
     ("default_country: FR", "default_country: France", "E0407", 1, "did you mean `FR`"),
     ("default_country: FR", "default_country: uk", "E0407", 1, "did you mean `GB`"),
     ("default_country: FR", "default_country: fr", "E0407", 1, "did you mean `FR`"),
@@ -212,7 +212,7 @@ fn shorter_ways_to_write_the_same() {
     assert_eq!(week("[08:00-12:00, 12:00-20:00]"), week("08:00-20:00"));
 }
 
-const SMS: &str = "\
+pub(in crate::domain::rules) const SMS: &str = "\
 sms:
   sender: MaisonLumen
   senders: { US: +14155552671, CA: \"36180\" }

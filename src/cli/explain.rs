@@ -1,0 +1,212 @@
+//! `declic explain`: loads what is recorded of a customer, and lets the core tell why.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::table;
+use super::{Failure, environment};
+use crate::domain::decide::Tick;
+use crate::domain::diagnostic::did_you_mean;
+use crate::domain::event::Event;
+use crate::domain::explain::story::{Item, What};
+use crate::domain::explain::tell::tell;
+use crate::domain::explain::{self, Asked, Language, Record};
+use crate::domain::rules::book::Book;
+use crate::domain::rules::compile;
+use crate::domain::snapshot::{Fact, Snapshot};
+use crate::domain::ticks::Scope;
+use crate::store::{CustomerState, MessageFilter, Store, StoreError, SweepState};
+
+/// How far back a customer's events, messages and ticks are looked at: the newest of each.
+const LOOK_BACK: u32 = 2_000;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The customer's id (`subject` of their events)
+    customer: String,
+    /// Only this rule: what it did, what it did not and why, and what it waits for
+    #[arg(long, value_name = "NAME")]
+    rule: Option<String>,
+    /// Only this message and what it came from (ids are in `declic messages list`)
+    #[arg(long, value_name = "ID", conflicts_with = "rule")]
+    message: Option<String>,
+    /// How many items at the most
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+    /// The language of the text (default: French where LANG says so, else English)
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Lang {
+    En,
+    Fr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Plain words
+    Text,
+    /// One JSON array
+    Json,
+    /// One JSON object a line
+    Ndjson,
+}
+
+pub async fn explain(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
+    let config = environment::config(config)?;
+    let store = environment::store(&config).await?;
+    let found = store.customer(&args.customer).await.map_err(environment::failed)?;
+    let customer = found.ok_or_else(|| unknown(&args.customer))?;
+    let mut book = environment::active(&config, &store).await?.book;
+    let record = load(&store, &mut book, customer, args).await?;
+    let (rule, message) = (args.rule.as_deref(), args.message.as_deref());
+    if let Some(rule) = rule {
+        known_rule(rule, &book, &record)?;
+    }
+    let now = config.clock().now();
+    let mut items = explain::explain(&book, &record, Asked { rule, message }, now);
+    let head = |item: &&Item| matches!(item.what, What::Customer(_) | What::Rule(_));
+    let shown = items.iter().filter(head).count() + args.limit;
+    let older = items.len().saturating_sub(shown);
+    items.truncate(shown);
+    match args.format {
+        Format::Text => print!("{}", tell(&items, language(args.lang), now)),
+        Format::Json => table::print(&items, &[], table::Format::Json).map_err(environment::failed)?,
+        Format::Ndjson => table::print(&items, &[], table::Format::Ndjson).map_err(environment::failed)?,
+    }
+    if older > 0 {
+        eprintln!("{older} older items are not shown; --limit shows more");
+    }
+    Ok(())
+}
+
+fn unknown(customer: &str) -> Failure {
+    Failure::Refused(format!(
+        "there is no customer `{customer}`: no event or import has named them. Ids are compared letter by letter; is this \
+         the right database (--config)?"
+    ))
+}
+
+/// All that is recorded of the customer, and the rule versions that their entries are pinned to.
+async fn load(
+    store: &Store,
+    book: &mut Book,
+    customer: CustomerState,
+    args: &Args,
+) -> Result<Record, Failure> {
+    let failed = |error: StoreError| environment::failed(error);
+    let id = &customer.customer_id;
+    let mut facts: Vec<Fact> = store
+        .events_of(id, LOOK_BACK)
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|stored| Fact { event: stored.event, received_at: stored.received_at })
+        .collect();
+    facts.sort_by(|a, b| Event::place(&a.event).cmp(&Event::place(&b.event)));
+    let filter = MessageFilter { customer: Some(id.clone()), limit: LOOK_BACK, ..MessageFilter::default() };
+    let mut messages = store.messages(&filter).await.map_err(failed)?;
+    if let Some(asked) = &args.message
+        && !messages.iter().any(|message| message.id == *asked)
+    {
+        messages.push(message_of(store, asked, id).await?);
+    }
+    for entry in &customer.entries {
+        if book.version(&entry.rule, &entry.version).is_none()
+            && let Some(source) = store.rule_version(&entry.rule, &entry.version).await.map_err(failed)?
+            && let Ok(rule) = compile::compile_rule(&source, &format!("rules/{}.yaml", entry.rule))
+        {
+            book.pin(Arc::new(rule));
+        }
+    }
+    let versions = store.rule_versions_since().await.map_err(failed)?;
+    let rules_since = book.active.rules.values().filter_map(|rule| {
+        let since = versions.get(&(rule.name.clone(), rule.version.clone()))?;
+        Some((rule.name.clone(), *since))
+    });
+    let ticks = match &args.rule {
+        Some(rule) => ticks(store, rule, &customer).await?,
+        None => Vec::new(),
+    };
+    Ok(Record {
+        rules_since: rules_since.collect(),
+        messages,
+        ticks,
+        snapshot: Snapshot {
+            customer_id: customer.customer_id,
+            profile: customer.profile,
+            consents: customer.consents,
+            suppressed: customer.suppressed,
+            erased: customer.erased,
+            entries: customer.entries,
+            history: facts,
+        },
+    })
+}
+
+/// One message by its id, which must be this customer's.
+async fn message_of(
+    store: &Store,
+    id: &str,
+    customer: &str,
+) -> Result<crate::domain::message::Message, Failure> {
+    let found = store.message(id).await.map_err(environment::failed)?;
+    match found {
+        Some(message) if message.customer_id == customer => Ok(message),
+        Some(message) => Err(Failure::Refused(format!(
+            "message `{id}` is not theirs: try `declic explain {} --message {id}`",
+            message.customer_id
+        ))),
+        None => Err(Failure::Refused(format!(
+            "there is no message `{id}`; `declic messages list --customer {customer}` lists theirs"
+        ))),
+    }
+}
+
+/// The ticks of a rule that came where the customer lives, each with whether it was missed for too long.
+async fn ticks(store: &Store, rule: &str, customer: &CustomerState) -> Result<Vec<(Tick, bool)>, Failure> {
+    let zone = Scope::of_customer(&customer.profile).key();
+    let sweeps = store.sweeps_of(rule, LOOK_BACK).await.map_err(environment::failed)?;
+    // One with a zone of its own is for everyone.
+    let theirs = sweeps.into_iter().filter(|sweep| sweep.zone == zone || sweep.zone.starts_with('*'));
+    let tick = theirs.map(|sweep| {
+        let expired = sweep.state == SweepState::Expired;
+        (Tick { rule: sweep.rule, local: sweep.tick, planned: sweep.planned_at }, expired)
+    });
+    Ok(tick.collect())
+}
+
+/// A rule is known that is in force, or that the customer has been through.
+fn known_rule(rule: &str, book: &Book, record: &Record) -> Result<(), Failure> {
+    let entered = record.snapshot.entries.iter().map(|entry| &entry.rule);
+    let written = record.messages.iter().map(|message| &message.rule);
+    let known: Vec<&str> =
+        book.active.rules.keys().chain(entered).chain(written).map(String::as_str).collect();
+    if known.contains(&rule) {
+        return Ok(());
+    }
+    let help = match did_you_mean(rule, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "none has been published: start a worker first".to_owned(),
+        None => format!("there are {}", book.active.rules.keys().cloned().collect::<Vec<_>>().join(", ")),
+    };
+    Err(Failure::Refused(format!("there is no rule `{rule}`; {help}")))
+}
+
+/// As asked, else as the terminal's surroundings say (POSIX: LC_ALL, then LC_MESSAGES, then LANG).
+fn language(asked: Option<Lang>) -> Language {
+    let named = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(std::env::var_os);
+    let surroundings =
+        named.map(|value| value.to_string_lossy().into_owned()).find(|value| !value.is_empty());
+    match asked {
+        Some(Lang::Fr) => Language::French,
+        Some(Lang::En) => Language::English,
+        None if surroundings.is_some_and(|name| name.to_lowercase().starts_with("fr")) => Language::French,
+        None => Language::English,
+    }
+}

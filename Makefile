@@ -18,8 +18,8 @@ chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/
 	@scripts/setup --check || scripts/setup
 	CHAOS_SEEDS=$(SEEDS) CHAOS_SEED=$(SEED) cargo test --locked --features server-tests --test chaos
 
-fuzz: ## texts that nobody would write, for the readers of rules and templates: SECONDS=600 (see tests/fuzz)
-	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),1) cargo test --locked --test fuzz -- --nocapture --test-threads 6
+fuzz: ## texts that nobody would write, for the readers of rules, tests and templates: SECONDS=600 (see tests/fuzz)
+	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),1) cargo test --locked --test fuzz -- --nocapture --test-threads 7
 
 check: ## formatting, lints and documentation, and the build that serves customers
 	cargo fmt --check

@@ -53,6 +53,14 @@ impl Checked {
         Self { rules: compiled.rules, templates, events: compiled.events, diagnostics }
     }
 
+    /// The same with what is wrong with rule tests, which comes last.
+    pub fn with_tests(files: &[SourceFile], tests: &[SourceFile]) -> Self {
+        let mut checked = Self::new(files);
+        let (_, of_tests) = checked.scenarios(files, tests);
+        checked.diagnostics.extend(of_tests);
+        checked
+    }
+
     /// Reads rule tests, checked against these files.
     pub fn scenarios(&self, files: &[SourceFile], tests: &[SourceFile]) -> (Vec<Scenario>, Vec<Diagnostic>) {
         scenario::read(tests, Surroundings { rules: &self.rules, events: self.events.as_ref(), files })

@@ -37,9 +37,7 @@ pub fn check(args: &Args) -> Result<(), Failure> {
     let refused = |e: files::FilesError| Failure::Refused(e.to_string());
     let mut files = files::read(&args.folder).map_err(refused)?;
     let tests = files::read_tests(&args.folder).map_err(refused)?;
-    let mut checked = Checked::new(&files);
-    let (_, of_tests) = checked.scenarios(&files, &tests);
-    checked.diagnostics.extend(of_tests);
+    let checked = Checked::with_tests(&files, &tests);
     files.extend(tests);
     match args.format {
         Format::Text => {

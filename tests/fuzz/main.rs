@@ -36,8 +36,9 @@ struct Target {
     path: &'static str,
 }
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     Target { name: "rule", reads: is_rule, path: "rules/fuzzed.yaml" },
+    Target { name: "test", reads: |path| files::is_test(Path::new(path)), path: "rules/sends.test.yaml" },
     Target { name: "policy", reads: |path| path == "rules/policy.yaml", path: "rules/policy.yaml" },
     Target { name: "events", reads: |path| path == "rules/events.yaml", path: "rules/events.yaml" },
     Target { name: "mjml", reads: |path| path.ends_with(".mjml"), path: "templates/fuzzed/email.fr.mjml" },
@@ -50,7 +51,8 @@ const TARGETS: [Target; 6] = [
 ];
 
 fn is_rule(path: &str) -> bool {
-    path.starts_with("rules/") && path != "rules/policy.yaml" && path != "rules/events.yaml"
+    let others = ["rules/policy.yaml", "rules/events.yaml"];
+    path.starts_with("rules/") && !others.contains(&path) && !files::is_test(Path::new(path))
 }
 
 fn root() -> &'static Path {
@@ -77,7 +79,8 @@ fn surroundings(target: &Target) -> Vec<SourceFile> {
 /// What a target begins with: shipped files first, then its seeds.
 fn corpus(target: &Target) -> Vec<String> {
     let shipped = [root().to_owned(), root().join("tests/mistakes/shop")];
-    let shipped = shipped.iter().flat_map(|folder| files::read(folder).expect("shipped files"));
+    let shipped = shipped.iter().flat_map(|folder| [files::read(folder), files::read_tests(folder)]);
+    let shipped = shipped.flat_map(|read| read.expect("shipped files"));
     let mut corpus: Vec<String> =
         shipped.filter(|file| (target.reads)(&file.path)).map(|file| file.text).collect();
     corpus.extend(seeds(target));
@@ -101,8 +104,15 @@ fn read(target: &Target, surroundings: &[SourceFile], input: &str) {
         None => target.path.to_owned(),
     };
     let mut files: Vec<SourceFile> = surroundings.iter().filter(|file| file.path != path).cloned().collect();
-    files.push(SourceFile { path, text: input.to_owned() });
-    let found = Checked::new(&files).diagnostics;
+    let input = SourceFile { path, text: input.to_owned() };
+    let mut tests = Vec::new();
+    if files::is_test(Path::new(&input.path)) {
+        tests.push(input)
+    } else {
+        files.push(input)
+    }
+    let found = Checked::with_tests(&files, &tests).diagnostics;
+    files.extend(tests);
     for diagnostic in &found {
         let file = files.iter().find(|file| file.path == diagnostic.path);
         let text = file.map_or("", |file| file.text.as_str());
@@ -200,6 +210,11 @@ fn fuzz(name: &str) {
 #[test]
 fn rules() {
     fuzz("rule");
+}
+
+#[test]
+fn rule_tests() {
+    fuzz("test");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use declic::active::Checked;
-use declic::domain::diagnostic::{SourceFile, codes, render};
+use declic::domain::diagnostic::{Diagnostic, SourceFile, codes, render};
 use declic::files;
 
 fn folder() -> PathBuf {
@@ -21,8 +21,17 @@ fn folder() -> PathBuf {
 }
 
 fn shop() -> BTreeMap<String, String> {
-    let files = files::read(&folder().join("shop")).expect("the shop");
-    files.into_iter().map(|file| (file.path, file.text)).collect()
+    let shop = folder().join("shop");
+    let rules_and_templates = files::read(&shop).expect("the shop");
+    let tests = files::read_tests(&shop).expect("the shop's tests");
+    rules_and_templates.into_iter().chain(tests).map(|file| (file.path, file.text)).collect()
+}
+
+/// As `declic check` does.
+fn diagnostics(files: &[SourceFile]) -> Vec<Diagnostic> {
+    let (tests, files): (Vec<_>, Vec<_>) =
+        files.iter().cloned().partition(|file| files::is_test(Path::new(&file.path)));
+    Checked::with_tests(&files, &tests).diagnostics
 }
 
 struct Case {
@@ -76,7 +85,7 @@ fn check(name: &str) {
     let mut reports = String::new();
     let mut wrong = Vec::new();
     for case in cases(&format!("{name}.txt")) {
-        let found = Checked::new(&case.files).diagnostics;
+        let found = diagnostics(&case.files);
         let codes: BTreeSet<&str> = found.iter().map(|d| d.code).collect();
         if codes != BTreeSet::from([case.code.as_str()]) {
             wrong.push(format!("{}: {codes:?}", case.title));
@@ -115,16 +124,21 @@ fn together() {
 }
 
 #[test]
+fn tests() {
+    check("tests");
+}
+
+#[test]
 fn the_shop_itself_is_without_fault() {
     let files: Vec<_> = shop().into_iter().map(|(path, text)| SourceFile { path, text }).collect();
-    let found = Checked::new(&files).diagnostics;
+    let found = diagnostics(&files);
     assert!(found.is_empty(), "{}", render(&found, &files, false));
 }
 
 /// Every code in the sources is explained, every explained one can be provoked, and a hundred mistakes are told apart.
 #[test]
 fn every_code_is_explained_and_provoked() {
-    let tables = ["rules.txt", "conditions.txt", "policy.txt", "templates.txt", "together.txt"];
+    let tables = ["rules.txt", "conditions.txt", "policy.txt", "templates.txt", "together.txt", "tests.txt"];
     let all: Vec<Case> = tables.into_iter().flat_map(cases).collect();
     let titles: BTreeSet<&str> = all.iter().map(|case| case.title.as_str()).collect();
     assert_eq!(titles.len(), all.len(), "two cases have one title");

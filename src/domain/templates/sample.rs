@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::source::yaml_error;
+use super::source::{complaint, meant_field};
 use crate::domain::diagnostic::{Diagnostic, SourceFile};
 
 /// A customer, and the data of an event.
@@ -42,10 +42,11 @@ impl Sample {
     pub fn read(file: &SourceFile) -> Result<Self, Box<Diagnostic>> {
         let options = serde_saphyr::options! { strict_booleans: true };
         serde_saphyr::from_str_with_options(&file.text, options).map_err(|error| {
-            let known = ["customer", "data"];
-            let found = Diagnostic { code: "E0506", ..yaml_error(&file.path, &file.text, 0, &error, &known) };
-            Box::new(match found.help {
-                Some(_) => found,
+            let (place, complaint) = complaint(&file.text, &error);
+            let message = format!("this sample cannot be read: {complaint}");
+            let found = Diagnostic::error("E0506", &file.path, place, message);
+            Box::new(match meant_field(&file.text, &["customer", "data"]) {
+                Some(near) => found.help(format!("did you mean `{near}`?")),
                 None => found.help("a sample has a `customer` and the `data` of an event"),
             })
         })

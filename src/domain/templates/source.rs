@@ -94,38 +94,47 @@ pub fn front_matter(file: &SourceFile) -> Result<(FrontMatter, usize), Box<Diagn
     let yaml = &text[yaml_at..yaml_end];
     let parsed: FrontMatter = serde_saphyr::from_str(yaml).map_err(|error| {
         let known = ["subject", "preheader"];
-        Box::new(yaml_error(path, yaml, yaml_at, &error, &known))
+        Box::new(head_error(path, yaml, yaml_at, &error, &known))
     })?;
     Ok((parsed, body_at))
 }
 
-/// What is wrong with a mapping of `known` fields. `yaml_at`: where it begins in its file.
-pub fn yaml_error(
+/// The front matter cannot be read.
+fn head_error(
     path: &str,
     yaml: &str,
     yaml_at: usize,
     error: &serde_saphyr::Error,
     known: &[&str],
 ) -> Diagnostic {
-    let error = error.without_snippet();
-    let at = error.location().map_or(0, |l| offset_of(yaml, l.line() as usize, l.column() as usize));
-    let line_end = yaml[at..].find('\n').map_or(yaml.len(), |n| at + n);
-    // The library ends its own sentences with the place, which it counts from the first line of hyphens.
-    let complaint = error.to_string();
-    let end = complaint.find(" at line").or_else(|| complaint.find('\n')).unwrap_or(complaint.len());
-    let place = yaml_at + at..yaml_at + line_end;
-    let message = format!("the head of this template cannot be read: {}", &complaint[..end]);
+    let (place, complaint) = complaint(yaml, error);
+    let place = yaml_at + place.start..yaml_at + place.end;
+    let message = format!("the head of this template cannot be read: {complaint}");
     let diagnostic = Diagnostic::error("E0503", path, place, message);
-    let typo = yaml.lines().filter_map(|line| line.split_once(':')).find_map(|(key, _)| {
-        if known.contains(&key.trim()) { None } else { did_you_mean(key.trim(), known.iter().copied()) }
-    });
-    if let Some(near) = typo {
+    if let Some(near) = meant_field(yaml, known) {
         diagnostic.help(format!("did you mean `{near}`?"))
     } else if yaml.lines().any(|line| line.contains(": {{") || line.matches(": ").count() > 1) {
         diagnostic.help("put quotes round the value: it contains {{ or a colon, which YAML reads as its own")
     } else {
         diagnostic
     }
+}
+
+/// Where a mapping cannot be read (to the end of the line), and why, in the library's words.
+pub fn complaint(yaml: &str, error: &serde_saphyr::Error) -> (Range<usize>, String) {
+    let error = error.without_snippet();
+    let at = error.location().map_or(0, |l| offset_of(yaml, l.line() as usize, l.column() as usize));
+    let line_end = yaml[at..].find('\n').map_or(yaml.len(), |n| at + n);
+    // The library ends its own sentences with the place, which it counts from where the mapping begins.
+    let complaint = error.to_string();
+    let end = complaint.find(" at line").or_else(|| complaint.find('\n')).unwrap_or(complaint.len());
+    (at..line_end, complaint[..end].to_owned())
+}
+
+/// The known field that a misspelt one was meant to be.
+pub fn meant_field<'k>(yaml: &str, known: &[&'k str]) -> Option<&'k str> {
+    let keys = yaml.lines().filter_map(|line| line.split_once(':')).map(|(key, _)| key.trim());
+    keys.filter(|key| !known.contains(key)).find_map(|key| did_you_mean(key, known.iter().copied()))
 }
 
 /// The byte range of a front matter value in its file, for diagnostics about its text.

@@ -7,32 +7,21 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
-use declic::active::{Checked, Shelf};
+use declic::channels::Parcel;
 use declic::channels::sms::Sms;
-use declic::channels::{Capture, EmailChannel, Limits, Outlet, Parcel, SmsChannel};
 use declic::clock::Clock;
-use declic::delivery::dispatch::Dispatcher;
-use declic::delivery::flow::Flow;
-use declic::delivery::outcomes::Outcomes;
 use declic::domain::consent::Channel;
-use declic::domain::diagnostic::{SourceFile, render};
+use declic::domain::diagnostic::SourceFile;
 use declic::domain::event::Event;
-use declic::domain::message::{Lane, Message, MessageState};
+use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
-use declic::process::Processor;
-use declic::store::{MessageFilter, Store};
-use declic::supervise::Pulse;
 use serde_json::{Value, json};
-use support::Folder;
-use support::postgres::Postgres;
-use tokio_util::sync::CancellationToken;
-
-const ALL: &[Lane] = &[Lane::Transactional, Lane::Event, Lane::Bulk];
+use support::place::{Place, on_postgres, on_sqlite};
+use support::random::Random;
 
 const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\ndefault_country: FR\n\
     sender: { name: Shop, email: shop@example.com, postal_address: 1 rue X }\nsms: { sender: \"36180\" }\n";
@@ -40,123 +29,16 @@ const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\ndefaul
 const MAIL: &str = "---\nsubject: S\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>{{unsubscribe_url}}</mj-text>\
     </mj-column></mj-section></mj-body></mjml>\n";
 
-/// A database, and two workers that share it.
-struct Place {
-    store: Store,
-    clock: Clock,
-    processors: Vec<Processor>,
-    capture: Capture,
-    flow: Flow,
-    shutdown: CancellationToken,
-    tasks: tokio::task::JoinSet<()>,
-}
-
-impl Place {
-    async fn open(url: &str, policy: &str, rules: &[(String, String)], start: DateTime<Utc>) -> Self {
-        let file = |path: String, text: String| SourceFile { path, text };
-        let mut files = vec![file("rules/policy.yaml".into(), format!("{POLICY}{policy}"))];
-        files.extend(
-            rules
-                .iter()
-                .map(|(name, body)| file(format!("rules/{name}.yaml"), format!("rule: {name}\n{body}"))),
-        );
-        files.push(file("templates/m/email.fr.mjml".into(), MAIL.into()));
-        files.push(file("templates/s/sms.fr.txt".into(), "Bonjour".into()));
-        let clock = Clock::manual(start);
-        let store = Store::open(url, 8).await.expect("open").with_clock(clock.clone());
-        store.migrate().await.expect("migrate");
-        let capture = Capture::new(10_000, clock.clone());
-        let flow = Flow::new(Channel::Sms, &Limits::default(), 1);
-        let mut place = Self {
-            store: store.clone(),
-            clock: clock.clone(),
-            processors: Vec::new(),
-            capture: capture.clone(),
-            flow: flow.clone(),
-            shutdown: CancellationToken::new(),
-            tasks: tokio::task::JoinSet::new(),
-        };
-        for _ in 0..2 {
-            let store = match url.starts_with("postgres") {
-                true => Store::open(url, 8).await.expect("open").with_clock(clock.clone()),
-                false => store.clone(),
-            };
-            let checked = Checked::new(&files);
-            assert!(!checked.has_errors(), "{}", render(&checked.diagnostics, &files, false));
-            let shelf = Shelf::new(checked.activate(&files, b"secret".to_vec()));
-            let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
-            let handoff = processor.handoff().clone();
-            place.processors.push(processor);
-            let outlets = [
-                Outlet::Email(EmailChannel::Capture(capture.clone())),
-                Outlet::Sms(SmsChannel::Capture(capture.clone())),
-            ];
-            for outlet in outlets {
-                let flow = match outlet.channel() {
-                    Channel::Sms => flow.clone(),
-                    Channel::Email => Flow::new(Channel::Email, &Limits::default(), 2),
-                };
-                let dispatcher = Dispatcher {
-                    store: store.clone(),
-                    shelf: shelf.clone(),
-                    clock: clock.clone(),
-                    outlet,
-                    flow,
-                    lanes: ALL,
-                    outcomes: Outcomes::new(store.clone(), clock.clone(), None),
-                    handoff: handoff.clone(),
-                    public_url: Arc::from("https://news.example.com"),
-                    connections: 2,
-                    claim: 50,
-                    lease: Duration::from_secs(120),
-                    send_deadline: Duration::from_secs(1),
-                };
-                place.tasks.spawn(dispatcher.run(Pulse::new(clock.clone()), place.shutdown.clone()));
-            }
-        }
-        place
-    }
-
-    /// Moves the clock, lets `events` in and waits until nothing is due any more.
-    async fn live(&self, now: DateTime<Utc>, events: &[Event]) {
-        self.clock.set(now);
-        for (n, event) in events.iter().enumerate() {
-            self.processors[n % 2].accept(std::slice::from_ref(event)).await.expect("accepted");
-        }
-        let began = Instant::now();
-        // Twice in a row: what is claimed between two of its questions looks as if it were nowhere.
-        let mut quiet = 0;
-        while quiet < 2 {
-            assert!(began.elapsed() < Duration::from_secs(30), "something is due at {now} and does not end");
-            let counts = self.store.counts(now).await.expect("counts");
-            if counts.oldest_due_entry.is_some() {
-                let (one, two) = (self.processors[0].run_due(500), self.processors[1].run_due(500));
-                let (one, two) = tokio::join!(one, two);
-                one.and(two).expect("timers run");
-            }
-            let busy = counts.oldest_due_entry.is_some() || counts.oldest_due_message.is_some();
-            quiet = if busy || counts.in_hand() > 0 { 0 } else { quiet + 1 };
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
-    }
-
-    /// When something is due next.
-    async fn next(&self) -> Option<DateTime<Utc>> {
-        let timer = self.store.next_due_at().await.expect("read");
-        timer.into_iter().chain(self.store.next_message_at().await.expect("read")).min()
-    }
-
-    async fn messages(&self) -> Vec<Message> {
-        self.store.messages(&MessageFilter { limit: 100_000, ..Default::default() }).await.expect("read")
-    }
-
-    async fn close(mut self) {
-        self.shutdown.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.expect("no dispatcher panics");
-        }
-        self.store.close().await;
-    }
+/// Two workers, with a mail `m` and an SMS `s`.
+async fn open(url: &str, policy: &str, rules: &[(String, String)], start: DateTime<Utc>) -> Place {
+    let file = |path: String, text: String| SourceFile { path, text };
+    let mut files = vec![file("rules/policy.yaml".into(), format!("{POLICY}{policy}"))];
+    files.extend(
+        rules.iter().map(|(name, body)| file(format!("rules/{name}.yaml"), format!("rule: {name}\n{body}"))),
+    );
+    files.push(file("templates/m/email.fr.mjml".into(), MAIL.into()));
+    files.push(file("templates/s/sms.fr.txt".into(), "Bonjour".into()));
+    Place::open(url, &files, start, 2).await
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -182,26 +64,12 @@ fn profile(number: usize, zone: Option<&str>, country: Option<&str>) -> Value {
     })
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-}
-
-fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
-    let url = Postgres::shared().database();
-    runtime().block_on(test(url));
-}
-
-fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(String) -> F) {
-    let folder = Folder::new("sending");
-    runtime().block_on(test(format!("sqlite:{}", folder.join("declic.db").display())));
-}
-
 /// The cart of a Sunday evening, the offer by SMS put off to Monday, the order in the night.
 async fn an_order_in_the_night_stops_the_offer_that_waits(url: String) {
     let body = "purpose: marketing\ntrigger: { event: cart }\nexit_on: [order]\nre_entry: always\n\
         steps: [{ wait: 1h }, { send: { sms: s, expire_after: 3d } }]\n";
     let (evening, night) = (at("2026-11-22T18:30:00Z"), at("2026-11-22T22:00:00Z"));
-    let place = Place::open(&url, "", &[("offer".into(), body.into())], evening).await;
+    let place = open(&url, "", &[("offer".into(), body.into())], evening).await;
     let mut events = Vec::new();
     for (n, customer) in ["buys", "waits"].into_iter().enumerate() {
         let known = profile(n, None, None);
@@ -241,7 +109,7 @@ fn an_sms_that_waited_behind_others_until_its_hours_were_over_stays() {
         let body =
             "purpose: marketing\ntrigger: { event: go }\nsteps: [{ send: { sms: s, expire_after: 3d } }]\n";
         let evening = at("2026-11-24T18:59:58Z");
-        let place = Place::open(&url, "", &[("r".into(), body.into())], evening).await;
+        let place = open(&url, "", &[("r".into(), body.into())], evening).await;
         let held = place.flow.connection(true).await;
         let events = [
             event("1", "customer.signed_up", "c", evening, profile(1, None, None)),
@@ -292,22 +160,8 @@ const JUDGED: [Judged; 4] = [
     (None, None, 5, 72, true),
 ];
 
-/// Numbers that look random, the same for one seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-
-    fn minutes(&mut self, most: u64) -> TimeDelta {
-        TimeDelta::minutes(i64::try_from(self.roll(most)).expect("small"))
-    }
+fn minutes(random: &mut Random, most: u64) -> TimeDelta {
+    TimeDelta::minutes(i64::try_from(random.below(most)).expect("small"))
 }
 
 /// Where a customer lives: zone and country told, and the zone and days that hold.
@@ -410,7 +264,7 @@ fn prompt(
 
 /// What happens in ten days, each event with the instant at which it arrives: stops in time, the rest up to three hours
 /// late.
-fn history(dice: &mut Dice, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Event)> {
+fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Event)> {
     let mut events = Vec::new();
     for number in 0..CUSTOMERS {
         let customer = format!("c-{number}");
@@ -418,9 +272,9 @@ fn history(dice: &mut Dice, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Event)>
         let known = profile(number, zone, country);
         events.push((start, event(&format!("{number}-new"), "customer.signed_up", &customer, start, known)));
         for n in 0..7 {
-            let time = start + dice.minutes(8 * 24 * 60);
-            let late = if dice.roll(3) == 0 { dice.minutes(180) } else { TimeDelta::zero() };
-            let kind = ["go.a", "go.b", "go.c", "go.d"][dice.roll(4) as usize];
+            let time = start + minutes(random, 8 * 24 * 60);
+            let late = if random.below(3) == 0 { minutes(random, 180) } else { TimeDelta::zero() };
+            let kind = ["go.a", "go.b", "go.c", "go.d"][random.below(4) as usize];
             let (kind, late) = if n < 5 { (kind, late) } else { ("stop", TimeDelta::zero()) };
             events.push((time + late, event(&format!("{number}-{n}"), kind, &customer, time, json!({}))));
         }
@@ -434,9 +288,9 @@ async fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may(url: String) 
     let seed = std::env::var("SENDING_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| Clock::Real.now().timestamp_micros().unsigned_abs());
     eprintln!("SENDING_SEED={seed}");
-    let mut dice = Dice(seed);
+    let mut random = Random::new(seed, 1);
     let mut rule = |name: &str, more: &str, send: &str| {
-        let wait = dice.roll(600) + 1;
+        let wait = random.below(600) + 1;
         let body = format!(
             "{more}\ntrigger: {{ event: go.{name} }}\nexit_on: [stop]\nre_entry: always\n\
              steps: [{{ wait: {wait}m }}, {{ send: {{ {send}, expire_after: 6d }} }}, {{ wait: 2h }}, \
@@ -451,8 +305,8 @@ async fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may(url: String) 
         rule("d", "purpose: marketing\npriority: -3", "email: m"),
     ];
     let start = at("2027-04-30T06:00:00Z");
-    let place = Place::open(&url, CAPS, &rules, start).await;
-    let events = history(&mut dice, start);
+    let place = open(&url, CAPS, &rules, start).await;
+    let events = history(&mut random, start);
     let (mut now, mut next_event, began) = (start, 0, Instant::now());
     loop {
         let arrivals = events[next_event..].iter().take_while(|(arrives, _)| *arrives <= now).count();
@@ -462,7 +316,7 @@ async fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may(url: String) 
         place.live(now, &arrived).await;
         // An event is taken in on time; what is due may find the workers late.
         let arrival = events.get(next_event).map(|(arrives, _)| *arrives);
-        let due = place.next().await.map(|due| due + dice.minutes(9));
+        let due = place.next().await.map(|due| due + minutes(random, 9));
         let Some(next) = arrival.into_iter().chain(due).min() else { break };
         now = next.max(now + TimeDelta::seconds(1));
     }

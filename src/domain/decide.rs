@@ -231,7 +231,8 @@ fn with_new<'a>(known: &'a Ledger, new: &[ConsentFact]) -> Cow<'a, Ledger> {
 }
 
 /// The consents that an event carries: `data.consents` of a profile event, or the data of `consent.changed`
-/// itself. An item that does not say channel, purpose and status is passed over.
+/// itself. An item that does not say channel, purpose and status is passed over. Of two that contradict each other the
+/// strictest stands, as it does of two events of one instant.
 fn consent_facts(event: &Event) -> Vec<ConsentFact> {
     let listed = event.data.get("consents").and_then(Value::as_array);
     let items: Vec<&Value> = match (event.kind.as_str(), listed) {
@@ -239,7 +240,16 @@ fn consent_facts(event: &Event) -> Vec<ConsentFact> {
         (CONSENT_CHANGED, None) => vec![&event.data],
         _ => return Vec::new(),
     };
-    items.into_iter().filter_map(|item| consent_fact(event, item.as_object()?)).collect()
+    let mut facts: Vec<ConsentFact> = Vec::new();
+    for fact in items.into_iter().filter_map(|item| consent_fact(event, item.as_object()?)) {
+        let about = |known: &&mut ConsentFact| known.channel == fact.channel && known.purpose == fact.purpose;
+        match facts.iter_mut().find(about) {
+            Some(known) if known.status < fact.status => *known = fact,
+            Some(_) => {}
+            None => facts.push(fact),
+        }
+    }
+    facts
 }
 
 fn consent_fact(event: &Event, item: &Map<String, Value>) -> Option<ConsentFact> {

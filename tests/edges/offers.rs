@@ -84,6 +84,25 @@ fn consent_is_judged_as_of_the_planned_instant() {
 }
 
 #[test]
+fn of_words_within_one_event_that_contradict_each_other_the_strictest_stands_alone() {
+    let book = book(&[("r", "purpose: service\ntrigger: { event: go }\nsteps: [{ send: { email: a } }]\n")]);
+    for order in [["pending", "withdrawn"], ["withdrawn", "granted"]] {
+        let mut customer = Customer::known(&book);
+        let words = order.map(|status| word(status, "email", "service")).join(", ");
+        customer.hears(
+            &book,
+            "2026-11-23T09:00",
+            "consent.changed",
+            &format!(r#"{{"consents": [{words}]}}"#),
+        );
+        customer.hears(&book, "2026-11-23T10:00", "go", "{}");
+        assert_eq!(customer.said(), ["2026-11-23T10:00 a consent_withdrawn"], "{order:?}");
+        // The ledger has one line for each event, channel and purpose: a second word would be lost on its way there.
+        assert_eq!(customer.snapshot.consents.0.len(), 1);
+    }
+}
+
+#[test]
 fn a_word_about_another_channel_or_purpose_is_not_about_this() {
     let book =
         book(&[("r", "purpose: marketing\ntrigger: { event: go }\nsteps: [{ send: { email: a } }]\n")]);

@@ -70,16 +70,28 @@ impl Teller<'_> {
         run.differs = !arrives || !walked.messages.iter().all(made);
     }
 
-    /// Runs the entry from its beginning, as if the worker had always known what is known today.
+    /// Runs the entry from its beginning, as a worker would have that was always in time and knew what is known today.
     fn walk(&self, entry: &Entry, rule: &Rule) -> Walked {
         let mut fresh = begin(rule, &entry.customer_id, entry.occurrence.clone(), entry.started_at);
         fresh.key.clone_from(&entry.key);
         fresh.trigger.clone_from(&entry.trigger);
         fresh.exit.clone_from(&entry.exit);
         let (mut places, mut verdicts) = (Vec::new(), Verdicts::default());
-        steps::walk(self.book, rule, &self.seen, &mut fresh, self.now, &mut verdicts, |at| {
-            places.push((at.position, at.planned));
-        });
+        // Timer by timer: walked at one go, today, every message but the last would be too late.
+        let mut now = entry.started_at;
+        while now <= self.now {
+            steps::walk(self.book, rule, &self.seen, &mut fresh, now, &mut verdicts, |at| {
+                let place = (at.position, at.planned);
+                // It stood here when its timer was set, and stands here when that goes off.
+                if places.last() != Some(&place) {
+                    places.push(place);
+                }
+            });
+            match fresh.due_at.filter(|due| fresh.is_active() && *due > now) {
+                Some(due) => now = due,
+                None => break,
+            }
+        }
         // What comes after the place where it is recorded to stand has not been done.
         let done = |message: &Message| {
             let send = rule.program.iter().position(|op| op.id() == Some(&message.step));

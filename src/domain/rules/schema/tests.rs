@@ -228,7 +228,7 @@ fn the_words_to_choose_from_are_the_same() {
                         known.as_array().unwrap().iter().filter_map(Value::as_str).collect();
                     known.sort_unstable();
                     known == words
-                        && [place.rsplit('/').next().unwrap(), "purposes", "consents"]
+                        && [place.rsplit('/').next().unwrap(), "purposes", "consents", "events"]
                             .iter()
                             .any(|p| at.contains(p))
                 })

@@ -1,15 +1,13 @@
 //! One file of events, three ways: simulated, embedded on SQLite, and through RabbitMQ and PostgreSQL to a mail server.
 //! All three give the same messages.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use support::shop::{Shop, Worker, event, lines};
-use support::{Folder, free_port, run};
+use crate::support::shop::{Shop, Worker, event, lines};
+use crate::support::{self, Folder, free_port, run};
 
 const UNTIL: &str = "2026-11-25T14:00:00Z";
 

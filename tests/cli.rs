@@ -145,7 +145,7 @@ fn programs_are_told_in_their_own_form() {
     assert_eq!(code(&output), 1);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found[0]["code"], "E0601");
-    assert_eq!(found[0]["range"]["start"]["line"], 18);
+    assert_eq!(found[0]["range"]["start"]["line"], 19);
     let parent = folder.0.parent().unwrap();
     let name = folder.0.file_name().unwrap().to_str().unwrap();
     let output = declic(parent, &["check", "--format", "sarif", &format!("./{name}")]);
@@ -155,7 +155,7 @@ fn programs_are_told_in_their_own_form() {
     assert_eq!(result["ruleId"], "E0601");
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], format!("{name}/rules/birthday.yaml"));
-    assert_eq!(place["region"]["startLine"], 19);
+    assert_eq!(place["region"]["startLine"], 20);
     let output = declic(shop, &["check", "--format", "json"]);
     assert_eq!((code(&output), text(&output.stdout)), (0, "[]\n".to_owned()));
 }

@@ -78,8 +78,8 @@ impl Teller<'_> {
         fresh.exit.clone_from(&entry.exit);
         let (mut places, mut verdicts) = (Vec::new(), Verdicts::default());
         // Timer by timer: walked at one go, today, every message but the last would be too late.
-        let mut now = entry.started_at;
-        while now <= self.now {
+        let mut now = entry.started_at.min(self.now);
+        loop {
             steps::walk(self.book, rule, &self.seen, &mut fresh, now, &mut verdicts, |at| {
                 let place = (at.position, at.planned);
                 // It stood here when its timer was set, and stands here when that goes off.
@@ -87,7 +87,7 @@ impl Teller<'_> {
                     places.push(place);
                 }
             });
-            match fresh.due_at.filter(|due| fresh.is_active() && *due > now) {
+            match fresh.due_at.filter(|due| fresh.is_active() && *due > now && *due <= self.now) {
                 Some(due) => now = due,
                 None => break,
             }

@@ -1,14 +1,20 @@
 //! What a history of events would send: the worker's core on a clock that jumps from instant to instant.
 //!
-//! Called by `declic simulate` and by rule tests. Keeps everything in memory, sends nothing, and has no rules of its own.
+//! Called by `declic simulate` and by rule tests. Sends nothing, and has no rules of its own. A [`Simulation`] keeps
+//! everything in memory; `story` and `crowd` cut a long history into as many as it takes.
 
+pub mod crowd;
+pub mod difference;
 mod journal;
 mod outbox;
+pub mod spill;
+pub mod story;
+pub mod tally;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 pub use journal::{Note, Noted};
@@ -21,7 +27,7 @@ use crate::domain::promo;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::domain::ticks::{Scope, next_tick};
-use crate::domain::verdict::Reason;
+use tally::Tally;
 
 /// One message as it would be sent, or the reason why it would not. A stable interface (`--format json`). `at` is its
 /// planned instant, or when it leaves after it was put off.
@@ -43,6 +49,9 @@ pub struct Line {
     /// The words that go with `reason`, for people.
     #[serde(skip)]
     pub detail: Option<String>,
+    /// What its entry came of: by that the same message is known under other rules.
+    #[serde(skip)]
+    pub occurrence: String,
 }
 
 /// When a rule's next tick comes in a scope, and its local name.
@@ -53,14 +62,15 @@ pub struct Simulation<'a> {
     active: &'a Active,
     now: DateTime<Utc>,
     customers: BTreeMap<String, Snapshot>,
-    seen: HashSet<(String, String)>,
+    /// The events taken in, by customer, source and id.
+    seen: HashSet<(String, String, String)>,
     /// Timers, soonest first. One that no longer holds finds nothing due.
     timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
     ticks: BinaryHeap<Reverse<NextTick>>,
     zones: BTreeSet<String>,
     outbox: Outbox<'a>,
     lines: Vec<Line>,
-    skipped: BTreeMap<(String, Reason), u64>,
+    tally: Tally,
     /// Kept only where it is asked for: that of a long history would fill the memory.
     journal: Option<Vec<Note>>,
 }
@@ -78,13 +88,13 @@ impl<'a> Simulation<'a> {
             zones: BTreeSet::new(),
             outbox: Outbox::new(active, public_url),
             lines: Vec::new(),
-            skipped: BTreeMap::new(),
+            tally: Tally::default(),
             journal: None,
         };
         let everywhere: Vec<_> =
             simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
         for (rule, scope) in everywhere {
-            simulation.await_tick(rule, scope);
+            simulation.await_tick(rule, scope, start);
         }
         simulation
     }
@@ -105,11 +115,18 @@ impl<'a> Simulation<'a> {
         self.know_zone_of(&id);
     }
 
+    /// Takes over a customer as they are when the story begins.
+    pub fn know_customer(&mut self, customer: Snapshot) {
+        let id = customer.customer_id.clone();
+        self.customers.insert(id.clone(), customer);
+        self.know_zone_of(&id);
+    }
+
     /// Lets time pass until the event's, then takes it in. Events come in order of time; a late one is taken in late.
     pub fn event(&mut self, event: Event) {
         self.run_before(event.time);
         self.now = self.now.max(event.time);
-        if !self.seen.insert((event.source.clone(), event.id.clone())) {
+        if !self.seen.insert((event.subject.clone(), event.source.clone(), event.id.clone())) {
             return;
         }
         let id = event.subject.clone();
@@ -122,8 +139,17 @@ impl<'a> Simulation<'a> {
 
     /// Lets time pass until `until`, that instant included.
     pub fn run_until(&mut self, until: DateTime<Utc>) {
-        self.run_before(until + chrono::TimeDelta::microseconds(1));
+        self.run_before(until + TimeDelta::microseconds(1));
         self.now = self.now.max(until);
+    }
+
+    /// Follows all that is under way to its end. Nothing comes by the calendar any more: a weekly offer would never end.
+    pub fn finish(&mut self) {
+        self.ticks.clear();
+        // Each timer may set the next one.
+        while let Some(last) = self.last_timer() {
+            self.run_until(last);
+        }
     }
 
     /// When the last of the timers and messages now waiting is due.
@@ -133,10 +159,10 @@ impl<'a> Simulation<'a> {
     }
 
     /// All messages so far, in the order of the output.
-    pub fn into_lines(mut self) -> (Vec<Line>, BTreeMap<(String, Reason), u64>) {
+    pub fn into_lines(mut self) -> (Vec<Line>, Tally) {
         self.lines.extend(self.outbox.into_lines());
         self.lines.sort();
-        (self.lines, self.skipped)
+        (self.lines, self.tally)
     }
 
     /// All messages, and the journal in the order in which things were decided: empty where none was asked for.
@@ -181,7 +207,7 @@ impl<'a> Simulation<'a> {
             let verdicts = decide::on_tick(&self.active.book, &self.customers[&id], &tick, self.now);
             self.apply(&id, &verdicts);
         }
-        self.await_tick(rule, scope);
+        self.await_tick(rule, scope, self.now);
     }
 
     fn scheduled(&self) -> impl Iterator<Item = &'a Rule> + use<'a> {
@@ -191,9 +217,9 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    fn await_tick(&mut self, rule: &Rule, scope: Scope) {
+    fn await_tick(&mut self, rule: &Rule, scope: Scope, after: DateTime<Utc>) {
         let policy = &self.active.book.active.policy;
-        if let Some((local, at)) = next_tick(rule, &scope, policy, self.now) {
+        if let Some((local, at)) = next_tick(rule, &scope, policy, after) {
             self.ticks.push(Reverse((at, rule.name.clone(), scope, local)));
         }
     }
@@ -207,12 +233,16 @@ impl<'a> Simulation<'a> {
         }
         let local: Vec<_> = self.scheduled().filter(|rule| Scope::of_rule(rule).is_none()).collect();
         for rule in local {
-            self.await_tick(rule, scope.clone());
+            // A tick of this very instant is for this customer as it would be for the second of the zone.
+            self.await_tick(rule, scope.clone(), self.now - TimeDelta::microseconds(1));
         }
     }
 
     fn apply(&mut self, id: &str, verdicts: &Verdicts) {
         let Some(snapshot) = self.customers.get_mut(id) else { return };
+        for entry in journal::begun(snapshot, verdicts, self.now) {
+            *self.tally.begun.entry(entry.rule.clone()).or_default() += 1;
+        }
         if let Some(journal) = &mut self.journal {
             journal.extend(journal::notes(snapshot, verdicts, self.now));
         }
@@ -221,7 +251,7 @@ impl<'a> Simulation<'a> {
             self.timers.push(Reverse((due.max(self.now), id.to_owned())));
         }
         for skip in &verdicts.skipped {
-            *self.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
+            *self.tally.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
         }
         for message in &verdicts.messages {
             self.lines.extend(self.outbox.put(message));

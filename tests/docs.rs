@@ -23,7 +23,7 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
@@ -34,6 +34,7 @@ const PAGES: [&str; 16] = [
     "docs/quiet-hours.md",
     "docs/rules.md",
     "docs/scaling.md",
+    "docs/simulate.md",
     "docs/smpp.md",
     "docs/sms-providers.md",
     "docs/sms.md",

@@ -178,5 +178,6 @@ fn line(message: &Message) -> Line {
         subject: None,
         text: None,
         detail: message.detail.clone(),
+        occurrence: message.occurrence.clone(),
     }
 }

@@ -1,0 +1,88 @@
+//! Rows in order of time and customer, printed once all are there; they may be too many for memory.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::cli::table::{self, Format, Layout};
+use crate::simulate::spill::{Record, Sorter};
+
+/// All rows of the output.
+pub struct Rows {
+    sorter: Sorter,
+    layout: Layout,
+    count: usize,
+}
+
+/// The rows of some customers, made ready to be added to the others.
+pub struct Batch {
+    records: Vec<Record>,
+    layout: Layout,
+}
+
+impl Batch {
+    /// Rows in the order of the output, of customers of whom no other batch tells, each with its instant and customer.
+    pub fn of<'a>(columns: &[&str], rows: impl Iterator<Item = (DateTime<Utc>, &'a str, Value)>) -> Self {
+        let mut batch = Self { records: Vec::new(), layout: Layout::new(columns) };
+        for (at, customer, row) in rows {
+            batch.layout.measure(&row);
+            let key = key(at, customer, batch.records.len());
+            batch.records.push((key, row.to_string().into_bytes()));
+        }
+        batch
+    }
+}
+
+/// Compares as bytes as (instant, customer, place in its batch) do.
+fn key(at: DateTime<Utc>, customer: &str, place: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(customer.len() + 17);
+    // From the first year that there is, so that no number is below zero.
+    key.extend_from_slice(&(at.timestamp_micros() ^ i64::MIN).to_be_bytes());
+    key.extend_from_slice(customer.as_bytes());
+    key.push(0);
+    key.extend_from_slice(&(place as u64).to_be_bytes());
+    key
+}
+
+impl Rows {
+    pub fn new(columns: &[&str]) -> Self {
+        Self { sorter: Sorter::default(), layout: Layout::new(columns), count: 0 }
+    }
+
+    pub fn add(&mut self, batch: Batch) -> std::io::Result<()> {
+        self.layout.widen(&batch.layout);
+        self.count += batch.records.len();
+        batch.records.into_iter().try_for_each(|(key, row)| self.sorter.push(key, row))
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Prints the first `limit` rows.
+    pub fn print(self, format: Format, limit: usize) -> std::io::Result<()> {
+        let rows = self.sorter.into_sorted()?.take(limit);
+        table::stream(rows.map(|record| Ok(serde_json::from_slice(&record?.1)?)), &self.layout, format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_compare_as_what_they_are_made_of() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let places = [
+            (at(-5), "z", 9),
+            (at(0), "a", 0),
+            (at(0), "a", 1),
+            (at(0), "a", 256),
+            (at(0), "a b", 0),
+            (at(0), "ab", 0),
+            (at(0), "é", 0),
+            (at(1), "a", 0),
+        ];
+        assert!(places.is_sorted());
+        assert!(places.map(|(at, customer, place)| key(at, customer, place)).is_sorted());
+    }
+}

@@ -24,6 +24,7 @@ use crate::active::Active;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
 use crate::domain::promo;
+use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::domain::ticks::{Scope, next_tick};
@@ -197,10 +198,11 @@ impl<'a> Simulation<'a> {
         let Some(Reverse((planned, name, scope, local))) = self.ticks.pop() else { return };
         let Some(rule) = self.active.book.active.rules.get(&name) else { return };
         let tick = Tick { rule: name, local, planned };
+        let days = days_of(rule, &tick);
         let concerned: Vec<String> = self
             .customers
             .values()
-            .filter(|c| scope.covers(&c.profile) && may_concern(rule, c))
+            .filter(|c| may_concern(rule, &days, c) && scope.covers(&c.profile))
             .map(|c| c.customer_id.clone())
             .collect();
         for id in concerned {
@@ -264,12 +266,24 @@ fn snapshot_of<'c>(customers: &'c mut BTreeMap<String, Snapshot>, id: &str) -> &
     customers.entry(id.to_owned()).or_insert_with(new)
 }
 
-/// A cheap look before the decision: most customers have no birthday today.
-fn may_concern(rule: &Rule, customer: &Snapshot) -> bool {
-    match &rule.trigger {
-        Trigger::Anniversary { attribute, .. } => customer.profile.get(attribute).is_some(),
-        _ => true,
+/// The days (`MM-DD`) whose anniversaries a tick is for; none for a schedule's.
+fn days_of(rule: &Rule, tick: &Tick) -> Vec<String> {
+    match (&rule.trigger, tick.local.parse()) {
+        (Trigger::Anniversary { leap_day, .. }, Ok(date)) => month_days_kept_on(date, *leap_day),
+        _ => Vec::new(),
     }
+}
+
+/// A cheap look before the decision, at each customer and each tick: most have no birthday today.
+fn may_concern(rule: &Rule, days: &[String], customer: &Snapshot) -> bool {
+    let Trigger::Anniversary { attribute, .. } = &rule.trigger else { return true };
+    let versions = customer.profile.attributes.get(attribute);
+    versions.into_iter().flatten().filter_map(|version| version.value.as_str()).any(|date| {
+        // A date that is written otherwise is for the core to read.
+        let plain =
+            date.len() == 10 && date.is_ascii() && date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
+        !plain || days.iter().any(|day| date.ends_with(day.as_str()))
+    })
 }
 
 /// The secret of a simulation when none is given: its promo codes are of the right shape and are nobody's.

@@ -133,9 +133,9 @@ impl<'a> Outbox<'a> {
                 template_for(&self.active.templates, &message.template, &customer.profile, policy)
                     .ok_or((Reason::MissingTemplate, None))
                     .and_then(|template| {
-                        let mail = composer.render(message, &customer.profile, &template);
-                        let mail = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
-                        Ok((template.locale.clone(), Some(mail.subject), mail.text))
+                        let mail = composer.words(message, &customer.profile, &template);
+                        let (subject, text) = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
+                        Ok((template.locale.clone(), Some(subject), text))
                     })
             }
             Channel::Sms => {

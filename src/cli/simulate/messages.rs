@@ -1,5 +1,7 @@
 //! What a history would send: message by message, or in numbers.
 
+use std::collections::BTreeMap;
+
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
@@ -7,7 +9,6 @@ use super::rows::{Batch, Rows};
 use super::{Output, Stage, not_printed};
 use crate::cli::Failure;
 use crate::cli::table::{self, Format};
-use crate::domain::rules::Policy;
 use crate::simulate::crowd;
 use crate::simulate::story::{Group, Span};
 use crate::simulate::tally::{OfRule, Summary};
@@ -25,6 +26,7 @@ pub fn print(
 ) -> Result<(), Failure> {
     let rules = &stage.rules.book.active;
     let mut summary = Summary::of(rules.rules.keys().map(String::as_str));
+    let price = rules.policy.sms.segment_cost.as_ref();
     let mut rows = Rows::new(&COLUMNS);
     let play = |group: &Group| {
         let (lines, tally) = crowd::play(&stage.rules, &stage.public_url, group, span);
@@ -43,48 +45,51 @@ pub fn print(
     match stage.output.listing() {
         Some(format) => {
             rows.print(format, usize::MAX).map_err(not_printed)?;
-            in_words(&summary, &rules.policy).iter().for_each(|words| eprintln!("{words}"));
+            in_words(&summary, price).iter().for_each(|words| eprintln!("{words}"));
             Ok(())
         }
         None if stage.output == Output::SummaryJson => {
-            let of_rule = |(rule, did): (&String, &OfRule)| as_json(rule, did, &rules.policy);
+            let of_rule = |(rule, did): (&String, &OfRule)| as_json(rule, did, price);
             table::print(&summary.0.iter().map(of_rule).collect::<Vec<_>>(), &[], Format::Json)
                 .map_err(not_printed)
         }
-        None => table::print(&as_rows(&summary, &rules.policy), &SUMMARY_COLUMNS, Format::Table)
-            .map_err(not_printed),
+        None => table::print(&as_rows(&summary, price), &SUMMARY_COLUMNS, Format::Table).map_err(not_printed),
     }
 }
 
+/// What an SMS costs by the segment, in hundred-thousandths, and in which currency.
+type Price = (u64, String);
+
 /// What so many segments cost, to the cent; none where the policy has no price.
-fn cost(segments: u64, policy: &Policy) -> Option<String> {
-    let (each, currency) = policy.sms.segment_cost.as_ref()?;
-    // Kept in hundred-thousandths.
+fn cost(segments: u64, price: Option<&Price>) -> Option<String> {
+    let (each, currency) = price?;
     let total = (each * segments) as f64 / 100_000.0;
     Some(format!("{total:.2} {currency}"))
 }
 
 /// The summary for whoever looks at the messages themselves.
-fn in_words(summary: &Summary, policy: &Policy) -> Vec<String> {
+fn in_words(summary: &Summary, price: Option<&Price>) -> Vec<String> {
     let mut words = Vec::new();
     for (rule, did) in &summary.0 {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for ((_, status, reason), count) in &did.messages {
-            words.push(format!("{rule}: {} {}", count.messages, reason.unwrap_or(status)));
+            *counts.entry(reason.unwrap_or(status)).or_default() += count.messages;
         }
+        words.extend(counts.into_iter().map(|(what, count)| format!("{rule}: {count} {what}")));
         for (reason, times) in &did.not_begun {
             words.push(format!("{rule}: not begun {times} times: {}", reason.words()));
         }
     }
     let sms = summary.sms();
     if sms.messages > 0 {
-        let cost = cost(sms.segments, policy).map(|cost| format!(", {cost}")).unwrap_or_default();
+        let cost = cost(sms.segments, price).map(|cost| format!(", {cost}")).unwrap_or_default();
         words.push(format!("SMS: {} in {} segments{cost}", sms.messages, sms.segments));
     }
     words
 }
 
 /// A row for the entries of each rule, for what did not begin, and for what came of its messages.
-fn as_rows(summary: &Summary, policy: &Policy) -> Vec<Value> {
+fn as_rows(summary: &Summary, price: Option<&Price>) -> Vec<Value> {
     let mut rows = Vec::new();
     for (rule, did) in &summary.0 {
         rows.push(json!({ "rule": rule, "status": "begun", "count": did.entries }));
@@ -102,7 +107,7 @@ fn as_rows(summary: &Summary, policy: &Policy) -> Vec<Value> {
                 "reason": reason,
                 "count": count.messages,
                 "segments": segments,
-                "cost": segments.and_then(|segments| cost(segments, policy)),
+                "cost": segments.and_then(|segments| cost(segments, price)),
             }));
         }
     }
@@ -110,7 +115,7 @@ fn as_rows(summary: &Summary, policy: &Policy) -> Vec<Value> {
 }
 
 /// A stable interface (`--format summary-json`).
-fn as_json(rule: &str, did: &OfRule, policy: &Policy) -> Value {
+fn as_json(rule: &str, did: &OfRule, price: Option<&Price>) -> Value {
     let messages = did.messages.iter().map(|((channel, status, reason), count)| {
         let segments = (count.segments > 0).then_some(count.segments);
         json!({
@@ -119,7 +124,7 @@ fn as_json(rule: &str, did: &OfRule, policy: &Policy) -> Value {
             "reason": reason,
             "messages": count.messages,
             "segments": segments,
-            "cost": segments.and_then(|segments| cost(segments, policy)),
+            "cost": segments.and_then(|segments| cost(segments, price)),
         })
     });
     let not_begun: serde_json::Map<String, Value> =
@@ -138,10 +143,9 @@ mod tests {
 
     #[test]
     fn segments_cost_what_the_policy_says() {
-        let mut policy = Policy::default();
-        assert_eq!(cost(3, &policy), None);
-        policy.sms.segment_cost = Some((4_500, "EUR".to_owned()));
-        assert_eq!(cost(3, &policy).as_deref(), Some("0.14 EUR"));
-        assert_eq!(cost(1_000_000, &policy).as_deref(), Some("45000.00 EUR"));
+        let price = (4_500, "EUR".to_owned());
+        assert_eq!(cost(3, None), None);
+        assert_eq!(cost(3, Some(&price)).as_deref(), Some("0.14 EUR"));
+        assert_eq!(cost(1_000_000, Some(&price)).as_deref(), Some("45000.00 EUR"));
     }
 }

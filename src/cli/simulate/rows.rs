@@ -1,5 +1,7 @@
 //! Rows in order of time and customer, printed once all are there; they may be too many for memory.
 
+use std::io::{BufWriter, Write};
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
@@ -60,7 +62,16 @@ impl Rows {
 
     /// Prints the first `limit` rows.
     pub fn print(self, format: Format, limit: usize) -> std::io::Result<()> {
-        let rows = self.sorter.into_sorted()?.take(limit);
+        let mut rows = self.sorter.into_sorted()?.take(limit);
+        if format == Format::Ndjson {
+            // As they were kept.
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            rows.try_for_each(|record| {
+                out.write_all(&record?.1)?;
+                out.write_all(b"\n")
+            })?;
+            return out.flush();
+        }
         table::stream(rows.map(|record| Ok(serde_json::from_slice(&record?.1)?)), &self.layout, format)
     }
 }

@@ -91,7 +91,8 @@ fn is_ours(path: &Path) -> bool {
     matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "yml" | "mjml" | "txt" | "hbs"))
 }
 
-fn is_test(path: &Path) -> bool {
+/// Whether it is a rule test (`NAME.test.yaml`).
+pub fn is_test(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".test.yaml"))
 }
 

@@ -1,4 +1,4 @@
-//! `declic new`: what it writes passes `check` as it is, and nothing that is there is ever written over.
+//! `declic new`: what it writes passes `check` and `test` as it is, and nothing that is there is ever written over.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -45,34 +45,64 @@ impl Drop for Shop {
 const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\n\
     sender: { name: Shop, email: shop@example.com, postal_address: 1 rue X }\nsms: { stop_number: 36180 }\n";
 
+/// Policies of shops in France and elsewhere; in each, `news` is a purpose of the shop's own.
+fn policies() -> [String; 3] {
+    let french = format!("{POLICY}purposes: {{ news: legitimate_interest }}\n");
+    let hours = "quiet_hours: { rules: [{ use: us-strict }] }\n";
+    [
+        french.replace("default_locale: fr", "default_locale: de-AT"),
+        french.replace("Europe/Paris", "Pacific/Auckland").replace("locale: fr", "locale: en-NZ") + hours,
+        french,
+    ]
+}
+
 #[test]
-fn what_is_written_passes_its_check_without_a_warning() {
-    for (arguments, said) in [
-        ("new rule hello", "1 rule and 1 template checked: no errors, 0 warnings\n"),
-        (
-            "new rule hello --channel sms --purpose service",
-            "1 rule and 0 templates checked: no errors, 0 warnings\n",
-        ),
-        ("new rule hello --channel email,sms", "1 rule and 1 template checked: no errors, 0 warnings\n"),
-        (
-            "new rule receipt --event order.placed --purpose transactional",
-            "1 rule and 1 template checked: no errors, 0 warnings\n",
-        ),
-        ("new template hello --channel sms,email", "0 rules and 1 template checked: no errors, 0 warnings\n"),
-    ] {
-        for policy in [POLICY.to_owned(), POLICY.replace("default_locale: fr", "default_locale: de-AT")] {
-            let shop = Shop::new("passes", &policy);
-            let (code, written, words) = shop.declic(arguments);
-            assert_eq!(code, 0, "{arguments}: {words}");
-            assert_eq!(written.lines().count() + 1, shop.files(), "{written}");
-            assert!(written.lines().all(|path| shop.0.join(path).is_file()), "{written}");
-            assert!(words.starts_with("Next: "), "{words}");
-            let (code, checked, findings) = shop.declic("check");
-            assert_eq!((code, checked.as_str()), (0, said), "{arguments}: {findings}");
-            let (code, _, words) = shop.declic(&format!("preview {}", arguments.split(' ').nth(2).unwrap()));
-            assert_eq!(code, 0, "{arguments}: {words}");
+fn what_is_written_passes_its_check_and_its_tests() {
+    for policy in policies() {
+        for (channel, templates) in [("email", 1), ("sms", 0), ("email,sms", 1)] {
+            for (purpose, event, tests) in [
+                ("marketing", "customer.signed_up", 2),
+                ("service", "order.placed", 2),
+                ("transactional", "order.placed", 1),
+                ("news", "consent.changed", 2),
+            ] {
+                let said =
+                    format!("1 rule and {} checked: no errors, 0 warnings\n", plural(templates, "template"));
+                let arguments =
+                    format!("new rule hello --channel {channel} --purpose {purpose} --event {event}");
+                let shop = written(&policy, &arguments, &said);
+                let (code, tried, failures) = shop.declic("test");
+                assert_eq!(code, 0, "{arguments}:\n{policy}{tried}{failures}");
+                assert!(
+                    tried.contains(&format!("\n{tests} of {tests} tests passed\n")),
+                    "{arguments}: {tried}"
+                );
+            }
+            let said =
+                format!("0 rules and {} checked: no errors, 0 warnings\n", plural(templates, "template"));
+            written(&policy, &format!("new template hello --channel {channel}"), &said);
         }
     }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A shop for which `arguments` wrote files: all that it says are there, and pass their check with the words `said`.
+fn written(policy: &str, arguments: &str, said: &str) -> Shop {
+    let shop = Shop::new("passes", policy);
+    let (code, written, words) = shop.declic(arguments);
+    assert_eq!(code, 0, "{arguments}: {words}");
+    assert_eq!(written.lines().count() + 1, shop.files(), "{written}");
+    assert!(written.lines().all(|path| shop.0.join(path).is_file()), "{written}");
+    assert_eq!(words.contains("`declic test`"), arguments.starts_with("new rule"), "{words}");
+    assert!(words.starts_with("Next: "), "{words}");
+    let (code, checked, findings) = shop.declic("check");
+    assert_eq!((code, checked.as_str()), (0, said), "{arguments}: {findings}");
+    let (code, _, words) = shop.declic(&format!("preview {}", arguments.split(' ').nth(2).unwrap()));
+    assert_eq!(code, 0, "{arguments}: {words}");
+    shop
 }
 
 #[test]
@@ -91,6 +121,15 @@ fn a_rule_says_what_was_asked_for() {
         "  - send: { email: vip-cart, sms: vip-cart, expire_after: 3d }\n",
     ] {
         assert!(rule.contains(line), "{line}{rule}");
+    }
+    let test = shop.read("rules/vip-cart.test.yaml");
+    for line in [
+        "# yaml-language-server: $schema=../docs/schema/test.json\n",
+        "      - { event: cart.updated, data: {} }\n",
+        "      - { at: 0m, email: vip-cart }\n      - { at: 0m, sms: vip-cart }\n",
+        "      alice: { consents: { email: { service: withdrawn }, sms: { service: withdrawn } } }\n",
+    ] {
+        assert!(test.contains(line), "{line}{test}");
     }
     // What is only a comment works too.
     let wider =
@@ -114,10 +153,12 @@ fn nothing_is_written_over_or_by_halves() {
     assert_eq!((code, said.as_str()), (1, ""));
     assert!(words.contains("templates/hello/sms.fr.txt is there already; nothing was written"), "{words}");
     assert_eq!(shop.files(), before);
-    // A rule takes the template that is there.
+    // A rule takes the template that is there, and the test.
+    std::fs::write(shop.0.join("rules/hello.test.yaml"), "tests: []\n").unwrap();
     assert_eq!(shop.declic("new rule hello --channel sms").0, 0);
     assert_eq!(shop.read("templates/hello/sms.fr.txt"), "Mes mots.");
-    assert_eq!(shop.files(), before + 1);
+    assert_eq!(shop.read("rules/hello.test.yaml"), "tests: []\n");
+    assert_eq!(shop.files(), before + 2);
     assert!(shop.declic("new rule hello").2.contains("rules/hello.yaml is there already"));
 }
 

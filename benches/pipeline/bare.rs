@@ -186,7 +186,8 @@ pub async fn outbox(
 }
 
 async fn set_state(database: &mut PgConnection, ids: &[String], state: &str) {
-    let update = "UPDATE bare_messages AS m SET state = $2 FROM UNNEST($1::text[]) AS r(id) WHERE m.id = r.id";
+    let update =
+        "UPDATE bare_messages AS m SET state = $2 FROM UNNEST($1::text[]) AS r(id) WHERE m.id = r.id";
     sqlx::query(update).bind(ids).bind(state).execute(database).await.expect("updated");
 }
 

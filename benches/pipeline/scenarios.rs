@@ -235,7 +235,7 @@ fn fill_history(shop: &Shop, from: usize, to: usize) {
 /// Beside it, how long it takes only to read all their profiles: no sweep that asks them something can be faster.
 pub async fn schedule(servers: &Servers, size: Size) -> [Figure; 2] {
     let count = size.of(1_000_000);
-    let rule = "rule: newsletter\npurpose: service\ntrigger: { schedule: \"* * * * *\", timezone: UTC, \
+    let rule = "rule: sweep\npurpose: service\ntrigger: { schedule: \"* * * * *\", timezone: UTC, \
         audience: customer.loyalty_points >= 90 }\nsteps: [{ wait: 10d }, { send: { email: welcome } }]\n";
     let figure = Figure::new(&format!("schedule over {count} customers"), "s").at_most(10.0);
     let mut read = Figure::new(&format!("{count} profiles read by one connection"), "s");
@@ -256,7 +256,7 @@ pub fn anniversary(servers: &Servers, size: Size) -> Figure {
     let mut date = Command::new("date");
     let minute = run(date.env("TZ", "Europe/Paris").args(["+%H:%M", "-d", "+2 minutes"]));
     let rule = format!(
-        "rule: birthday\npurpose: service\ntrigger: {{ anniversary: customer.birthday, at: \"{}\" }}\n\
+        "rule: sweep\npurpose: service\ntrigger: {{ anniversary: customer.birthday, at: \"{}\" }}\n\
          steps: [{{ wait: 10d }}, {{ send: {{ email: welcome }} }}]\n",
         minute.trim()
     );

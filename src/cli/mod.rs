@@ -57,7 +57,7 @@ enum Command {
     /// A rule or a template to begin with, commented; it passes `check` as it is
     #[command(subcommand)]
     New(new::Command),
-    /// The JSON Schemas of rules, policy and events, by which editors complete and explain them
+    /// The JSON Schemas of rules, their tests, policy and events, by which editors complete and explain them
     Schema(schema::Args),
     /// Imports and shows customers
     #[command(subcommand)]

@@ -19,6 +19,8 @@ pub struct Args {
 enum Kind {
     /// A rule: rules/NAME.yaml
     Rule,
+    /// What a rule is meant to do: rules/NAME.test.yaml
+    Test,
     /// What all rules share: rules/policy.yaml
     Policy,
     /// The events that the shop sends: rules/events.yaml
@@ -29,6 +31,7 @@ impl Kind {
     fn schema(self) -> Schema {
         match self {
             Self::Rule => Schema::Rule,
+            Self::Test => Schema::Test,
             Self::Policy => Schema::Policy,
             Self::Events => Schema::Events,
         }

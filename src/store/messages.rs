@@ -48,6 +48,9 @@ pub struct Claim<'a> {
 /// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
 pub(super) const READ: &str = "id, state, CAST(body AS text)";
 
+/// The state as an expression, so that a message is looked for by its key, and never among all that are held.
+const CLAIMED: &str = "messages.state || '' = 'claimed'";
+
 pub(super) async fn insert(
     session: &mut Session,
     messages: &[Message],
@@ -183,7 +186,7 @@ impl Tx {
         let sending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Sending, ..m }).collect();
         let held = format!(
-            "messages.lease_token = $2 AND messages.state = 'claimed' AND messages.lease_until > {}",
+            "messages.lease_token = $2 AND {CLAIMED} AND messages.lease_until > {}",
             self.session.dialect().now()
         );
         update(&mut self.session, &sending, token.into(), &held).await
@@ -201,8 +204,8 @@ impl Tx {
     pub async fn release(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
         let pending: Vec<_> =
             messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
-        let held = "messages.lease_token = $2 AND messages.state = 'claimed'";
-        update(&mut self.session, &pending, token.into(), held).await
+        let held = format!("messages.lease_token = $2 AND {CLAIMED}");
+        update(&mut self.session, &pending, token.into(), &held).await
     }
 
     /// Settles messages from [`Store::expired_sending`], as `uncertain` or as pending again. Returns the ids

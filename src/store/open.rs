@@ -20,6 +20,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
 /// is ended, so that its locks do not stop the other workers.
 const SERVER_LIMITS: &str = "SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'";
 
+/// What we ask for has its index. A connection keeps its plans, and one made while a table was small would go on reading
+/// all of it: a new installation would slow down with each customer, until the statistics catch up. The few statements that
+/// do read a whole table still can, and none is worth being compiled or shared out over several processes.
+const PLANS: &str = "SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0";
+
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         postgres(url, max_connections.max(1)).await
@@ -62,7 +67,10 @@ async fn postgres(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(sqlx::raw_sql(SERVER_LIMITS)).await.map(drop) })
+            Box::pin(async move {
+                connection.execute(sqlx::raw_sql(SERVER_LIMITS)).await?;
+                connection.execute(sqlx::raw_sql(PLANS)).await.map(drop)
+            })
         })
         .connect_lazy_with(options);
     Ok(Pool::Postgres(pool))

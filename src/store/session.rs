@@ -39,7 +39,8 @@ impl Dialect {
     /// The database's own present instant, which all workers share whatever their machines' clocks show. For leases.
     pub(super) fn now(self) -> &'static str {
         match self {
-            Self::Postgres => "clock_timestamp()",
+            // Asked once a statement, by a query of its own: an index is not searched for what may change from row to row.
+            Self::Postgres => "(SELECT clock_timestamp())",
             Self::Sqlite => "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
         }
     }

@@ -1,11 +1,10 @@
 use declic::domain::memory::{Entry, EntryStatus, Exit};
-use declic::domain::message::{Message, MessageState};
 use declic::domain::snapshot::PromoCode;
 use declic::domain::verdict::Reason;
 use declic::store::{Changes, StoreError};
 
 use crate::Place;
-use crate::samples::{LONG, at, begin, claim, entry, message, promo_code, texts, write};
+use crate::samples::{at, begin, entry, message, promo_code, texts, write};
 
 pub async fn entries_are_written_over_and_dropped(Place { store, .. }: Place) {
     let first = entry("c-1", "cart", "o-1");

@@ -260,6 +260,7 @@ fn simplified(sql: &str) -> String {
         ("IN (SELECT value FROM json_each($", "))", "AMONG"),
         ("UNNEST($", "AS r(", "ROWS("),
         ("(SELECT value->", ") AS r", "ROWS"),
+        ("(SELECT clock_timestamp())", "", "NOW"),
         ("clock_timestamp()", "", "NOW"),
         ("strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'", ")", "NOW"),
     ];

@@ -119,14 +119,7 @@ impl Dialer {
                 false => failure(error),
             })?;
         }
-        Ok(Connection {
-            smtp,
-            encryption,
-            pipelines,
-            replies_due: 0,
-            carried: 0,
-            idle_since: Instant::now(),
-        })
+        Ok(Connection { smtp, encryption, pipelines, replies_due: 0, carried: 0, idle_since: Instant::now() })
     }
 
     /// `greeting`: what the server has said before TLS and will not say again.

@@ -1,4 +1,5 @@
-//! `declic new`: a rule or a template to begin with, which passes `check` as it is. Never writes over a file.
+//! `declic new`: a rule with its test, or a template, to begin with, which pass `check` and `test` as they are. Never
+//! writes over a file.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +12,22 @@ use crate::active::Checked;
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, Severity, SourceFile, render};
 use crate::domain::rules::compile::{Compiled, compile};
-use crate::domain::rules::{as_name, is_name};
+use crate::domain::rules::{Basis, as_name, is_name};
 use crate::files;
 
 const RULE: &str = include_str!("rule.yaml");
+
+const RULE_TEST: &str = include_str!("rule.test.yaml");
+
+/// What is added to the test of a rule whose purpose can be refused.
+const REFUSED: &str = "
+  - name: Whoever said no gets nothing
+    customers:
+      alice: { consents: CONSENTS }
+    events:
+      - { event: EVENT, data: {} }
+    expect:
+";
 
 const SAMPLE: &str = include_str!("sample.yaml");
 
@@ -33,7 +46,7 @@ const PARTIALS: [&str; 3] = ["head.", "header.", "footer."];
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// A rule, commented, with the template that it sends
+    /// A rule, commented, with its test and the template that it sends
     Rule {
         #[command(flatten)]
         common: Common,
@@ -81,12 +94,19 @@ impl Common {
 pub fn new(command: &Command) -> Result<(), Failure> {
     let (Command::Rule { common, .. } | Command::Template { common }) = command;
     check_name(&common.name)?;
-    let existing = files::read(&common.rules).map_err(|e| Failure::Refused(e.to_string()))?;
+    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
+    let mut existing = files::read(&common.rules).map_err(refused)?;
     let compiled = compile(&existing);
+    existing.extend(files::read_tests(&common.rules).map_err(refused)?);
     let mut plan = Plan { existing: &existing, files: BTreeMap::new() };
     match command {
         Command::Rule { event, purpose, .. } => {
             plan.add(format!("rules/{}.yaml", common.name), rule(common, event, purpose, &compiled))?;
+            // A test that was written before its rule says what the rule is to do.
+            let test = format!("rules/{}.test.yaml", common.name);
+            if !plan.is_there(&test) {
+                plan.add(test, rule_test(common, event, purpose, &compiled))?;
+            }
             for channel in common.channels() {
                 // A template that is there already is the one to send.
                 let folder = format!("templates/{}/{}.", common.name, channel.as_str());
@@ -103,7 +123,11 @@ pub fn new(command: &Command) -> Result<(), Failure> {
     }
     plan.check()?;
     plan.write(&common.rules)?;
-    eprintln!("Next: change the words beside `declic preview {} --open`, then `declic check`.", common.name);
+    let then = match command {
+        Command::Rule { .. } => "`declic check` and `declic test`",
+        Command::Template { .. } => "`declic check`",
+    };
+    eprintln!("Next: change the words beside `declic preview {} --open`, then {then}.", common.name);
     Ok(())
 }
 
@@ -147,6 +171,44 @@ fn rule(common: &Common, event: &str, purpose: &str, compiled: &Compiled) -> Str
         .replace("NAME", &common.name)
 }
 
+/// The text of its test to begin with.
+fn rule_test(common: &Common, event: &str, purpose: &str, compiled: &Compiled) -> String {
+    let policy = &compiled.rules.policy;
+    let basis = policy.purposes.get(purpose);
+    let consents = |status: &str| {
+        let each =
+            common.channels().map(|channel| format!("{}: {{ {purpose}: {status} }}", channel.as_str()));
+        format!("{{ {} }}", each.collect::<Vec<_>>().join(", "))
+    };
+    let mut profile = String::new();
+    if common.channels().any(|channel| channel == Channel::Sms) {
+        // Where the hours in which SMS may go are counted: those of the start.
+        profile += &format!("    phone: +33612345678\n    timezone: {}\n", policy.default_timezone);
+    }
+    if basis == Some(&Basis::Consent) {
+        profile += &format!("    consents: {}\n", consents("granted"));
+    }
+    let messages = |before: &str, after: &str| -> String {
+        let line = |channel: Channel| {
+            format!("      - {{ {before}{}: {}{after} }}\n", channel.as_str(), common.name)
+        };
+        common.channels().map(line).collect()
+    };
+    let refused = match basis {
+        Some(Basis::Contract) | None => String::new(),
+        Some(_) => {
+            REFUSED.replace("CONSENTS", &consents("withdrawn"))
+                + &messages("", ", not_sent: consent_withdrawn")
+        }
+    };
+    RULE_TEST
+        .replace("PROFILE\n", &(profile + "\n"))
+        .replace("SENT\n", &messages("at: 0m, ", ""))
+        .replace("REFUSED\n", &refused)
+        .replace("EVENT", event)
+        .replace("NAME", &common.name)
+}
+
 /// Files to be written, by path.
 struct Plan<'a> {
     existing: &'a [SourceFile],
@@ -154,8 +216,12 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
+    fn is_there(&self, path: &str) -> bool {
+        self.existing.iter().any(|file| file.path == path)
+    }
+
     fn add(&mut self, path: String, text: String) -> Result<(), Failure> {
-        if self.existing.iter().any(|file| file.path == path) {
+        if self.is_there(&path) {
             return Err(Failure::Refused(format!("{path} is there already; nothing was written")));
         }
         self.files.insert(path, text);
@@ -175,7 +241,7 @@ impl Plan<'_> {
             }
         }
         let sample = format!("templates/{name}/sample.yaml");
-        if !self.existing.iter().any(|file| file.path == sample) {
+        if !self.is_there(&sample) {
             self.files.insert(sample, SAMPLE.replace("NAME", name));
         }
         if channel == Channel::Email {
@@ -193,7 +259,7 @@ impl Plan<'_> {
             }
             let translated = other.map(|other| path.replace(".en.", &format!(".{other}.")));
             for path in std::iter::once((*path).to_owned()).chain(translated) {
-                if !self.existing.iter().any(|file| file.path == path) {
+                if !self.is_there(&path) {
                     self.files.insert(path, (*text).to_owned());
                 }
             }
@@ -205,11 +271,17 @@ impl Plan<'_> {
         let new = self.files.iter().map(|(path, text)| SourceFile { path: path.clone(), text: text.clone() });
         let mut all: Vec<SourceFile> = self.existing.iter().cloned().chain(new).collect();
         all.sort_by(|a, b| a.path.cmp(&b.path));
-        let wrong: Vec<Diagnostic> = Checked::new(&all)
-            .diagnostics
-            .into_iter()
-            .filter(|found| found.severity == Severity::Error && self.files.contains_key(&found.path))
-            .collect();
+        let (tests, files): (Vec<SourceFile>, Vec<SourceFile>) =
+            all.iter().cloned().partition(|file| files::is_test(Path::new(&file.path)));
+        let checked = Checked::new(&files);
+        let ours =
+            |found: &Diagnostic| found.severity == Severity::Error && self.files.contains_key(&found.path);
+        let mut wrong: Vec<Diagnostic> =
+            checked.diagnostics.iter().filter(|found| ours(found)).cloned().collect();
+        // What is wrong with the rule would be said of its test again.
+        if wrong.is_empty() {
+            wrong = checked.scenarios(&files, &tests).1.into_iter().filter(ours).collect();
+        }
         if wrong.is_empty() {
             return Ok(());
         }

@@ -6,6 +6,7 @@
 
 mod policy;
 mod rule;
+mod scenario;
 mod shapes;
 #[cfg(test)]
 mod tests;
@@ -16,17 +17,19 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Schema {
     Rule,
+    Test,
     Policy,
     Events,
 }
 
 impl Schema {
-    pub const ALL: [Self; 3] = [Self::Rule, Self::Policy, Self::Events];
+    pub const ALL: [Self; 4] = [Self::Rule, Self::Test, Self::Policy, Self::Events];
 
     /// How it is called; `NAME.json` is its file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rule => "rule",
+            Self::Test => "test",
             Self::Policy => "policy",
             Self::Events => "events",
         }
@@ -36,6 +39,7 @@ impl Schema {
     pub fn value(self) -> Value {
         let (title, mut schema) = match self {
             Self::Rule => ("A rule of Declic (rules/NAME.yaml)", rule::rule()),
+            Self::Test => ("What a rule of Declic is meant to do (rules/NAME.test.yaml)", scenario::test()),
             Self::Policy => ("What all rules of Declic share (rules/policy.yaml)", policy::policy()),
             Self::Events => ("The events that the shop sends (rules/events.yaml)", policy::events()),
         };

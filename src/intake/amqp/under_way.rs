@@ -16,7 +16,7 @@ use crate::domain::event::{Event, Unusable};
 use crate::intake::{Counts, decode};
 
 /// Batches of one queue under way at once.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// Deliveries, and what each of them says.
 pub(super) struct Batch {

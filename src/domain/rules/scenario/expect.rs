@@ -17,8 +17,19 @@ use crate::domain::verdict::Reason;
 /// What can be expected: exactly one of these is in each item.
 const KINDS: [&str; 5] = ["email", "sms", "not_begun", "ended", "neither"];
 
+/// What may be said of each of these.
+pub const COMMON: [&str; 4] = ["at", "within", "customer", "rule"];
+
+/// What only a message has: why it does not go.
+pub const NOT_SENT: &str = "not_sent";
+
 /// What only a message that goes out has.
-const WORDS: [&str; 5] = ["locale", "to", "subject", "contains", "promo_code"];
+pub const WORDS: [&str; 5] = ["locale", "to", "subject", "contains", "promo_code"];
+
+/// All that can be said of something expected.
+pub fn fields() -> Vec<&'static str> {
+    [&COMMON[..], &[NOT_SENT], &KINDS, &WORDS].concat()
+}
 
 /// The test that something is expected in.
 pub struct About<'t> {
@@ -49,9 +60,8 @@ pub fn expected<'a>(reader: &mut Reader<'a>, node: &'a Node, about: &About<'_>) 
 
 fn one<'a>(reader: &mut Reader<'a>, node: &'a Node, about: &About<'_>) -> Option<Expected> {
     const WHAT: &str = "an expectation";
-    let known = [&["at", "within", "customer", "rule", "not_sent"], &KINDS[..], &WORDS[..]].concat();
     let before = reader.diagnostics.len();
-    let fields = reader.fields(node, WHAT, &known)?;
+    let fields = reader.fields(node, WHAT, &fields())?;
     let mut kinds = fields.iter().filter(|(key, _)| KINDS.contains(&key.name.as_str()));
     let Some((kind, value)) = kinds.next() else {
         // A misspelt one is reported already.
@@ -82,7 +92,7 @@ fn one<'a>(reader: &mut Reader<'a>, node: &'a Node, about: &About<'_>) -> Option
         "email" => message(reader, &fields, value, Channel::Email, about),
         "sms" => message(reader, &fields, value, Channel::Sms, about),
         other => {
-            unfitting(reader, &fields, &[&WORDS[..], &["not_sent"]].concat(), &format!("`{other}`"));
+            unfitting(reader, &fields, &[&WORDS[..], &[NOT_SENT]].concat(), &format!("`{other}`"));
             match other {
                 "not_begun" => reason(reader, value, other).map(What::NotBegun),
                 "ended" => reason(reader, value, other).map(What::Ended),
@@ -122,9 +132,9 @@ fn message<'a>(
         let message = format!("no step of {} sends `{template}` by {}", listed(&names), channel.as_str());
         unknown(reader, &node.span, "E0707", &message, &template, templates);
     }
-    if let Some(node) = fields.get("not_sent") {
+    if let Some(node) = fields.get(NOT_SENT) {
         unfitting(reader, fields, &WORDS, "a message that is not sent");
-        return Some(What::NotSent { channel, template, reason: reason(reader, node, "not_sent")? });
+        return Some(What::NotSent { channel, template, reason: reason(reader, node, NOT_SENT)? });
     }
     reader.required(fields, "at", "an expected message", "at: 1h");
     if channel == Channel::Sms {

@@ -3,12 +3,12 @@
 //! [`read`] turns files into [`Scenario`]s or reports everything that is wrong with them. Knows the grammar, and what of
 //! it the rules, the policy and the catalogue can confirm; runs nothing. Called by `check` and `test`.
 
-mod expect;
+pub(super) mod expect;
 mod instants;
-mod people;
-mod story;
+pub(super) mod people;
+pub(super) mod story;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod values;
 
 use std::collections::BTreeSet;

@@ -16,6 +16,13 @@ use crate::domain::event::Event;
 /// By id, what customers are like before the story: attributes, and consents as an event brings them.
 pub type Customers = BTreeMap<String, (Map<String, Value>, Vec<Value>)>;
 
+/// What a customer may have agreed to.
+pub const STATUSES: [ConsentStatus; 4] =
+    [ConsentStatus::Granted, ConsentStatus::Pending, ConsentStatus::Denied, ConsentStatus::Withdrawn];
+
+/// By which channels they may be reached.
+pub const CHANNELS: [Channel; 2] = [Channel::Email, Channel::Sms];
+
 /// `customers`: each with attributes of the profile, and `consents`. What is said of one known already is laid over it.
 pub fn customers<'a>(
     reader: &mut Reader<'a>,
@@ -42,10 +49,8 @@ pub fn customers<'a>(
 
 /// `consents: { email: { marketing: granted } }`, as the list that events carry.
 fn consents<'a>(reader: &mut Reader<'a>, node: &'a Node, around: Surroundings<'_>) -> Vec<Value> {
-    let statuses =
-        [ConsentStatus::Granted, ConsentStatus::Pending, ConsentStatus::Denied, ConsentStatus::Withdrawn];
-    let statuses = statuses.map(|status| (status.as_str(), status));
-    let channels = [Channel::Email, Channel::Sms].map(Channel::as_str);
+    let statuses = STATUSES.map(|status| (status.as_str(), status));
+    let channels = CHANNELS.map(Channel::as_str);
     let purposes = &around.rules.policy.purposes;
     let mut list = Vec::new();
     let Some(fields) = reader.fields(node, "`consents`", &channels) else { return Vec::new() };

@@ -14,16 +14,21 @@ use super::{Happening, Scenario, Surroundings, expect, instants, line_of, unknow
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::event::Event;
 
-/// What stands at the top of a file for all of its tests, and may stand in each.
-const SHARED: [&str; 3] = ["start", "customers", "rules"];
+/// The fields of a file. All but the last are for all of its tests, and may stand in each.
+pub const FILE: [&str; 4] = ["start", "customers", "rules", "tests"];
+
+/// The fields of a test.
+pub const TEST: [&str; 6] = ["name", "start", "customers", "rules", "events", "expect"];
+
+/// The fields of an event, or of a move of the clock.
+pub const HAPPENING: [&str; 5] = ["at", "customer", "event", "data", "clock"];
 
 /// The customer of a test that names none.
 const SOMEBODY: &str = "customer";
 
 /// The tests of a file. One with a mistake is reported and left out.
 pub fn tests<'a>(reader: &mut Reader<'a>, tree: &'a Node, around: Surroundings<'_>) -> Vec<Scenario> {
-    let known = [&SHARED[..], &["tests"]].concat();
-    let Some(fields) = reader.fields(tree, "a test file", &known) else { return Vec::new() };
+    let Some(fields) = reader.fields(tree, "a test file", &FILE) else { return Vec::new() };
     let shared = shared(reader, &fields, Shared::default(), around);
     let example = "tests: [{ name: …, start: …, events: […], expect: […] }]";
     let Some(node) = reader.required(&fields, "tests", "a test file", example) else { return Vec::new() };
@@ -76,8 +81,7 @@ fn test<'a>(
     around: Surroundings<'_>,
 ) -> Option<Scenario> {
     let before = reader.diagnostics.len();
-    let known = [&["name"], &SHARED[..], &["events", "expect"]].concat();
-    let fields = reader.fields(node, "a test", &known)?;
+    let fields = reader.fields(node, "a test", &TEST)?;
     let name =
         reader.required(&fields, "name", "a test", "name: A new customer is greeted").and_then(|node| {
             let name = reader.text(node, "name")?;
@@ -213,7 +217,7 @@ fn happening<'a>(
     customers: &[String],
     around: Surroundings<'_>,
 ) -> Option<Happening> {
-    let fields = reader.fields(node, "an event", &["at", "customer", "event", "data", "clock"])?;
+    let fields = reader.fields(node, "an event", &HAPPENING)?;
     if let Some((key, to)) = fields.entry("clock") {
         if fields.iter().count() > 1 {
             let message = "a move of the clock stands by itself";

@@ -18,7 +18,7 @@ fn set() -> Vec<SourceFile> {
     ]
 }
 
-fn read_as(path: &str, text: &str) -> (Vec<Scenario>, Vec<Diagnostic>) {
+pub(in crate::domain::rules) fn read_as(path: &str, text: &str) -> (Vec<Scenario>, Vec<Diagnostic>) {
     let files = set();
     let compiled = compile(&files);
     let test = SourceFile { path: path.to_owned(), text: text.to_owned() };
@@ -26,7 +26,7 @@ fn read_as(path: &str, text: &str) -> (Vec<Scenario>, Vec<Diagnostic>) {
     read(&[test], around)
 }
 
-const WHOLE: &str = "\
+pub(in crate::domain::rules) const WHOLE: &str = "\
 start: 2026-03-02 10:00
 customers:
   alice: { email: a@x.fr, phone: +33612345678, points: 12, vip: true, zip: '69001', consents: { email: { marketing: granted } } }
@@ -78,7 +78,7 @@ fn a_test_is_read_as_it_is_written() {
 }
 
 /// A test with one thing in the place of another: (what stands there, what is put there, line, code, words)
-const MISTAKES: &[(&str, &str, usize, &str, &str)] = &[
+pub(in crate::domain::rules) const MISTAKES: &[(&str, &str, usize, &str, &str)] = &[
     ("start: 2026-03-02 10:00\n", "", 4, "E0106", "needs a field `start`"),
     ("start: 2026-03-02 10:00", "start: 1h", 1, "E0702", "`1h` is not a date and time"),
     ("start: 2026-03-02", "strat: 2026-03-02", 1, "E0104", "did you mean `start`"),

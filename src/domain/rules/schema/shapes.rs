@@ -26,6 +26,19 @@ pub fn mapping(description: &str, known: &[&str], required: &[&str], fields: Vec
     shape
 }
 
+/// A mapping in which these fields are explained; others may stand beside them.
+pub fn open(description: &str, fields: Vec<(&str, Value)>) -> Value {
+    let known: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+    let mut shape = mapping(description, &known, &[], fields);
+    shape["additionalProperties"] = json!(true);
+    shape
+}
+
+/// Whatever YAML can say.
+pub fn any(description: &str, examples: &[&str]) -> Value {
+    json!({ "description": description, "examples": examples })
+}
+
 /// Any single value.
 pub fn text(description: &str) -> Value {
     json!({ "description": description, "type": ["string", "number", "boolean"] })
@@ -136,6 +149,11 @@ pub fn one_or_list(description: &str, least: usize, item: Value) -> Value {
 /// Whatever one of these shapes fits.
 pub fn any_of(description: &str, shapes: Vec<Value>) -> Value {
     json!({ "description": description, "anyOf": shapes })
+}
+
+/// A value of this shape, or nothing after the colon.
+pub fn nothing_or(description: &str, shape: Value) -> Value {
+    any_of(description, vec![json!({ "type": "null" }), shape])
 }
 
 /// A mapping whose names are free, within a pattern.

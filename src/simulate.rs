@@ -111,7 +111,12 @@ impl<'a> Simulation<'a> {
         let id = event.subject.clone();
         let snapshot = snapshot_of(&mut self.customers, &id);
         let heard = decide::on_events(&self.active.book, snapshot, std::slice::from_ref(event), self.now);
-        let known = Verdicts { profile: heard.profile, consents: heard.consents, ..Verdicts::default() };
+        let known = Verdicts {
+            profile: heard.profile,
+            consents: heard.consents,
+            erased: heard.erased,
+            ..Verdicts::default()
+        };
         self.apply(&id, &known);
         self.know_zone_of(&id);
     }

@@ -188,7 +188,7 @@ fn a_story_is_cut_between_customers_and_loses_nothing() {
     let known = Event { time: begin() - TimeDelta::days(1), ..told[0].clone() };
     story.known(&known).expect("kept");
     let (first, last) = (told.iter().map(|e| e.time).min(), told.iter().map(|e| e.time).max());
-    let span = story.span(None).expect("there are events");
+    let span = story.span(None, None).expect("there are events");
     assert_eq!((Some(span.begin + TimeDelta::microseconds(1)), Some(span.end)), (first, last));
     assert_eq!(story.count(), told.len() as u64 + 1);
     let groups: Vec<Group> =

@@ -132,10 +132,11 @@ impl Changes {
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         let said = match (parts.is_empty(), self.kinds.is_empty()) {
             (false, _) => parts.join("; "),
-            (true, false) => "nothing that is sent".to_owned(),
+            (true, false) => "no difference in what is sent".to_owned(),
             (true, true) => return "no difference".to_owned(),
         };
-        format!("{said} ({} customers concerned)", self.customers)
+        let customers = if self.customers == 1 { "customer" } else { "customers" };
+        format!("{said} ({} {customers} concerned)", self.customers)
     }
 
     fn of_channel(&self, channel: &str, noun: &str) -> Option<String> {

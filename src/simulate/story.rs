@@ -59,7 +59,7 @@ impl Story {
         self.tell(&event.subject, &Told::Happened(event))
     }
 
-    /// Takes in something that is known of a customer before the first event.
+    /// Takes in something that is known of a customer before the story begins.
     pub fn known(&mut self, event: &Event) -> io::Result<()> {
         self.tell(&event.subject, &Told::Known(event))
     }
@@ -69,10 +69,10 @@ impl Story {
         self.count
     }
 
-    /// From just before the first event to `until`, or to the last event and the end of what is under way then. None
-    /// when nothing happens.
-    pub fn span(&self, until: Option<DateTime<Utc>>) -> Option<Span> {
-        let begin = self.first? - TimeDelta::microseconds(1);
+    /// From just before `since`, or the first event, to `until`, or the last event and the end of what is under way
+    /// then. None when nothing happens to tell that by.
+    pub fn span(&self, since: Option<DateTime<Utc>>, until: Option<DateTime<Utc>>) -> Option<Span> {
+        let begin = since.or(self.first)? - TimeDelta::microseconds(1);
         Some(Span { begin, end: until.or(self.last)?, finish: until.is_none() })
     }
 

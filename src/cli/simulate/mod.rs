@@ -39,6 +39,9 @@ pub struct Args {
     /// Shows only what is different from what the rules and templates of this folder would send
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
+    /// The first instant simulated, RFC 3339: what came earlier is known and starts nothing (default: the first event)
+    #[arg(long, value_name = "TIME", conflicts_with = "history")]
+    since: Option<DateTime<Utc>>,
     /// The last instant simulated, RFC 3339 (default: the last event, and the end of all that is under way then)
     #[arg(long, value_name = "TIME")]
     until: Option<DateTime<Utc>>,
@@ -100,9 +103,10 @@ pub async fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure>
         return stage.play(history, span, &progress::count("events"));
     }
     let Some(file) = &args.events else { return Ok(()) };
-    let (story, refused) = told::read(file, args.customers.as_deref(), args.until)?;
-    let Some(span) = story.span(args.until) else {
-        return Err(Failure::Refused(format!("{} holds no usable event", file.display())));
+    let (story, refused) = told::read(file, args.customers.as_deref(), args.since, args.until)?;
+    let Some(span) = story.span(args.since, args.until) else {
+        let until = args.until.map(|until| format!(" up to {until:?}")).unwrap_or_default();
+        return Err(Failure::Refused(format!("{} holds no usable event{until}", file.display())));
     };
     let bar = progress::bar(story.count(), "events");
     let groups = story.into_groups().map_err(told::not_kept)?;
@@ -120,6 +124,10 @@ impl Stage {
         span: Span,
         bar: &ProgressBar,
     ) -> Result<(), Failure> {
+        if span.end < span.begin {
+            let words = "--until comes before the first instant simulated: give a later one";
+            return Err(Failure::Refused(words.to_owned()));
+        }
         match &self.against {
             Some(against) => differences::print(self, against, groups, span, bar),
             None => messages::print(self, groups, span, bar),

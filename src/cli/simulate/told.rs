@@ -4,39 +4,53 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::cli::{Failure, customers, environment};
+use crate::cli::{Failure, customers, environment, progress};
 use crate::domain::event::Event;
 use crate::simulate::story::Story;
 
-/// Reads the events until `until` and the customers, telling of each line that is no event and counting them.
+/// Reads the events until `until` and the customers, telling of each line that is no event and counting them. Events before
+/// `since` only say what is known of their customers.
 pub fn read(
     events: &Path,
     known: Option<&Path>,
+    since: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
 ) -> Result<(Story, usize), Failure> {
     let (mut story, mut refused) = (Story::default(), 0);
+    let mut first = since;
+    let bar = progress::count("lines read");
     each_line(events, |number, line| {
+        bar.inc(1);
         // No event of a history is ahead of its own time.
         match Event::from_json(line, DateTime::<Utc>::MAX_UTC) {
             // What comes later than asked for would only bring its years with it.
             Ok(event) if until.is_some_and(|until| event.time > until) => Ok(()),
-            Ok(event) => story.happened(&event).map_err(not_kept),
+            Ok(event) => {
+                first = Some(first.map_or(event.time, |first| first.min(event.time)));
+                let before = since.is_some_and(|since| event.time < since);
+                let told = if before { story.known(&event) } else { story.happened(&event) };
+                told.map_err(not_kept)
+            }
             Err(error) => {
                 refused += 1;
-                eprintln!("{}:{number}: {error}", events.display());
+                bar.suspend(|| eprintln!("{}:{number}: {error}", events.display()));
                 Ok(())
             }
         }
     })?;
-    if let (Some(file), Some(span)) = (known, story.span(None)) {
+    if let (Some(file), Some(first)) = (known, first) {
+        // Known before all that is told.
+        let at = first - TimeDelta::microseconds(1);
         each_line(file, |number, line| {
-            let customer = customers::profile_event(&String::from_utf8_lossy(line), span.begin)
+            bar.inc(1);
+            let customer = customers::profile_event(&String::from_utf8_lossy(line), at)
                 .map_err(|mistake| Failure::Refused(format!("{}:{number}: {mistake}", file.display())))?;
             story.known(&customer).map_err(not_kept)
         })?;
     }
+    bar.finish_and_clear();
     Ok((story, refused))
 }
 

@@ -42,42 +42,42 @@ fn each_message_differs_in_one_way() {
     let capped = "c r email suppressed frequency_cap";
     let cases: &[(&[&str], &[&str], &[Change], &str)] = &[
         (&["c r email sent"], &["c r email sent"], &[], "no difference"),
-        (&[], &["c r email sent"], &[Added], "+1 mails, −0 (1 customers concerned)"),
-        (&["c r email sent"], &[], &[Removed], "+0 mails, −1 (1 customers concerned)"),
-        (&["c r email sent"], &[capped], &[Outcome], "+0 mails, −0, 1 now capped (1 customers concerned)"),
-        (&[capped], &["c r email sent"], &[Outcome], "+1 mails, −0 (1 customers concerned)"),
+        (&[], &["c r email sent"], &[Added], "+1 mails, −0 (1 customer concerned)"),
+        (&["c r email sent"], &[], &[Removed], "+0 mails, −1 (1 customer concerned)"),
+        (&["c r email sent"], &[capped], &[Outcome], "+0 mails, −0, 1 now capped (1 customer concerned)"),
+        (&[capped], &["c r email sent"], &[Outcome], "+1 mails, −0 (1 customer concerned)"),
         (
             &["c r email sent"],
             &["c r email expired expired"],
             &[Outcome],
-            "+0 mails, −0, 1 now expired (1 customers concerned)",
+            "+0 mails, −0, 1 now expired (1 customer concerned)",
         ),
         // What was not sent before either changes nothing for anybody.
-        (&[], &[capped], &[Added], "nothing that is sent (1 customers concerned)"),
+        (&[], &[capped], &[Added], "no difference in what is sent (1 customer concerned)"),
         (
             &[capped],
             &["c r email suppressed no_consent"],
             &[Outcome],
-            "nothing that is sent (1 customers concerned)",
+            "no difference in what is sent (1 customer concerned)",
         ),
         (
             &["c r email sent"],
             &["c r email sent at=60"],
             &[Time],
-            "+0 mails, −0, 1 at another time (1 customers concerned)",
+            "+0 mails, −0, 1 at another time (1 customer concerned)",
         ),
         (
             &["c r sms sent text=a"],
             &["c r sms sent text=b"],
             &[Words],
-            "+0 SMS, −0, 1 in other words (1 customers concerned)",
+            "+0 SMS, −0, 1 in other words (1 customer concerned)",
         ),
         // Another occurrence is another message, as is another rule, another customer, another channel.
         (
             &["c r email sent by=e-1"],
             &["c r email sent by=e-2"],
             &[Added, Removed],
-            "+1 mails, −1 (1 customers concerned)",
+            "+1 mails, −1 (1 customer concerned)",
         ),
         (
             &["c r email sent", "d r email sent"],

@@ -50,6 +50,9 @@ pub struct Line {
     /// The words that go with `reason`, for people.
     #[serde(skip)]
     pub detail: Option<String>,
+    /// The version of the template that a mail is made by: of a change to the HTML alone, only this tells.
+    #[serde(skip)]
+    pub version: Option<String>,
     /// What its entry came of: by that the same message is known under other rules.
     #[serde(skip)]
     pub occurrence: String,
@@ -69,6 +72,9 @@ pub struct Simulation<'a> {
     timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
     ticks: BinaryHeap<Reverse<NextTick>>,
     zones: BTreeSet<String>,
+    /// Who may have an anniversary on a day, by attribute and `MM-DD`; under no day, dates that are written otherwise.
+    /// Nobody is taken out: the core has the last word, and most have no birthday today.
+    dates: BTreeMap<(&'a str, String), BTreeSet<String>>,
     outbox: Outbox<'a>,
     lines: Vec<Line>,
     tally: Tally,
@@ -87,6 +93,7 @@ impl<'a> Simulation<'a> {
             timers: BinaryHeap::new(),
             ticks: BinaryHeap::new(),
             zones: BTreeSet::new(),
+            dates: BTreeMap::new(),
             outbox: Outbox::new(active, public_url),
             lines: Vec::new(),
             tally: Tally::default(),
@@ -118,14 +125,14 @@ impl<'a> Simulation<'a> {
             ..Verdicts::default()
         };
         self.apply(&id, &known);
-        self.know_zone_of(&id);
+        self.know_days_of(&id);
     }
 
     /// Takes over a customer as they are when the story begins.
     pub fn know_customer(&mut self, customer: Snapshot) {
         let id = customer.customer_id.clone();
         self.customers.insert(id.clone(), customer);
-        self.know_zone_of(&id);
+        self.know_days_of(&id);
     }
 
     /// Lets time pass until the event's, then takes it in. Events come in order of time; a late one is taken in late.
@@ -140,7 +147,7 @@ impl<'a> Simulation<'a> {
         snapshot.history.push(Fact { event: event.clone(), received_at: self.now });
         let verdicts = decide::on_events(&self.active.book, snapshot, &[event], self.now);
         self.apply(&id, &verdicts);
-        self.know_zone_of(&id);
+        self.know_days_of(&id);
     }
 
     /// Lets time pass until `until`, that instant included.
@@ -203,18 +210,25 @@ impl<'a> Simulation<'a> {
         let Some(Reverse((planned, name, scope, local))) = self.ticks.pop() else { return };
         let Some(rule) = self.active.book.active.rules.get(&name) else { return };
         let tick = Tick { rule: name, local, planned };
-        let days = days_of(rule, &tick);
-        let concerned: Vec<String> = self
-            .customers
-            .values()
-            .filter(|c| may_concern(rule, &days, c) && scope.covers(&c.profile))
-            .map(|c| c.customer_id.clone())
-            .collect();
+        let mut concerned = self.concerned(rule, &tick);
+        concerned.retain(|id| scope.covers(&self.customers[id].profile));
         for id in concerned {
             let verdicts = decide::on_tick(&self.active.book, &self.customers[&id], &tick, self.now);
             self.apply(&id, &verdicts);
         }
         self.await_tick(rule, scope, self.now);
+    }
+
+    /// Whom a tick may be for.
+    fn concerned(&self, rule: &'a Rule, tick: &Tick) -> BTreeSet<String> {
+        let Trigger::Anniversary { attribute, leap_day, .. } = &rule.trigger else {
+            return self.customers.keys().cloned().collect();
+        };
+        let mut days =
+            tick.local.parse().map_or_else(|_| Vec::new(), |date| month_days_kept_on(date, *leap_day));
+        days.push(String::new());
+        let known = days.into_iter().filter_map(|day| self.dates.get(&(attribute.as_str(), day)));
+        known.flatten().cloned().collect()
     }
 
     fn scheduled(&self) -> impl Iterator<Item = &'a Rule> + use<'a> {
@@ -231,9 +245,19 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// The first customer of a zone starts its ticks.
-    fn know_zone_of(&mut self, id: &str) {
+    /// Takes note of the days that are a customer's own. The first customer of a zone starts its ticks.
+    fn know_days_of(&mut self, id: &str) {
         let Some(customer) = self.customers.get(id) else { return };
+        for rule in self.active.book.active.rules.values() {
+            let Trigger::Anniversary { attribute, .. } = &rule.trigger else { continue };
+            for version in customer.profile.attributes.get(attribute).into_iter().flatten() {
+                let Some(date) = version.value.as_str() else { continue };
+                let whom = self.dates.entry((attribute, month_day(date).to_owned())).or_default();
+                if !whom.contains(id) {
+                    whom.insert(id.to_owned());
+                }
+            }
+        }
         let scope = Scope::of_customer(&customer.profile);
         if !self.zones.insert(scope.zone().to_owned()) {
             return;
@@ -271,24 +295,11 @@ fn snapshot_of<'c>(customers: &'c mut BTreeMap<String, Snapshot>, id: &str) -> &
     customers.entry(id.to_owned()).or_insert_with(new)
 }
 
-/// The days (`MM-DD`) whose anniversaries a tick is for; none for a schedule's.
-fn days_of(rule: &Rule, tick: &Tick) -> Vec<String> {
-    match (&rule.trigger, tick.local.parse()) {
-        (Trigger::Anniversary { leap_day, .. }, Ok(date)) => month_days_kept_on(date, *leap_day),
-        _ => Vec::new(),
-    }
-}
-
-/// A cheap look before the decision, at each customer and each tick: most have no birthday today.
-fn may_concern(rule: &Rule, days: &[String], customer: &Snapshot) -> bool {
-    let Trigger::Anniversary { attribute, .. } = &rule.trigger else { return true };
-    let versions = customer.profile.attributes.get(attribute);
-    versions.into_iter().flatten().filter_map(|version| version.value.as_str()).any(|date| {
-        // A date that is written otherwise is for the core to read.
-        let plain =
-            date.len() == 10 && date.is_ascii() && date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
-        !plain || days.iter().any(|day| date.ends_with(day.as_str()))
-    })
+/// The `MM-DD` of a plain `YYYY-MM-DD`; nothing of a date that is written otherwise, which is for the core to read.
+fn month_day(date: &str) -> &str {
+    let plain =
+        date.len() == 10 && date.is_ascii() && date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
+    if plain { &date[5..] } else { "" }
 }
 
 /// The secret of a simulation when none is given: its promo codes are of the right shape and are nobody's.

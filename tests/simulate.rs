@@ -53,13 +53,29 @@ impl Folder {
         self.write(file, &text.replace(from, to));
     }
 
-    /// What the command prints, which must succeed.
-    fn declic(&self, arguments: &[&str]) -> String {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_declic"));
         command.current_dir(&self.0).args(arguments).env_clear().env("RUST_LOG", "error");
-        let Output { status, stdout, stderr } = command.output().expect("declic starts");
-        assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
-        String::from_utf8(stdout).expect("text")
+        command
+    }
+
+    /// What comes of the command, which must succeed.
+    fn output(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().expect("declic starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// What it prints.
+    fn declic(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.output(arguments).stdout).expect("text")
+    }
+
+    /// The exit code of a command that prints nothing, and what it says.
+    fn refusal(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.command(arguments).output().expect("declic starts");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        (output.status.code().expect("an exit"), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     fn lines(&self, arguments: &[&str]) -> Vec<Value> {
@@ -262,9 +278,183 @@ fn the_history_of_the_database_comes_to_the_same_as_the_file_it_came_from() {
     assert!(expected.iter().any(|line| line["customer"] == "c-early" && line["status"] == "sent"));
     assert!(expected.iter().any(|line| line["rule"] == "birthday"));
     assert_eq!(found, expected);
-    // Of a shorter time there is less to tell.
+    // Of a shorter time there is less to tell, and what came before it is known.
     let shorter = folder.lines(&[&["simulate", "--history", "7d"], &until[..]].concat());
     assert!(!shorter.is_empty() && shorter.len() < found.len());
+    let since = ["--since", "2026-10-28T12:00:00Z"];
+    assert_eq!(shorter, folder.lines(&[&file[..], &since, &until].concat()));
+}
+
+#[test]
+fn what_came_before_the_first_instant_is_known_and_starts_nothing() {
+    let folder = Folder::new("since");
+    let event = |id: &str, kind: &str, customer: &str, time: &str, data: Value| Event {
+        id: id.into(),
+        source: "/shop".into(),
+        kind: kind.into(),
+        subject: customer.into(),
+        time: at(time),
+        data,
+    };
+    let email = |name: &str| json!({ "email": format!("{name}@example.com"), "locale": "en-GB" });
+    write_events(
+        &folder,
+        &[
+            event("1", "customer.signed_up", "before", "2026-11-02T08:59:59Z", email("before")),
+            event("2", "customer.signed_up", "at", "2026-11-02T09:00:00Z", email("at")),
+            event("3", "order.shipped", "before", "2026-11-02T10:00:00Z", json!({ "order_id": "o" })),
+            event("4", "customer.signed_up", "gone", "2026-11-01T09:00:00Z", email("gone")),
+            event("5", "customer.deleted", "gone", "2026-11-02T08:00:00Z", json!({})),
+            event("6", "order.shipped", "gone", "2026-11-02T10:00:00Z", json!({ "order_id": "p" })),
+            event("7", "customer.signed_up", "until", "2026-11-03T09:00:00Z", email("until")),
+            event("8", "customer.signed_up", "later", "2026-11-03T09:00:01Z", email("later")),
+        ],
+    );
+    let span = ["--since", "2026-11-02T09:00:00Z", "--until", "2026-11-03T09:00:00Z"];
+    let lines = folder.lines(&[&["simulate", "--events", "events.ndjson"], &span[..]].concat());
+    let sent: Vec<_> = lines.iter().filter(|line| line["status"] == "sent").collect();
+    let words: Vec<_> = sent.iter().map(|l| [&l["customer"], &l["rule"], &l["to"]]).collect();
+    assert_eq!(
+        words,
+        [
+            ["at", "welcome", "at@example.com"],
+            ["before", "order-shipped", "before@example.com"],
+            ["until", "welcome", "until@example.com"],
+        ]
+    );
+}
+
+#[test]
+fn the_calendar_comes_without_any_event() {
+    let folder = Folder::new("calendar");
+    let customer = json!({
+        "id": "c", "email": "c@example.com", "birthday": "1990-11-05", "locale": "en-GB",
+        "consents": [{ "channel": "email", "purpose": "marketing", "status": "granted" }],
+    });
+    folder.write("customers.ndjson", &format!("{customer}\n"));
+    folder.write("events.ndjson", "");
+    let file = ["simulate", "--events", "events.ndjson", "--customers", "customers.ndjson"];
+    let span = ["--since", "2026-11-01T00:00:00Z", "--until", "2028-12-01T00:00:00Z"];
+    let lines = folder.lines(&[&file[..], &span].concat());
+    let days: Vec<_> = lines.iter().map(|line| (line["rule"].as_str(), line["at"].as_str())).collect();
+    let birthday = |day| (Some("birthday"), Some(day));
+    assert_eq!(
+        days,
+        [
+            birthday("2026-11-05T08:00:00Z"),
+            birthday("2027-11-05T08:00:00Z"),
+            birthday("2028-11-05T08:00:00Z")
+        ]
+    );
+    // Nothing tells when that would be.
+    let (code, words) = folder.refusal(&file);
+    assert_eq!((code, words.as_str()), (1, "error: events.ndjson holds no usable event\n"));
+}
+
+#[test]
+fn lines_that_are_no_events_are_told_of_and_passed_over() {
+    let folder = Folder::new("lines");
+    write_events(&folder, &events(4, 3));
+    let told = std::fs::read_to_string(folder.0.join("events.ndjson")).expect("our own file");
+    folder.write("mixed.ndjson", &format!("\n{told}not JSON\n{{}}\n"));
+    let expected = folder.lines(&["simulate", "--events", "events.ndjson"]);
+    assert!(!expected.is_empty());
+    let output = folder.output(&["simulate", "--events", "mixed.ndjson", "--format", "ndjson"]);
+    let mistakes = String::from_utf8_lossy(&output.stderr).into_owned();
+    let count = told.lines().count();
+    for words in [
+        format!("mixed.ndjson:{}: not_json", count + 2),
+        format!("mixed.ndjson:{}: missing_attribute", count + 3),
+        "2 lines were not usable as events".to_owned(),
+    ] {
+        assert!(mistakes.contains(&words), "{words} is missing in\n{mistakes}");
+    }
+    assert_eq!(output.stdout.iter().filter(|b| **b == b'\n').count(), expected.len());
+    // The same by a pipe.
+    let mut piped = folder.command(&["simulate", "--events", "-", "--format", "ndjson"]);
+    let file = std::fs::File::open(folder.0.join("mixed.ndjson")).expect("our own file");
+    let piped = piped.stdin(file).output().expect("declic starts");
+    assert_eq!(piped.stdout, output.stdout);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_words() {
+    let (folder, other) = (Folder::new("refused"), Folder::new("refused-other"));
+    write_events(&folder, &events(4, 3));
+    other.edit("rules/welcome.yaml", "purpose: service", "purpose: serrvice");
+    let other = other.0.to_str().expect("a path");
+    folder.write("nobody.ndjson", "{\"email\":\"a@example.com\"}\n");
+    let file = ["simulate", "--events", "events.ndjson"];
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (&["--against", other], 1, &["the rules in", other, "welcome.yaml", "serrvice"]),
+        (&["--until", "2020-01-01T00:00:00Z"], 1, &["no usable event up to 2020-01-01T00:00:00Z"]),
+        (
+            &["--since", "2026-10-20T00:00:00Z", "--until", "2026-10-19T00:00:00Z"],
+            1,
+            &["--until comes before the first instant simulated"],
+        ),
+        (&["--customers", "none.ndjson"], 1, &["cannot read none.ndjson"]),
+        (&["--customers", "nobody.ndjson"], 1, &["nobody.ndjson:1: `id` is missing"]),
+        (&["--history", "30d"], 2, &["--history"]),
+        (&["--format", "csv"], 2, &["summary-json"]),
+    ];
+    for (arguments, expected, words) in cases {
+        let (code, told) = folder.refusal(&[&file[..], arguments].concat());
+        assert_eq!(code, *expected, "{arguments:?}: {told}");
+        for word in *words {
+            assert!(told.contains(word), "{word} is missing in {told}");
+        }
+    }
+}
+
+/// What is printed, put together from the messages of both rule sets.
+#[test]
+fn differences_are_all_that_is_different_between_two_runs() {
+    let (folder, other) = (Folder::new("now"), Folder::new("then"));
+    folder.write("rules/offer.yaml", OFFER);
+    folder.edit("rules/abandoned-cart.yaml", "data.total >= 50", "data.total >= 20");
+    let cap =
+        "frequency_caps:\n  - { channel: email, purpose: marketing, limit: 1 per 7d, when_full: skip }\n";
+    folder.edit("rules/policy.yaml", "frequency_caps:\n", cap);
+    folder.edit("rules/birthday.yaml", "at: \"09:00\"", "at: \"10:00\"");
+    folder.edit("templates/welcome/email.en.mjml", "subject: \"Welcome", "subject: \"A warm welcome");
+    let before_rules = other.0.to_str().expect("a path");
+    let count = |lines: &mut dyn Iterator<Item = &Value>| {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        lines.for_each(|line| *counts.entry(line.to_string()).or_default() += 1);
+        counts
+    };
+    let mut changes: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 20..23 {
+        write_events(&folder, &events(seed, 40));
+        let file = ["simulate", "--events", "events.ndjson"];
+        let after = folder.lines(&file);
+        let before = folder.lines(&[&file[..], &["--rules", before_rules]].concat());
+        let differences = folder.lines(&[&file[..], &["--against", before_rules]].concat());
+        let side =
+            |name: &str| count(&mut differences.iter().map(|d| &d[name]).filter(|line| !line.is_null()));
+        let without = |all: &[Value], changed: &BTreeMap<String, usize>| {
+            let mut rest = count(&mut all.iter());
+            for (line, times) in changed {
+                *rest.get_mut(line).unwrap_or_else(|| panic!("{line} is of no run")) -= times;
+            }
+            rest.retain(|_, times| *times > 0);
+            rest
+        };
+        assert_eq!(without(&before, &side("before")), without(&after, &side("after")), "seed {seed}");
+        for difference in &differences {
+            assert_ne!(difference["before"], difference["after"]);
+            let either = if difference["after"].is_null() { "before" } else { "after" };
+            for field in ["at", "customer", "rule", "step", "channel"] {
+                assert_eq!(difference[field], difference[either][field]);
+            }
+            *changes.entry(difference["change"].as_str().expect("a change").to_owned()).or_default() += 1;
+        }
+        let headline = folder.declic(&[&file[..], &["--against", before_rules]].concat());
+        assert!(headline.contains(" now capped"), "{headline}");
+    }
+    let kinds: Vec<&str> = changes.keys().map(String::as_str).collect();
+    assert_eq!(kinds, ["added", "outcome", "time", "words"]);
 }
 
 #[test]

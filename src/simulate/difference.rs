@@ -38,7 +38,7 @@ pub enum Change {
     Outcome,
     /// It goes at another time.
     Time,
-    /// It goes to another address, or in other words.
+    /// It goes to another address, in other words, or by another version of its template.
     Words,
 }
 

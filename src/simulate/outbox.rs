@@ -135,6 +135,7 @@ impl<'a> Outbox<'a> {
                     .and_then(|template| {
                         let mail = composer.words(message, &customer.profile, &template);
                         let (subject, text) = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
+                        line.version = Some(template.hash.clone());
                         Ok((template.locale.clone(), Some(subject), text))
                     })
             }
@@ -178,6 +179,7 @@ fn line(message: &Message) -> Line {
         subject: None,
         text: None,
         detail: message.detail.clone(),
+        version: None,
         occurrence: message.occurrence.clone(),
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 
-/// A message in words: customer, rule, channel, status, reason; then `at=` minutes, `text=` its words, `by=` its occurrence.
+/// A message in words: customer, rule, channel, status, reason; then `at=` minutes, `text=` its words,
+/// `version=` of its template, `by=` its occurrence.
 pub fn line(words: &str) -> Line {
     let mut line = Line {
         at: DateTime::UNIX_EPOCH,
@@ -17,6 +18,7 @@ pub fn line(words: &str) -> Line {
         subject: None,
         text: None,
         detail: None,
+        version: None,
         occurrence: "e-1".to_owned(),
     };
     for (place, word) in words.split(' ').enumerate() {
@@ -25,6 +27,7 @@ pub fn line(words: &str) -> Line {
                 line.at += chrono::TimeDelta::minutes(minutes.parse().expect("minutes"));
             }
             (_, Some(("text", text))) => line.text = Some(text.to_owned()),
+            (_, Some(("version", version))) => line.version = Some(version.to_owned()),
             (_, Some(("by", occurrence))) => line.occurrence = occurrence.to_owned(),
             (0, _) => line.customer = word.to_owned(),
             (1, _) => line.rule = word.to_owned(),
@@ -71,6 +74,12 @@ fn each_message_differs_in_one_way() {
             &["c r sms sent text=b"],
             &[Words],
             "+0 SMS, −0, 1 in other words (1 customer concerned)",
+        ),
+        (
+            &["c r email sent text=a version=1"],
+            &["c r email sent text=a version=2"],
+            &[Words],
+            "+0 mails, −0, 1 in other words (1 customer concerned)",
         ),
         // Another occurrence is another message, as is another rule, another customer, another channel.
         (

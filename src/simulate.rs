@@ -23,6 +23,7 @@ use outbox::Outbox;
 use crate::active::Active;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
+use crate::domain::message::MessageState;
 use crate::domain::promo;
 use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
@@ -56,6 +57,13 @@ pub struct Line {
     /// What its entry came of: by that the same message is known under other rules.
     #[serde(skip)]
     pub occurrence: String,
+}
+
+impl Line {
+    /// Whether somebody gets it.
+    pub fn is_sent(&self) -> bool {
+        self.status == MessageState::Sent.as_str()
+    }
 }
 
 /// When a rule's next tick comes in a scope, and its local name.

@@ -281,6 +281,11 @@ fn the_history_of_the_database_comes_to_the_same_as_the_file_it_came_from() {
     assert!(expected.iter().any(|line| line["customer"] == "c-early" && line["status"] == "sent"));
     assert!(expected.iter().any(|line| line["rule"] == "birthday"));
     assert_eq!(found, expected);
+    let nothing = folder.output(&["simulate", "--history", "1m"]);
+    assert!(
+        String::from_utf8_lossy(&nothing.stderr)
+            .contains("the database keeps no events since 2026-11-04T11:59:")
+    );
     // Of a shorter time there is less to tell, and what came before it is known.
     let shorter = folder.lines(&[&["simulate", "--history", "7d"], &until[..]].concat());
     assert!(!shorter.is_empty() && shorter.len() < found.len());
@@ -495,6 +500,12 @@ fn other_rules_are_compared_message_by_message() {
         table.ends_with(&format!("… and {} more; --format ndjson lists all\n", differences.len() - 20)),
         "{table}"
     );
+    // What somebody gets no more comes before what comes later, and that before what nobody gets.
+    let rows = table.split("CHANGE   AT").nth(1).expect("a list").lines().skip(1).take(20);
+    let rows: Vec<&str> = rows.map(|row| row.split(' ').next().expect("a change")).collect();
+    let gone = shipped.iter().filter(|d| d["before"]["status"] == "sent").count();
+    assert!(gone < 20 && rows[..gone].iter().all(|change| *change == "removed"), "{table}");
+    assert_eq!(rows[gone], "time", "{table}");
     // The other way round, what was taken away comes back.
     let back = ["simulate", "--events", "events.ndjson", "--rules", before, "--against", "."];
     let back = folder.lines(&back);

@@ -97,7 +97,7 @@ impl Summary {
 }
 
 fn segments_of(line: &Line) -> u64 {
-    let text = line.text.as_deref().filter(|_| line.channel == Channel::Sms.as_str() && is_sent(line.status));
+    let text = line.text.as_deref().filter(|_| line.channel == Channel::Sms.as_str() && line.is_sent());
     text.map_or(0, |text| u64::from(segments(text).1))
 }
 

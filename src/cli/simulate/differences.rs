@@ -3,7 +3,7 @@
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use super::rows::{Batch, Rows};
+use super::rows::{Batch, Place, Rows};
 use super::{Output, Stage, not_printed};
 use crate::active::Active;
 use crate::cli::Failure;
@@ -32,8 +32,7 @@ pub fn print(
         let by = |rules| crowd::play(rules, &stage.public_url, group, span).0;
         let differences = compare(&by(against), &by(&stage.rules));
         let listed = if stage.output.listing().is_some() { &differences[..] } else { &[] };
-        let row = |d: &Difference| if stage.output == Output::Table { cells(d) } else { json!(d) };
-        let batch = Batch::of(&COLUMNS, listed.iter().map(|d| (d.at, d.customer.as_str(), row(d))));
+        let batch = Batch::of(&COLUMNS, listed.iter().map(|difference| row(difference, stage.output)));
         (Changes::count(&differences), batch)
     };
     stage.each(groups, bar, play, |(part, batch)| {
@@ -92,6 +91,23 @@ fn kinds(changes: &Changes) -> Vec<Value> {
         })
     });
     kinds.collect()
+}
+
+fn row(difference: &Difference, output: Output) -> (Place<'_>, Value) {
+    let (rank, row) =
+        if output == Output::Table { (rank(difference), cells(difference)) } else { (0, json!(difference)) };
+    ((rank, difference.at, &difference.customer), row)
+}
+
+/// What stands first where only some are shown: what somebody gets or gets no more, then what comes otherwise, last what
+/// nobody gets either way.
+fn rank(difference: &Difference) -> u8 {
+    let sent = [&difference.before, &difference.after].into_iter().flatten().any(Line::is_sent);
+    match difference.change {
+        _ if !sent => 2,
+        Change::Added | Change::Removed | Change::Outcome => 0,
+        Change::Time | Change::Words => 1,
+    }
 }
 
 /// A difference as a row of a table: before and after, by what is different about them.

@@ -35,7 +35,10 @@ pub fn print(
         let listed = if stage.output.listing().is_some() { &lines[..] } else { &[] };
         (
             summary,
-            Batch::of(&COLUMNS, listed.iter().map(|line| (line.at, line.customer.as_str(), json!(line)))),
+            Batch::of(
+                &COLUMNS,
+                listed.iter().map(|line| ((0, line.at, line.customer.as_str()), json!(line))),
+            ),
         )
     };
     stage.each(groups, bar, play, |(part, batch)| {

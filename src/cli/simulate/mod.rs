@@ -100,7 +100,12 @@ pub async fn simulate(config: Option<&Path>, args: &Args) -> Result<(), Failure>
         let begin = now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH);
         let span = Span { begin, end: args.until.unwrap_or(now), finish: args.until.is_none() };
         let history = history::History::new(environment::store(&config).await?, begin);
-        return stage.play(history, span, &progress::count("events"));
+        let bar = progress::count("events");
+        stage.play(history, span, &bar)?;
+        if bar.position() == 0 {
+            eprintln!("the database keeps no events since {begin:?}");
+        }
+        return Ok(());
     }
     let Some(file) = &args.events else { return Ok(()) };
     let (story, refused) = told::read(file, args.customers.as_deref(), args.since, args.until)?;

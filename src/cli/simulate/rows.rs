@@ -1,4 +1,4 @@
-//! Rows in order of time and customer, printed once all are there; they may be too many for memory.
+//! Rows in order of rank, time and customer, printed once all are there; they may be too many for memory.
 
 use std::io::{BufWriter, Write};
 
@@ -15,6 +15,9 @@ pub struct Rows {
     count: usize,
 }
 
+/// Where a row stands: what has the lower rank first, then by instant and customer.
+pub type Place<'a> = (u8, DateTime<Utc>, &'a str);
+
 /// The rows of some customers, made ready to be added to the others.
 pub struct Batch {
     records: Vec<Record>,
@@ -22,26 +25,27 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Rows in the order of the output, of customers of whom no other batch tells, each with its instant and customer.
-    pub fn of<'a>(columns: &[&str], rows: impl Iterator<Item = (DateTime<Utc>, &'a str, Value)>) -> Self {
+    /// Rows of customers of whom no other batch tells, each with its place. Rows of equal places keep their order.
+    pub fn of<'a>(columns: &[&str], rows: impl Iterator<Item = (Place<'a>, Value)>) -> Self {
         let mut batch = Self { records: Vec::new(), layout: Layout::new(columns) };
-        for (at, customer, row) in rows {
+        for (place, row) in rows {
             batch.layout.measure(&row);
-            let key = key(at, customer, batch.records.len());
+            let key = key(place, batch.records.len());
             batch.records.push((key, row.to_string().into_bytes()));
         }
         batch
     }
 }
 
-/// Compares as bytes as (instant, customer, place in its batch) do.
-fn key(at: DateTime<Utc>, customer: &str, place: usize) -> Vec<u8> {
-    let mut key = Vec::with_capacity(customer.len() + 17);
+/// Compares as bytes as (place, number in its batch) do.
+fn key((rank, at, customer): Place<'_>, number: usize) -> Vec<u8> {
+    let mut key = Vec::with_capacity(customer.len() + 18);
+    key.push(rank);
     // From the first year that there is, so that no number is below zero.
     key.extend_from_slice(&(at.timestamp_micros() ^ i64::MIN).to_be_bytes());
     key.extend_from_slice(customer.as_bytes());
     key.push(0);
-    key.extend_from_slice(&(place as u64).to_be_bytes());
+    key.extend_from_slice(&(number as u64).to_be_bytes());
     key
 }
 
@@ -84,16 +88,17 @@ mod tests {
     fn keys_compare_as_what_they_are_made_of() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let places = [
-            (at(-5), "z", 9),
-            (at(0), "a", 0),
-            (at(0), "a", 1),
-            (at(0), "a", 256),
-            (at(0), "a b", 0),
-            (at(0), "ab", 0),
-            (at(0), "é", 0),
-            (at(1), "a", 0),
+            ((0, at(-5), "z"), 9),
+            ((0, at(0), "a"), 0),
+            ((0, at(0), "a"), 1),
+            ((0, at(0), "a"), 256),
+            ((0, at(0), "a b"), 0),
+            ((0, at(0), "ab"), 0),
+            ((0, at(0), "é"), 0),
+            ((0, at(1), "a"), 0),
+            ((1, at(-9), "a"), 0),
         ];
         assert!(places.is_sorted());
-        assert!(places.map(|(at, customer, place)| key(at, customer, place)).is_sorted());
+        assert!(places.map(|(place, number)| key(place, number)).is_sorted());
     }
 }

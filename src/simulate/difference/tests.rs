@@ -39,16 +39,19 @@ pub fn line(words: &str) -> Line {
     line
 }
 
+/// Messages before and after, how they differ, and that in a line.
+type Case = (&'static [&'static str], &'static [&'static str], &'static [Change], &'static str);
+
 #[test]
 fn each_message_differs_in_one_way() {
+    const CAPPED: &str = "c r email suppressed frequency_cap";
     use Change::{Added, Outcome, Removed, Time, Words};
-    let capped = "c r email suppressed frequency_cap";
-    let cases: &[(&[&str], &[&str], &[Change], &str)] = &[
+    let cases: &[Case] = &[
         (&["c r email sent"], &["c r email sent"], &[], "no difference"),
         (&[], &["c r email sent"], &[Added], "+1 mails, −0 (1 customer concerned)"),
         (&["c r email sent"], &[], &[Removed], "+0 mails, −1 (1 customer concerned)"),
-        (&["c r email sent"], &[capped], &[Outcome], "+0 mails, −0, 1 now capped (1 customer concerned)"),
-        (&[capped], &["c r email sent"], &[Outcome], "+1 mails, −0 (1 customer concerned)"),
+        (&["c r email sent"], &[CAPPED], &[Outcome], "+0 mails, −0, 1 now capped (1 customer concerned)"),
+        (&[CAPPED], &["c r email sent"], &[Outcome], "+1 mails, −0 (1 customer concerned)"),
         (
             &["c r email sent"],
             &["c r email expired expired"],
@@ -56,9 +59,9 @@ fn each_message_differs_in_one_way() {
             "+0 mails, −0, 1 now expired (1 customer concerned)",
         ),
         // What was not sent before either changes nothing for anybody.
-        (&[], &[capped], &[Added], "no difference in what is sent (1 customer concerned)"),
+        (&[], &[CAPPED], &[Added], "no difference in what is sent (1 customer concerned)"),
         (
-            &[capped],
+            &[CAPPED],
             &["c r email suppressed no_consent"],
             &[Outcome],
             "no difference in what is sent (1 customer concerned)",

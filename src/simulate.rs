@@ -1,14 +1,20 @@
 //! What a history of events would send: the worker's core on a clock that jumps from instant to instant.
 //!
-//! Called by `declic simulate` and by rule tests. Keeps everything in memory, sends nothing, and has no rules of its own.
+//! Called by `declic simulate` and by rule tests. Sends nothing, and has no rules of its own. A [`Simulation`] keeps
+//! everything in memory; `story` and `crowd` cut a long history into as many as it takes.
 
+pub mod crowd;
+pub mod difference;
 mod journal;
 mod outbox;
+pub mod spill;
+pub mod story;
+pub mod tally;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 pub use journal::{Note, Noted};
@@ -17,11 +23,13 @@ use outbox::Outbox;
 use crate::active::Active;
 use crate::domain::decide::{self, Tick};
 use crate::domain::event::Event;
+use crate::domain::message::MessageState;
 use crate::domain::promo;
+use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::domain::ticks::{Scope, next_tick};
-use crate::domain::verdict::Reason;
+use tally::Tally;
 
 /// One message as it would be sent, or the reason why it would not. A stable interface (`--format json`). `at` is its
 /// planned instant, or when it leaves after it was put off.
@@ -43,6 +51,19 @@ pub struct Line {
     /// The words that go with `reason`, for people.
     #[serde(skip)]
     pub detail: Option<String>,
+    /// The version of the template that a mail is made by: of a change to the HTML alone, only this tells.
+    #[serde(skip)]
+    pub version: Option<String>,
+    /// What its entry came of: by that the same message is known under other rules.
+    #[serde(skip)]
+    pub occurrence: String,
+}
+
+impl Line {
+    /// Whether somebody gets it.
+    pub fn is_sent(&self) -> bool {
+        self.status == MessageState::Sent.as_str()
+    }
 }
 
 /// When a rule's next tick comes in a scope, and its local name.
@@ -53,14 +74,18 @@ pub struct Simulation<'a> {
     active: &'a Active,
     now: DateTime<Utc>,
     customers: BTreeMap<String, Snapshot>,
-    seen: HashSet<(String, String)>,
+    /// The events taken in, by customer, source and id.
+    seen: HashSet<(String, String, String)>,
     /// Timers, soonest first. One that no longer holds finds nothing due.
     timers: BinaryHeap<Reverse<(DateTime<Utc>, String)>>,
     ticks: BinaryHeap<Reverse<NextTick>>,
     zones: BTreeSet<String>,
+    /// Who may have an anniversary on a day, by attribute and `MM-DD`; under no day, dates that are written otherwise.
+    /// Nobody is taken out: the core has the last word, and most have no birthday today.
+    dates: BTreeMap<(&'a str, String), BTreeSet<String>>,
     outbox: Outbox<'a>,
     lines: Vec<Line>,
-    skipped: BTreeMap<(String, Reason), u64>,
+    tally: Tally,
     /// Kept only where it is asked for: that of a long history would fill the memory.
     journal: Option<Vec<Note>>,
 }
@@ -76,15 +101,16 @@ impl<'a> Simulation<'a> {
             timers: BinaryHeap::new(),
             ticks: BinaryHeap::new(),
             zones: BTreeSet::new(),
+            dates: BTreeMap::new(),
             outbox: Outbox::new(active, public_url),
             lines: Vec::new(),
-            skipped: BTreeMap::new(),
+            tally: Tally::default(),
             journal: None,
         };
         let everywhere: Vec<_> =
             simulation.scheduled().filter_map(|rule| Some((rule, Scope::of_rule(rule)?))).collect();
         for (rule, scope) in everywhere {
-            simulation.await_tick(rule, scope);
+            simulation.await_tick(rule, scope, start);
         }
         simulation
     }
@@ -100,16 +126,28 @@ impl<'a> Simulation<'a> {
         let id = event.subject.clone();
         let snapshot = snapshot_of(&mut self.customers, &id);
         let heard = decide::on_events(&self.active.book, snapshot, std::slice::from_ref(event), self.now);
-        let known = Verdicts { profile: heard.profile, consents: heard.consents, ..Verdicts::default() };
+        let known = Verdicts {
+            profile: heard.profile,
+            consents: heard.consents,
+            erased: heard.erased,
+            ..Verdicts::default()
+        };
         self.apply(&id, &known);
-        self.know_zone_of(&id);
+        self.know_days_of(&id);
+    }
+
+    /// Takes over a customer as they are when the story begins.
+    pub fn know_customer(&mut self, customer: Snapshot) {
+        let id = customer.customer_id.clone();
+        self.customers.insert(id.clone(), customer);
+        self.know_days_of(&id);
     }
 
     /// Lets time pass until the event's, then takes it in. Events come in order of time; a late one is taken in late.
     pub fn event(&mut self, event: Event) {
         self.run_before(event.time);
         self.now = self.now.max(event.time);
-        if !self.seen.insert((event.source.clone(), event.id.clone())) {
+        if !self.seen.insert((event.subject.clone(), event.source.clone(), event.id.clone())) {
             return;
         }
         let id = event.subject.clone();
@@ -117,13 +155,22 @@ impl<'a> Simulation<'a> {
         snapshot.history.push(Fact { event: event.clone(), received_at: self.now });
         let verdicts = decide::on_events(&self.active.book, snapshot, &[event], self.now);
         self.apply(&id, &verdicts);
-        self.know_zone_of(&id);
+        self.know_days_of(&id);
     }
 
     /// Lets time pass until `until`, that instant included.
     pub fn run_until(&mut self, until: DateTime<Utc>) {
-        self.run_before(until + chrono::TimeDelta::microseconds(1));
+        self.run_before(until + TimeDelta::microseconds(1));
         self.now = self.now.max(until);
+    }
+
+    /// Follows all that is under way to its end. Nothing comes by the calendar any more: a weekly offer would never end.
+    pub fn finish(&mut self) {
+        self.ticks.clear();
+        // Each timer may set the next one.
+        while let Some(last) = self.last_timer() {
+            self.run_until(last);
+        }
     }
 
     /// When the last of the timers and messages now waiting is due.
@@ -133,10 +180,10 @@ impl<'a> Simulation<'a> {
     }
 
     /// All messages so far, in the order of the output.
-    pub fn into_lines(mut self) -> (Vec<Line>, BTreeMap<(String, Reason), u64>) {
+    pub fn into_lines(mut self) -> (Vec<Line>, Tally) {
         self.lines.extend(self.outbox.into_lines());
         self.lines.sort();
-        (self.lines, self.skipped)
+        (self.lines, self.tally)
     }
 
     /// All messages, and the journal in the order in which things were decided: empty where none was asked for.
@@ -171,17 +218,25 @@ impl<'a> Simulation<'a> {
         let Some(Reverse((planned, name, scope, local))) = self.ticks.pop() else { return };
         let Some(rule) = self.active.book.active.rules.get(&name) else { return };
         let tick = Tick { rule: name, local, planned };
-        let concerned: Vec<String> = self
-            .customers
-            .values()
-            .filter(|c| scope.covers(&c.profile) && may_concern(rule, c))
-            .map(|c| c.customer_id.clone())
-            .collect();
+        let mut concerned = self.concerned(rule, &tick);
+        concerned.retain(|id| scope.covers(&self.customers[id].profile));
         for id in concerned {
             let verdicts = decide::on_tick(&self.active.book, &self.customers[&id], &tick, self.now);
             self.apply(&id, &verdicts);
         }
-        self.await_tick(rule, scope);
+        self.await_tick(rule, scope, self.now);
+    }
+
+    /// Whom a tick may be for.
+    fn concerned(&self, rule: &'a Rule, tick: &Tick) -> BTreeSet<String> {
+        let Trigger::Anniversary { attribute, leap_day, .. } = &rule.trigger else {
+            return self.customers.keys().cloned().collect();
+        };
+        let mut days =
+            tick.local.parse().map_or_else(|_| Vec::new(), |date| month_days_kept_on(date, *leap_day));
+        days.push(String::new());
+        let known = days.into_iter().filter_map(|day| self.dates.get(&(attribute.as_str(), day)));
+        known.flatten().cloned().collect()
     }
 
     fn scheduled(&self) -> impl Iterator<Item = &'a Rule> + use<'a> {
@@ -191,28 +246,42 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    fn await_tick(&mut self, rule: &Rule, scope: Scope) {
+    fn await_tick(&mut self, rule: &Rule, scope: Scope, after: DateTime<Utc>) {
         let policy = &self.active.book.active.policy;
-        if let Some((local, at)) = next_tick(rule, &scope, policy, self.now) {
+        if let Some((local, at)) = next_tick(rule, &scope, policy, after) {
             self.ticks.push(Reverse((at, rule.name.clone(), scope, local)));
         }
     }
 
-    /// The first customer of a zone starts its ticks.
-    fn know_zone_of(&mut self, id: &str) {
+    /// Takes note of the days that are a customer's own. The first customer of a zone starts its ticks.
+    fn know_days_of(&mut self, id: &str) {
         let Some(customer) = self.customers.get(id) else { return };
+        for rule in self.active.book.active.rules.values() {
+            let Trigger::Anniversary { attribute, .. } = &rule.trigger else { continue };
+            for version in customer.profile.attributes.get(attribute).into_iter().flatten() {
+                let Some(date) = version.value.as_str() else { continue };
+                let whom = self.dates.entry((attribute, month_day(date).to_owned())).or_default();
+                if !whom.contains(id) {
+                    whom.insert(id.to_owned());
+                }
+            }
+        }
         let scope = Scope::of_customer(&customer.profile);
         if !self.zones.insert(scope.zone().to_owned()) {
             return;
         }
         let local: Vec<_> = self.scheduled().filter(|rule| Scope::of_rule(rule).is_none()).collect();
         for rule in local {
-            self.await_tick(rule, scope.clone());
+            // A tick of this very instant is for this customer as it would be for the second of the zone.
+            self.await_tick(rule, scope.clone(), self.now - TimeDelta::microseconds(1));
         }
     }
 
     fn apply(&mut self, id: &str, verdicts: &Verdicts) {
         let Some(snapshot) = self.customers.get_mut(id) else { return };
+        for entry in journal::begun(snapshot, verdicts, self.now) {
+            *self.tally.begun.entry(entry.rule.clone()).or_default() += 1;
+        }
         if let Some(journal) = &mut self.journal {
             journal.extend(journal::notes(snapshot, verdicts, self.now));
         }
@@ -221,7 +290,7 @@ impl<'a> Simulation<'a> {
             self.timers.push(Reverse((due.max(self.now), id.to_owned())));
         }
         for skip in &verdicts.skipped {
-            *self.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
+            *self.tally.skipped.entry((skip.rule.clone(), skip.reason)).or_default() += 1;
         }
         for message in &verdicts.messages {
             self.lines.extend(self.outbox.put(message));
@@ -234,12 +303,11 @@ fn snapshot_of<'c>(customers: &'c mut BTreeMap<String, Snapshot>, id: &str) -> &
     customers.entry(id.to_owned()).or_insert_with(new)
 }
 
-/// A cheap look before the decision: most customers have no birthday today.
-fn may_concern(rule: &Rule, customer: &Snapshot) -> bool {
-    match &rule.trigger {
-        Trigger::Anniversary { attribute, .. } => customer.profile.get(attribute).is_some(),
-        _ => true,
-    }
+/// The `MM-DD` of a plain `YYYY-MM-DD`; nothing of a date that is written otherwise, which is for the core to read.
+fn month_day(date: &str) -> &str {
+    let plain =
+        date.len() == 10 && date.is_ascii() && date.as_bytes()[4] == b'-' && date.as_bytes()[7] == b'-';
+    if plain { &date[5..] } else { "" }
 }
 
 /// The secret of a simulation when none is given: its promo codes are of the right shape and are nobody's.

@@ -24,7 +24,7 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 19] = [
+const PAGES: [&str; 20] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
@@ -38,6 +38,7 @@ const PAGES: [&str; 19] = [
     "docs/quiet-hours.md",
     "docs/rules.md",
     "docs/scaling.md",
+    "docs/simulate.md",
     "docs/smpp.md",
     "docs/sms-providers.md",
     "docs/sms.md",

@@ -92,7 +92,8 @@ fn parse(text: &str, file: &Path, at: DateTime<Utc>) -> Result<Vec<Event>, Failu
     Err(Failure::Refused(format!("nothing was imported\n{}", mistakes.join("\n"))))
 }
 
-fn profile_event(line: &str, at: DateTime<Utc>) -> Result<Event, String> {
+/// What a line of an import says of a customer, as an event of that instant.
+pub(super) fn profile_event(line: &str, at: DateTime<Utc>) -> Result<Event, String> {
     let mut profile: Map<String, Value> =
         serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
     let Some(Value::String(id)) = profile.remove("id") else {

@@ -51,7 +51,7 @@ enum Command {
     Check(check::Args),
     /// Runs the rule tests (`rules/NAME.test.yaml`); exit code 1 on failures
     Test(test::Args),
-    /// What a file of events would send, message by message
+    /// What a history of events would send, or what other rules would change about that
     Simulate(simulate::Args),
     /// A template with its sample or a customer, in each of its languages
     Preview(preview::Args),
@@ -125,7 +125,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(config, args).await,
         Command::Check(args) => check::check(&args),
         Command::Test(args) => test::test(&args),
-        Command::Simulate(args) => simulate::simulate(config, &args),
+        Command::Simulate(args) => simulate::simulate(config, &args).await,
         Command::Preview(args) => preview::preview(config, args).await,
         Command::New(command) => new::new(&command),
         Command::Schema(args) => schema::schema(&args),

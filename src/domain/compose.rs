@@ -48,6 +48,16 @@ impl Composer<'_> {
         template.render(&self.context(message, profile, &template.locale))
     }
 
+    /// Subject and text of what [`Self::render`] makes, or its error.
+    pub fn words(
+        &self,
+        message: &Message,
+        profile: &Profile,
+        template: &Template,
+    ) -> Result<(String, String), RenderError> {
+        template.render_words(&self.context(message, profile, &template.locale))
+    }
+
     /// Renders the SMS: in plain letters where that saves a segment, and with the way to stop it unless the text tells
     /// it or the message is part of a contract.
     pub fn render_sms(

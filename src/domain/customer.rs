@@ -65,6 +65,16 @@ impl Profile {
         held(self.attributes.get(name)?, at)
     }
 
+    /// The profile as it was before an instant: without what was said at it or since.
+    pub fn before(&self, instant: DateTime<Utc>) -> Self {
+        let mut attributes = self.attributes.clone();
+        for versions in attributes.values_mut() {
+            versions.retain(|version| version.stamp.time < instant);
+        }
+        attributes.retain(|_, versions| !versions.is_empty());
+        Self { attributes }
+    }
+
     /// The newest attributes, for rendering.
     pub fn current(&self) -> Map<String, Value> {
         self.as_of(DateTime::<Utc>::MAX_UTC)

@@ -3,6 +3,8 @@
 //! By the numbering plans of Google's libphonenumber, as the crate `phonenumber` carries them. They age: a range that a
 //! country opens is unknown here until the crate is renewed.
 
+use std::cell::RefCell;
+
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, PhoneNumber, Type};
@@ -23,9 +25,24 @@ pub struct Phone {
     pub country: Option<String>,
 }
 
+thread_local! {
+    /// The question asked last, and its answer: one message asks several times over, for the address, for the hours and
+    /// for the words, and reading a number takes longer than all that is decided by it.
+    static LAST: RefCell<(String, Option<String>, Option<Phone>)> = RefCell::default();
+}
+
 /// Reads a number written in any way, in international form or as in `country` (ISO 3166-1 alpha-2). None: it is no
 /// number, or one that is known to take no SMS (a landline where the numbering plan tells).
 pub fn parse(text: &str, country: Option<&str>) -> Option<Phone> {
+    LAST.with_borrow_mut(|last| {
+        if last.0 != text || last.1.as_deref() != country {
+            *last = (text.to_owned(), country.map(str::to_owned), read(text, country));
+        }
+        last.2.clone()
+    })
+}
+
+fn read(text: &str, country: Option<&str>) -> Option<Phone> {
     let country = country.and_then(id);
     let written = written(text)?;
     match written.strip_prefix('+') {

@@ -34,13 +34,7 @@ pub enum Noted {
 pub fn notes(before: &Snapshot, verdicts: &Verdicts, now: DateTime<Utc>) -> Vec<Note> {
     let note =
         |at, rule: &str, what| Note { at, customer: before.customer_id.clone(), rule: rule.to_owned(), what };
-    let known = |e: &Entry| before.entries.iter().find(|b| b.rule == e.rule && b.occurrence == e.occurrence);
-    // The condition of an absence is judged when its entry would begin.
-    let refused = |e: &Entry| {
-        verdicts.skipped.iter().any(|s| s.step.is_none() && s.rule == e.rule && s.occurrence == e.occurrence)
-    };
-    let entries = || verdicts.entries.iter().filter(|e| !refused(e));
-    let begun = entries().filter(|e| e.started_at <= now && known(e).is_none_or(waits_for_its_start));
+    let begun = begun(before, verdicts, now);
     let mut notes: Vec<Note> = begun.map(|entry| note(now, &entry.rule, Noted::Begun)).collect();
     for Skip { rule, step, reason, detail, .. } in &verdicts.skipped {
         let detail = detail.clone();
@@ -53,9 +47,9 @@ pub fn notes(before: &Snapshot, verdicts: &Verdicts, now: DateTime<Utc>) -> Vec<
     for turn in &verdicts.turns {
         notes.push(note(now, &turn.rule, Noted::Turned { step: turn.step.clone(), then: turn.then }));
     }
-    for entry in entries() {
+    for entry in entries(verdicts) {
         let Some(reason) = entry.reason.filter(|_| !entry.is_active()) else { continue };
-        if known(entry).is_none_or(|before| before.is_active() || before.reason != entry.reason) {
+        if known(before, entry).is_none_or(|before| before.is_active() || before.reason != entry.reason) {
             let at = entry.exit.as_ref().map_or(now, |exit| exit.at);
             notes.push(note(at, &entry.rule, Noted::Ended { reason, detail: entry.detail.clone() }));
         }
@@ -64,6 +58,29 @@ pub fn notes(before: &Snapshot, verdicts: &Verdicts, now: DateTime<Utc>) -> Vec<
         notes.push(note(now, rule, Noted::NotBegun { reason: Reason::Superseded, detail: None }));
     }
     notes
+}
+
+/// The entries that begin by these verdicts.
+pub fn begun<'a>(
+    before: &'a Snapshot,
+    verdicts: &'a Verdicts,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = &'a Entry> {
+    let comes = move |e: &&Entry| e.started_at <= now && known(before, e).is_none_or(waits_for_its_start);
+    entries(verdicts).filter(comes)
+}
+
+/// The entries of the verdicts, without those that were refused: the condition of an absence is judged when its entry
+/// would begin.
+fn entries(verdicts: &Verdicts) -> impl Iterator<Item = &Entry> {
+    let refused = |e: &Entry| {
+        verdicts.skipped.iter().any(|s| s.step.is_none() && s.rule == e.rule && s.occurrence == e.occurrence)
+    };
+    verdicts.entries.iter().filter(move |e| !refused(e))
+}
+
+fn known<'a>(before: &'a Snapshot, entry: &Entry) -> Option<&'a Entry> {
+    before.entries.iter().find(|b| b.rule == entry.rule && b.occurrence == entry.occurrence)
 }
 
 /// Whether an entry is one to come: an absence that is not over yet.

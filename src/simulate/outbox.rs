@@ -133,9 +133,10 @@ impl<'a> Outbox<'a> {
                 template_for(&self.active.templates, &message.template, &customer.profile, policy)
                     .ok_or((Reason::MissingTemplate, None))
                     .and_then(|template| {
-                        let mail = composer.render(message, &customer.profile, &template);
-                        let mail = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
-                        Ok((template.locale.clone(), Some(mail.subject), mail.text))
+                        let mail = composer.words(message, &customer.profile, &template);
+                        let (subject, text) = mail.map_err(|e| (Reason::RenderFailed, Some(e.message)))?;
+                        line.version = Some(template.hash.clone());
+                        Ok((template.locale.clone(), Some(subject), text))
                     })
             }
             Channel::Sms => {
@@ -178,5 +179,7 @@ fn line(message: &Message) -> Line {
         subject: None,
         text: None,
         detail: message.detail.clone(),
+        version: None,
+        occurrence: message.occurrence.clone(),
     }
 }

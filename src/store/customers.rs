@@ -124,6 +124,17 @@ impl Store {
         Ok(load(&mut session, known, None).await?.remove(id))
     }
 
+    /// These customers, those that there are, by id; with the entries that have not ended.
+    pub async fn customers_known(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
+        let mut session = self.reading().await?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let known = select(&mut session, &ids, "").await?;
+        load(&mut session, known, Some(&[])).await
+    }
+
     /// Customers in id order, after `after` (empty for the beginning).
     pub async fn customers(&self, after: &str, limit: u32) -> Result<Vec<CustomerRow>, StoreError> {
         type Fields = (

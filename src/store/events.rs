@@ -83,6 +83,21 @@ impl Store {
         let args = vec![customer.into(), i64::from(limit).into()];
         load(&mut self.reading().await?, sql.to_owned(), args).await
     }
+
+    /// All events of these customers at or after `since`, of any type, ordered by (time, source, id).
+    pub async fn events_since(
+        &self,
+        customers: &[String],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut session = self.reading().await?;
+        let sql = format!(
+            "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
+             WHERE customer_id {} AND time >= $2 ORDER BY time, source, id",
+            session.dialect().among(1)
+        );
+        load(&mut session, sql, vec![Arg::list(customers), since.into()]).await
+    }
 }
 
 fn key(event: &Event) -> (&str, &str, &str) {

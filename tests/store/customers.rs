@@ -76,7 +76,11 @@ pub async fn profile_and_ledger_come_back(Place { store, .. }: Place) {
     let state = store.customer("c-1").await.expect("customer").expect("known");
     assert_eq!(state.profile, alice, "the last of several holds");
     assert_eq!(state.consents.0, facts.map(|(_, f)| f), "a fact is kept once");
-    assert!(store.customer("c-2").await.expect("customer").expect("known").consents.0.is_empty());
+    let other = store.customer("c-2").await.expect("customer").expect("known");
+    assert!(other.consents.0.is_empty());
+    let ids = ["c-1", "c-2", "c-3"].map(str::to_owned);
+    let known = store.customers_known(&ids).await.expect("customers");
+    assert_eq!(known.into_values().collect::<Vec<_>>(), [state, other], "those that there are");
 }
 
 pub async fn columns_follow_the_profile(Place { store, .. }: Place) {

@@ -41,6 +41,10 @@ pub async fn history_is_in_the_order_of_facts(Place { store, .. }: Place) {
 
     let newest = store.events_of("c-1", 2).await.expect("events");
     assert_eq!(newest.iter().map(|s| s.event.id.as_str()).collect::<Vec<_>>(), ["late", "other"]);
+
+    let all = store.events_since(&texts(&["c-1", "c-3"]), at("08:00")).await.expect("events");
+    let ids: Vec<_> = all.iter().map(|s| s.event.id.as_str()).collect();
+    assert_eq!(ids, ["Z", "a", "other", "x", "late"], "of any type");
 }
 
 pub async fn data_comes_back_as_it_was(Place { store, .. }: Place) {

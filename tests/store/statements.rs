@@ -24,6 +24,11 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("INSERT INTO events", Customers, "keep new ones"),
     ("FROM events WHERE customer_id AMONG AND type AMONG", Customers, "history for a decision"),
     ("FROM events WHERE customer_id = $1", Customers, "a customer's page"),
+    (
+        "FROM events WHERE customer_id AMONG AND time >= $2",
+        Customers,
+        "`declic simulate --history`: a page of customers at a time",
+    ),
     ("UPDATE events SET data = NULL", Customers, "erasure"),
     (
         "INSERT INTO customers (customer_id, profile",

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handlebars::{Context, Handlebars, RenderContext, RenderErrorReason, Renderable, StringOutput};
+use handlebars::{
+    Context, Handlebars, Output, RenderContext, RenderErrorReason, Renderable, StringOutput, WriteOutput,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -81,6 +83,19 @@ impl Template {
         Ok(Rendered { subject: one_line(&subject), html, text, locale: self.locale.clone() })
     }
 
+    /// The subject and the text of [`Self::render`], and its errors. The HTML is worked through for those and kept by
+    /// nobody: it is the largest part by far.
+    pub fn render_words(&self, context: &Value) -> Result<(String, String), RenderError> {
+        let Some(text) = &self.text else { return self.render(context).map(|all| (all.subject, all.text)) };
+        let origin = self.origin();
+        let context = origin.prepare(context);
+        let subject = origin.part("subject", &self.subject, &expressions::TEXT, &context)?;
+        let mut nowhere = WriteOutput::new(std::io::sink());
+        origin.write("html", &self.html, &expressions::HTML, &context, &mut nowhere)?;
+        let text = origin.part("text", text, &expressions::TEXT, &context)?;
+        Ok((one_line(&subject), text))
+    }
+
     /// The dotted paths it reads from the context, without what `#each` and `#with` make local.
     pub fn variables(&self) -> &[String] {
         &self.reads.all
@@ -133,11 +148,20 @@ impl Origin<'_> {
         context: &Context,
     ) -> Result<String, RenderError> {
         let mut out = StringOutput::new();
-        let mut scratch = RenderContext::new(None);
-        template
-            .render(registry, context, &mut scratch, &mut out)
-            .map_err(|error| self.explain(part, &error))?;
+        self.write(part, template, registry, context, &mut out)?;
         out.into_string().map_err(|error| self.error(part, None, &error.to_string()))
+    }
+
+    fn write(
+        &self,
+        part: &str,
+        template: &handlebars::Template,
+        registry: &'static Handlebars<'static>,
+        context: &Context,
+        out: &mut dyn Output,
+    ) -> Result<(), RenderError> {
+        let mut scratch = RenderContext::new(None);
+        template.render(registry, context, &mut scratch, out).map_err(|error| self.explain(part, &error))
     }
 
     fn explain(&self, part: &str, error: &handlebars::RenderError) -> RenderError {

@@ -205,8 +205,15 @@ fn text_comes_from_the_file_or_from_the_html() {
     ]);
     let (templates, diagnostics) = compile(&both, "fr");
     assert_eq!(diagnostics, []);
-    let mail = templates.resolve("t", "fr").unwrap().render(&context).unwrap();
+    let both = templates.resolve("t", "fr").unwrap();
+    let mail = both.render(&context).unwrap();
     assert_eq!(mail.text, "À A & <B>\n-- \nNous\n");
+    // Whoever asks for the words alone gets the same, and the same errors: here the HTML's and the text's.
+    let nobody = json!({ "customer": {} });
+    for (template, context) in [(template(&html), &context), (both.clone(), &context), (both, &nobody)] {
+        let words = template.render(context).map(|mail| (mail.subject, mail.text));
+        assert_eq!(template.render_words(context), words);
+    }
 }
 
 #[test]

@@ -329,7 +329,7 @@ fn helpers_write_what_the_table_says() {
             let files = [file(format!("templates/t/email.{locale}.mjml"), subject.clone())];
             let (compiled, findings) = templates::compile(&files, locale);
             assert!(findings.is_empty(), "{}", render(&findings, &files, false));
-            let mail = compiled.resolve("t", locale).unwrap().render(&sample(locale)).unwrap();
+            let mail = compiled.resolve("t", locale).unwrap().render(sample(locale)).unwrap();
             // Numbers hold spaces at which no line breaks.
             let shown = mail.subject.replace(['\u{a0}', '\u{202f}'], " ");
             assert_eq!(shown, expected, "{expression} in {locale}");

@@ -161,7 +161,7 @@ const JUDGED: [Judged; 4] = [
 ];
 
 fn minutes(random: &mut Random, most: u64) -> TimeDelta {
-    TimeDelta::minutes(i64::try_from(random.below(most)).expect("small"))
+    TimeDelta::minutes(i64::try_from(random.between(0, most - 1)).expect("small"))
 }
 
 /// Where a customer lives: zone and country told, and the zone and days that hold.
@@ -275,8 +275,8 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
         events.push((start, event(&format!("{number}-new"), "customer.signed_up", &customer, start, known)));
         for n in 0..7 {
             let time = start + minutes(random, 8 * 24 * 60);
-            let late = if random.below(3) == 0 { minutes(random, 180) } else { TimeDelta::zero() };
-            let kind = ["go.a", "go.b", "go.c", "go.d"][random.below(4) as usize];
+            let late = if random.between(0, 2) == 0 { minutes(random, 180) } else { TimeDelta::zero() };
+            let kind = ["go.a", "go.b", "go.c", "go.d"][random.between(0, 3) as usize];
             let (kind, late) = if n < 5 { (kind, late) } else { ("stop", TimeDelta::zero()) };
             events.push((time + late, event(&format!("{number}-{n}"), kind, &customer, time, json!({}))));
         }
@@ -292,7 +292,7 @@ async fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may(url: String) 
     eprintln!("SENDING_SEED={seed}");
     let mut random = Random::new(seed, 1);
     let mut rule = |name: &str, more: &str, send: &str| {
-        let wait = random.below(600) + 1;
+        let wait = random.between(0, 599) + 1;
         let body = format!(
             "{more}\ntrigger: {{ event: go.{name} }}\nexit_on: [stop]\nre_entry: always\n\
              steps: [{{ wait: {wait}m }}, {{ send: {{ {send}, expire_after: 6d }} }}, {{ wait: 2h }}, \

@@ -198,7 +198,7 @@ fn locales_parts_and_versions() {
     ]);
     let text = |locale: &str| {
         let context = json!({"sender": {"name": "Lumen"}, "locale": locale, "customer": {"id": "c"}});
-        templates.resolve_sms("offer", locale).unwrap().render(&context).unwrap()
+        templates.resolve_sms("offer", locale).unwrap().render(context.clone()).unwrap()
     };
     let cases = [
         ("fr-CA", "Offre de Lumen"),
@@ -229,7 +229,7 @@ fn locales_parts_and_versions() {
 fn the_confirmation_of_a_stop_is_built_in_and_can_be_replaced() {
     let context = json!({"sender": {"name": "Lumen"}, "locale": "fr", "customer": {"id": "c"}});
     let shown = |templates: &Templates, locale: &str| {
-        templates.resolve_sms(STOP_CONFIRMATION, locale).unwrap().render(&context).unwrap()
+        templates.resolve_sms(STOP_CONFIRMATION, locale).unwrap().render(context.clone()).unwrap()
     };
     let built_in = compile(&[]);
     assert!(built_in.contains_sms(STOP_CONFIRMATION));

@@ -62,7 +62,7 @@ fn minimal(locale: &str) -> Value {
 fn render(templates: &Templates, name: &str, locale: &str, context: &Value) -> Rendered {
     let template = templates.resolve(name, locale).unwrap();
     assert_eq!(template.locale, locale);
-    let rendered = template.render(context).unwrap_or_else(|e| panic!("{e}"));
+    let rendered = template.render(context.clone()).unwrap_or_else(|e| panic!("{e}"));
     for part in [&rendered.subject, &rendered.html, &rendered.text] {
         assert!(
             !part.contains("{{") && !part.contains("}}"),

@@ -45,7 +45,7 @@ impl Composer<'_> {
         profile: &Profile,
         template: &Template,
     ) -> Result<Rendered, RenderError> {
-        template.render(&self.context(message, profile, &template.locale))
+        template.render(self.context(message, profile, &template.locale))
     }
 
     /// Subject and text of what [`Self::render`] makes, or its error.
@@ -55,7 +55,7 @@ impl Composer<'_> {
         profile: &Profile,
         template: &Template,
     ) -> Result<(String, String), RenderError> {
-        template.render_words(&self.context(message, profile, &template.locale))
+        template.render_words(self.context(message, profile, &template.locale))
     }
 
     /// Renders the SMS: in plain letters where that saves a segment, and with the way to stop it unless the text tells
@@ -66,7 +66,7 @@ impl Composer<'_> {
         profile: &Profile,
         template: &SmsTemplate,
     ) -> Result<FinishedSms, RenderError> {
-        let written = template.render(&self.context(message, profile, &template.locale))?;
+        let written = template.render(self.context(message, profile, &template.locale))?;
         let error = |what: &str| RenderError {
             message: format!("template {} ({}), sms: {what}", template.name, template.locale),
         };
@@ -109,15 +109,16 @@ impl Composer<'_> {
         customer.insert("id".to_owned(), message.customer_id.clone().into());
         let event = &message.context["event"];
         let mut context = json!({
-            "customer": customer,
-            "event": event,
-            "data": event["data"],
             "sender": self.policy.sender,
             "locale": locale_of(profile).unwrap_or(template_locale),
             "timezone": zone.name(),
             "now": message.planned_at,
             "message_id": message.id,
         });
+        // Cloned, where `json!` would serialize: this is done for each message.
+        context["customer"] = Value::Object(customer);
+        context["event"] = event.clone();
+        context["data"] = event["data"].clone();
         if let Some(url) = self.unsubscribe_url(message) {
             context["unsubscribe_url"] = url.into();
         }

@@ -56,8 +56,8 @@ fn trigger(random: &mut Random) -> (String, bool) {
     let condition = |random: &mut Random, among: usize| {
         random.one_in(2).then(|| format!(", if: '{}'", random.pick(&CONDITIONS[..among])))
     };
-    let (kind, hour) = (*random.pick(&KINDS), random.below(24));
-    match random.below(6) {
+    let (kind, hour) = (*random.pick(&KINDS), random.between(0, 23));
+    match random.between(0, 5) {
         0 => {
             let condition = condition(random, OF_CUSTOMERS).unwrap_or_default();
             (format!("{{ absent: {kind}, for: {}{condition} }}", time(random, 1_000)), true)
@@ -85,9 +85,9 @@ fn steps(random: &mut Random, of_event: bool, indent: usize, ids: &mut usize) ->
     for _ in 0..random.between(1, 3) {
         *ids += 1;
         let id = *ids;
-        match random.below(8) {
+        match random.between(0, 7) {
             0 | 1 => line(format!("{{ wait: {}, id: w{id} }}", time(random, 1_500))),
-            2 => line(format!("{{ wait: {{ until: \"{:02}:00\", id: w{id} }} }}", random.below(24))),
+            2 => line(format!("{{ wait: {{ until: \"{:02}:00\", id: w{id} }} }}", random.between(0, 23))),
             3 if indent < 6 => {
                 let among = if of_event { CONDITIONS.len() } else { OF_CUSTOMERS };
                 let condition = random.pick(&CONDITIONS[..among]);
@@ -140,7 +140,7 @@ fn rule(random: &mut Random, name: &str) -> SourceFile {
 
 fn rules(random: &mut Random) -> Vec<SourceFile> {
     let file = |path: &str, text: String| SourceFile { path: path.to_owned(), text };
-    let caps = match random.below(3) {
+    let caps = match random.between(0, 2) {
         0 => String::new(),
         1 => "frequency_caps: [{ limit: 4 per 1d, when_full: skip }]\n".to_owned(),
         _ => "frequency_caps: [{ channel: email, limit: 2 per 1d, when_full: defer }]\n".to_owned(),
@@ -162,10 +162,11 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
     let mut events = Vec::new();
     let mut add = |random: &mut Random, n: usize, kind: &str, data: Value| {
         let customer =
-            format!("c{}", if n < CUSTOMERS as usize { n as u64 } else { random.below(CUSTOMERS) });
+            format!("c{}", if n < CUSTOMERS as usize { n as u64 } else { random.between(0, CUSTOMERS - 1) });
         let within = if n < CUSTOMERS as usize { 3_600 } else { EVENTS_FOR.num_seconds().unsigned_abs() };
-        let time = start + TimeDelta::microseconds((random.below(within) * 1_000_000 + n as u64 + 1) as i64);
-        let late = if random.one_in(5) { random.below(7_200) } else { 0 };
+        let time =
+            start + TimeDelta::microseconds((random.between(1, within) * 1_000_000 + n as u64 + 1) as i64);
+        let late = if random.one_in(5) { random.between(0, 7199) } else { 0 };
         let arrives = time + TimeDelta::microseconds((late * 1_000_000) as i64);
         let (id, source) = (format!("e{n}"), "/t".to_owned());
         events.push((arrives, Event { id, source, kind: kind.to_owned(), subject: customer, time, data }));
@@ -180,7 +181,7 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
         let zone = *random.pick(&["Europe/Paris", "America/Toronto", "Asia/Tokyo"]);
         let mut profile = json!({
             "email": format!("c{n}@example.com"), "phone": format!("+3361234560{n}"), "timezone": zone,
-            "birthday": born.format("1990-%m-%d").to_string(), "points": random.below(20), "vip": random.one_in(2),
+            "birthday": born.format("1990-%m-%d").to_string(), "points": random.between(0, 19), "vip": random.one_in(2),
             "country": random.pick(&["FR", "BE", "US"]), "consents": [consent(random), consent(random)],
         });
         for attribute in ["email", "phone", "vip", "points", "country"] {
@@ -192,11 +193,12 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
         add(random, n, kind, profile);
     }
     for n in CUSTOMERS as usize..60 {
-        let (kind, data) = match random.below(8) {
-            0 => ("customer.updated", json!({ "vip": random.one_in(2), "points": random.below(20) })),
+        let (kind, data) = match random.between(0, 7) {
+            0 => ("customer.updated", json!({ "vip": random.one_in(2), "points": random.between(0, 19) })),
             1 => ("consent.changed", consent(random)),
             _ => {
-                let mut data = json!({ "n": random.below(4), "k": format!("k{}", random.below(3)) });
+                let mut data =
+                    json!({ "n": random.between(0, 3), "k": format!("k{}", random.between(0, 2)) });
                 if random.one_in(4) {
                     data.as_object_mut().expect("an object").remove("k");
                 }

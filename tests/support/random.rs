@@ -23,11 +23,6 @@ impl Random {
         low + self.next() % (high - low + 1)
     }
 
-    /// From 0 up to `end`, which is not reached.
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
     pub fn one_in(&mut self, n: u64) -> bool {
         self.next().is_multiple_of(n)
     }

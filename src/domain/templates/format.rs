@@ -3,6 +3,10 @@
 //! Locale tags and values come from customers' data: a tag that is not one falls back to English forms,
 //! a value that cannot be shown is an `Err` with words for the author. Nothing here panics.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use chrono_tz::Tz;
 use icu_datetime::DateTimeFormatter;
@@ -16,6 +20,9 @@ use serde_json::Value;
 
 /// U+00A0: between a number and its unit, where a line must not break.
 const NBSP: char = '\u{a0}';
+
+/// How many locales' formatters of numbers a thread keeps.
+const MOST_FORMATTERS: usize = 64;
 
 /// Date styles: `full` (Saturday, 28 February 2026), `long`, `medium`, `short`, `day` (28 February), `time`.
 pub const DATE_STYLES: &[&str] = &["full", "long", "medium", "short", "day", "time"];
@@ -58,9 +65,24 @@ pub fn number(value: &Value, locale: &Locale) -> Result<String, String> {
 }
 
 fn grouped(decimal: &Decimal, locale: &Locale) -> Result<String, String> {
-    let formatter =
-        DecimalFormatter::try_new(locale.clone().into(), Default::default()).map_err(|e| e.to_string())?;
-    Ok(formatter.format(decimal).to_string())
+    thread_local! {
+        /// Made once for each locale: looking its data up takes longer than formatting a number.
+        static FORMATTERS: RefCell<HashMap<Locale, DecimalFormatter>> = RefCell::default();
+    }
+    FORMATTERS.with_borrow_mut(|formatters| {
+        // Tags come from customers' data, who may think of any number of them.
+        if formatters.len() >= MOST_FORMATTERS && !formatters.contains_key(locale) {
+            formatters.clear();
+        }
+        let formatter = match formatters.entry(locale.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let made = DecimalFormatter::try_new(locale.clone().into(), Default::default());
+                place.insert(made.map_err(|e| e.to_string())?)
+            }
+        };
+        Ok(formatter.format(decimal).to_string())
+    })
 }
 
 /// An amount in units of its currency: `1 234,50 €`, `€1,234.50`. An unknown currency shows by its code.

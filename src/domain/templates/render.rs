@@ -71,7 +71,7 @@ impl Template {
     ///
     /// Values are formatted for the customer's `locale` where it is of the template's language (`fr-CA` in a
     /// French text), otherwise for the template's own: no German dates in a French letter.
-    pub fn render(&self, context: &Value) -> Result<Rendered, RenderError> {
+    pub fn render(&self, context: Value) -> Result<Rendered, RenderError> {
         let origin = self.origin();
         let context = origin.prepare(context);
         let subject = origin.part("subject", &self.subject, &expressions::TEXT, &context)?;
@@ -85,7 +85,7 @@ impl Template {
 
     /// The subject and the text of [`Self::render`], and its errors. The HTML is worked through for those and kept by
     /// nobody: it is the largest part by far.
-    pub fn render_words(&self, context: &Value) -> Result<(String, String), RenderError> {
+    pub fn render_words(&self, context: Value) -> Result<(String, String), RenderError> {
         let Some(text) = &self.text else { return self.render(context).map(|all| (all.subject, all.text)) };
         let origin = self.origin();
         let context = origin.prepare(context);
@@ -129,8 +129,8 @@ pub(super) struct Origin<'a> {
 
 impl Origin<'_> {
     /// The context with nulls taken out, and with a locale of the template's language.
-    pub fn prepare(&self, context: &Value) -> Context {
-        let mut context = without_nulls(context);
+    pub fn prepare(&self, mut context: Value) -> Context {
+        remove_nulls(&mut context);
         let given = context.get("locale").and_then(Value::as_str).unwrap_or_default();
         if (language(given) != language(self.locale) || !format::is_locale(given))
             && let Some(object) = context.as_object_mut()
@@ -199,18 +199,15 @@ fn language(tag: &str) -> String {
     tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Null members removed, so that strict mode treats null and missing alike.
-fn without_nulls(value: &Value) -> Value {
+/// Takes null members out, so that strict mode treats null and missing alike.
+fn remove_nulls(value: &mut Value) {
     match value {
-        Value::Object(members) => Value::Object(
-            members
-                .iter()
-                .filter(|(_, v)| !v.is_null())
-                .map(|(k, v)| (k.clone(), without_nulls(v)))
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.iter().map(without_nulls).collect()),
-        other => other.clone(),
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
     }
 }
 

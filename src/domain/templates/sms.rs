@@ -54,7 +54,7 @@ impl SmsTemplate {
 
     /// Renders for one customer, as [`super::Template::render`] does; without white space at the ends of lines and of
     /// the whole, which would only cost.
-    pub fn render(&self, context: &Value) -> Result<String, RenderError> {
+    pub fn render(&self, context: Value) -> Result<String, RenderError> {
         let origin = Origin { name: &self.name, locale: &self.locale, origins: &self.source.origins };
         let text = origin.part("sms", &self.text, &expressions::TEXT, &origin.prepare(context))?;
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();

@@ -42,7 +42,7 @@ fn shown(expression: &str, locale: &str, context: Value) -> Result<String, Strin
     let (templates, diagnostics) = compile(&files(&[(&path, &mail(expression, "x"))]), locale);
     assert_eq!(diagnostics, [], "{expression}");
     let template = templates.resolve("t", locale).unwrap();
-    template.render(&context).map(|r| r.subject).map_err(|e| e.message)
+    template.render(context.clone()).map(|r| r.subject).map_err(|e| e.message)
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_cannot_be_shown_says_where_and_why() {
         }
     }
     let broken = template(&mail("s", "Bonjour\n{{customer.nom}}"));
-    let error = broken.render(&json!({"customer": {}})).unwrap_err().message;
+    let error = broken.render(json!({"customer": {}})).unwrap_err().message;
     assert_eq!(error, "template t (fr), html, templates/t/email.fr.mjml:7: `customer.nom` has no value");
 }
 
@@ -157,7 +157,7 @@ fn hostile_values_stay_values() {
         "<a href=\"{{url customer.site}}\" title=\"{{customer.first_name}}\">{{customer.first_name}}</a>";
     let t = template(&mail("Bonjour {{customer.first_name}}", body));
     let render = |name: &str| {
-        t.render(&json!({"customer": {"first_name": name, "site": "https://x.example/\"onmouseover=\"x"}}))
+        t.render(json!({"customer": {"first_name": name, "site": "https://x.example/\"onmouseover=\"x"}}))
             .unwrap()
     };
     for name in ["<script>alert(1)</script>", "\"><img src=x>", "'onload='x", "{{customer.id}}", "&lt;b&gt;"]
@@ -185,12 +185,12 @@ fn text_comes_from_the_file_or_from_the_html() {
         "Fish &amp; <b>chips</b> for {{customer.first_name}}, <a href=\"https://x.example/a\">here</a>",
     );
     let context = json!({"customer": {"first_name": "A & <B>"}});
-    let derived = template(&html).render(&context).unwrap().text;
+    let derived = template(&html).render(context.clone()).unwrap().text;
     assert!(derived.contains("Fish & ") && derived.contains("for A & <B>,"), "{derived}");
     assert!(derived.contains("https://x.example/a"), "{derived}");
     let hidden =
         html.replacen("---\n<mjml>", "preheader: 'For {{customer.first_name}}: <new>'\n---\n<mjml>", 1);
-    let with_preheader = template(&hidden).render(&context).unwrap();
+    let with_preheader = template(&hidden).render(context.clone()).unwrap();
     assert_eq!(with_preheader.text, derived, "what is hidden in HTML does not show in the text");
     assert!(
         with_preheader.html.contains(">For A &amp; &lt;B&gt;: &lt;new&gt;&#847;"),
@@ -206,13 +206,13 @@ fn text_comes_from_the_file_or_from_the_html() {
     let (templates, diagnostics) = compile(&both, "fr");
     assert_eq!(diagnostics, []);
     let both = templates.resolve("t", "fr").unwrap();
-    let mail = both.render(&context).unwrap();
+    let mail = both.render(context.clone()).unwrap();
     assert_eq!(mail.text, "À A & <B>\n-- \nNous\n");
     // Whoever asks for the words alone gets the same, and the same errors: here the HTML's and the text's.
     let nobody = json!({ "customer": {} });
     for (template, context) in [(template(&html), &context), (both.clone(), &context), (both, &nobody)] {
-        let words = template.render(context).map(|mail| (mail.subject, mail.text));
-        assert_eq!(template.render_words(context), words);
+        let words = template.render(context.clone()).map(|mail| (mail.subject, mail.text));
+        assert_eq!(template.render_words(context.clone()), words);
     }
 }
 
@@ -252,7 +252,7 @@ fn locales_fall_back() {
 #[test]
 fn values_follow_the_customer_within_the_language_of_the_text() {
     let t = template(&mail("{{money data.a \"CAD\"}}", "x"));
-    let subject = |locale: &str| t.render(&json!({"data": {"a": 5}, "locale": locale})).unwrap().subject;
+    let subject = |locale: &str| t.render(json!({"data": {"a": 5}, "locale": locale})).unwrap().subject;
     assert_eq!(subject("fr-CA"), "5,00\u{a0}$");
     assert_eq!(subject("fr"), "5,00\u{a0}$CA");
     assert_eq!(subject("de-DE"), "5,00\u{a0}$CA", "a German customer reads the French text in French");
@@ -264,7 +264,7 @@ fn loops_stay_in_their_tables() {
     let rows = "{{#each data.items}}<tr><td title=\"{{name}}\">{{name}}</td></tr>{{/each}}";
     let body = format!("<mj-section><mj-column><mj-table>{rows}</mj-table></mj-column></mj-section>");
     let html =
-        template(&page("s", &body)).render(&json!({"data": {"items": [{"name": "A\"<"}, {"name": "B"}]}}));
+        template(&page("s", &body)).render(json!({"data": {"items": [{"name": "A\"<"}, {"name": "B"}]}}));
     let html = html.unwrap().html;
     let rows: Vec<&str> = html.split("<tr>").filter(|row| row.contains("title=")).collect();
     assert_eq!(rows.len(), 2);
@@ -292,7 +292,7 @@ fn includes_prefer_the_locale_and_keep_places() {
     let (templates, diagnostics) = compile(&files(&set), "en");
     assert_eq!(diagnostics, []);
     let html =
-        |locale: &str| templates.resolve("t", locale).unwrap().render(&json!({"customer": {"id": "c"}}));
+        |locale: &str| templates.resolve("t", locale).unwrap().render(json!({"customer": {"id": "c"}}));
     assert!(html("fr-CA").unwrap().html.contains("en français c"));
     let english = html("en").unwrap().html;
     assert!(english.contains("neutral") && english.contains("Pour &lt;vous&gt; &amp; c"), "{english}");
@@ -459,7 +459,7 @@ fn a_version_survives_storage() {
     assert_eq!(again.hash, t.hash);
     assert_eq!(t.hash.len(), 32);
     let context = json!({"customer": {"id": "c"}, "data": {"items": [{"name": "n"}], "total": 1, "currency": "EUR"}, "sender": {"name": "S"}});
-    assert_eq!(again.render(&context).unwrap(), t.render(&context).unwrap());
+    assert_eq!(again.render(context.clone()).unwrap(), t.render(context.clone()).unwrap());
     let moved = template(
         &mail(
             "{{customer.id}}",
@@ -520,8 +520,8 @@ proptest! {
     fn no_context_makes_rendering_panic(values in prop::collection::vec(any_json(), ROOTS.len()), alone in any_json()) {
         static GREEDY: std::sync::LazyLock<Arc<Template>> = std::sync::LazyLock::new(greedy);
         let context: Value = ROOTS.iter().map(|r| (*r).to_owned()).zip(values).collect();
-        let _ = GREEDY.render(&context);
-        let _ = GREEDY.render(&alone);
+        let _ = GREEDY.render(context.clone());
+        let _ = GREEDY.render(alone.clone());
     }
 
     #[test]
@@ -558,7 +558,7 @@ proptest! {
             prop_assert!(file.text.get(d.span.clone()).is_some(), "{d:?}");
         }
         for name in templates.names() {
-            let _ = templates.resolve(name, "fr").unwrap().render(&json!({"customer": {"id": "c"}}));
+            let _ = templates.resolve(name, "fr").unwrap().render(json!({"customer": {"id": "c"}}));
         }
     }
 }

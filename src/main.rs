@@ -1,6 +1,6 @@
 //! The `declic` command: reads the command line, does what it says, exits with its code.
 
-/// A quarter of the time of rendering went into the system's allocator.
+/// A quarter of the time of simulations and renderings went into the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

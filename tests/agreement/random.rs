@@ -375,7 +375,7 @@ fn seeds(count: u64) -> Vec<u64> {
 
 #[test]
 fn whatever_the_rules_and_events_the_simulator_the_worker_and_the_story_agree_on_sqlite() {
-    for seed in seeds(5) {
+    for seed in seeds(3) {
         on_sqlite(async |url| agree(url, seed).await);
     }
 }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Seeds that `make test` runs beside those that once failed.
-const USUAL: u64 = 12;
+const USUAL: u64 = 8;
 
 fn seeds() -> Vec<u64> {
     let number = |name: &str| {

@@ -84,7 +84,7 @@ fn every_failpoint_is_in_the_table() {
 
 /// A few at a time: each is mostly waiting, and its servers are shared.
 fn at_every_point(database: Database) {
-    side_by_side(5, CASES, |case| dies_and_goes_on(database, case));
+    side_by_side(8, CASES, |case| dies_and_goes_on(database, case));
 }
 
 #[test]

@@ -62,9 +62,8 @@ fn blame(text: &str, at: usize) -> (usize, String) {
     for range in expressions(text) {
         end = range.end;
         let inner = text[range.clone()].trim_matches(['{', '}', '~', ' ']);
-        let name = |inner: &'_ str| inner.split_whitespace().next().map(str::len).unwrap_or_default();
         if let Some(inner) = inner.strip_prefix('#') {
-            open.push((range.start, &inner[..name(inner)]));
+            open.push((range.start, inner.split_whitespace().next().unwrap_or_default()));
         } else if let Some(inner) = inner.strip_prefix('/') {
             match open.pop() {
                 Some(_) => {}

@@ -174,7 +174,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// When the last of the timers and messages now waiting is due.
-    pub fn last_timer(&self) -> Option<DateTime<Utc>> {
+    fn last_timer(&self) -> Option<DateTime<Utc>> {
         let timers = self.timers.iter().map(|Reverse((due, _))| *due);
         timers.chain(self.outbox.last_due()).max()
     }

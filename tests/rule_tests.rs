@@ -379,3 +379,23 @@ fn junit_is_well_formed_whatever_tests_are_named() {
         rules/cart.test.yaml 11 ]]> & \u{fffd} 'quoted' \"twice\" ['missing: email cart at +1h'] 0\n";
     assert_eq!(String::from_utf8_lossy(&read.stdout), expected);
 }
+
+/// Each tick comes while the one before still waits: following them all would never end.
+#[test]
+fn a_test_of_a_daily_rule_ends() {
+    let shop = Shop::new("daily");
+    let rule = "rule: daily\npurpose: service\ntrigger: { schedule: \"0 9 * * *\" }\nsteps: [{ wait: 2d }, { send: { email: day } }]\n";
+    let test = "tests:\n  - name: two mornings\n    start: 2026-03-02 10:00\n    customers: { alice: { email: a@x.fr, first_name: Alice } }\n\
+        \x20   events: [{ clock: 2d }]\n    expect:\n      - { at: 2026-03-05 09:00, email: day }\n      - { at: 2026-03-06 09:00, email: day }\n";
+    shop.write("rules/daily.yaml", rule).write("rules/daily.test.yaml", test);
+    shop.write(
+        "templates/day/email.fr.mjml",
+        &TEMPLATE.replace("SUBJECT", "S").replace("WORDS", "{{customer.first_name}}"),
+    );
+    let (code, told, errors) = run(&shop.0, &["test"]);
+    assert_eq!(
+        (code, told.lines().next()),
+        (0, Some("ok    rules/daily.test.yaml:2 two mornings")),
+        "{told}{errors}"
+    );
+}

@@ -97,10 +97,7 @@ fn play(active: &Active, scenario: &Scenario) -> (Vec<Line>, Vec<Note>) {
             Happening::Clock(to) => simulation.run_until(*to),
         }
     }
-    // Each timer may set the next one.
-    while let Some(last) = simulation.last_timer() {
-        simulation.run_until(last);
-    }
+    simulation.finish();
     let (mut lines, mut notes) = simulation.into_journal();
     lines.retain(|line| scenario.rules.contains(&line.rule));
     notes.retain(|note| scenario.rules.contains(&note.rule));

@@ -254,8 +254,7 @@ async fn histories(
     if kinds.is_empty() {
         return Ok(histories);
     }
-    for stored in tx.history(customers, kinds, since).await? {
-        let fact = Fact { event: stored.event, received_at: stored.received_at };
+    for fact in tx.history(customers, kinds, since).await? {
         histories.entry(fact.event.subject.clone()).or_default().push(fact);
     }
     Ok(histories)
@@ -265,14 +264,9 @@ fn snapshots_of(
     states: BTreeMap<String, CustomerState>,
     mut histories: BTreeMap<String, Vec<Fact>>,
 ) -> Vec<Snapshot> {
-    let snapshot = |state: CustomerState| Snapshot {
-        history: histories.remove(&state.customer_id).unwrap_or_default(),
-        customer_id: state.customer_id,
-        profile: state.profile,
-        consents: state.consents,
-        suppressed: state.suppressed,
-        erased: state.erased,
-        entries: state.entries,
+    let snapshot = |state: CustomerState| {
+        let history = histories.remove(&state.customer_id).unwrap_or_default();
+        state.with_history(history)
     };
     states.into_values().map(snapshot).collect()
 }

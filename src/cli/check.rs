@@ -34,9 +34,8 @@ pub fn check(args: &Args) -> Result<(), Failure> {
         print!("{}", explain(code)?);
         return Ok(());
     }
-    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
-    let mut files = files::read(&args.folder).map_err(refused)?;
-    let tests = files::read_tests(&args.folder).map_err(refused)?;
+    let mut files = files::read(&args.folder)?;
+    let tests = files::read_tests(&args.folder)?;
     let checked = Checked::with_tests(&files, &tests);
     files.extend(tests);
     match args.format {

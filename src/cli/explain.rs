@@ -13,7 +13,6 @@ use crate::domain::explain::tell::tell;
 use crate::domain::explain::{self, Asked, Language, Record};
 use crate::domain::rules::book::Book;
 use crate::domain::rules::compile;
-use crate::domain::snapshot::{Fact, Snapshot};
 use crate::domain::ticks::Scope;
 use crate::store::{CustomerState, MessageFilter, Store, StoreError, SweepState};
 
@@ -101,13 +100,7 @@ async fn load(
 ) -> Result<Record, Failure> {
     let failed = |error: StoreError| environment::failed(error);
     let id = &customer.customer_id;
-    let mut facts: Vec<Fact> = store
-        .events_of(id, LOOK_BACK)
-        .await
-        .map_err(failed)?
-        .into_iter()
-        .map(|stored| Fact { event: stored.event, received_at: stored.received_at })
-        .collect();
+    let mut facts = store.events_of(id, LOOK_BACK).await.map_err(failed)?;
     facts.sort_by(|a, b| Event::place(&a.event).cmp(&Event::place(&b.event)));
     let filter = MessageFilter { customer: Some(id.clone()), limit: LOOK_BACK, ..MessageFilter::default() };
     let mut messages = store.messages(&filter).await.map_err(failed)?;
@@ -133,20 +126,7 @@ async fn load(
         Some(rule) => ticks(store, rule, &customer).await?,
         None => Vec::new(),
     };
-    Ok(Record {
-        rules_since: rules_since.collect(),
-        messages,
-        ticks,
-        snapshot: Snapshot {
-            customer_id: customer.customer_id,
-            profile: customer.profile,
-            consents: customer.consents,
-            suppressed: customer.suppressed,
-            erased: customer.erased,
-            entries: customer.entries,
-            history: facts,
-        },
-    })
+    Ok(Record { rules_since: rules_since.collect(), messages, ticks, snapshot: customer.with_history(facts) })
 }
 
 /// One message by its id, which must be this customer's.

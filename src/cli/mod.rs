@@ -92,6 +92,13 @@ pub(crate) enum Failure {
     Environment(String),
 }
 
+/// The files of rules and templates are the user's to mend.
+impl From<crate::files::FilesError> for Failure {
+    fn from(error: crate::files::FilesError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
 impl Failure {
     fn code(&self) -> u8 {
         match self {

@@ -68,7 +68,7 @@ pub async fn preview(config: Option<&Path>, args: Args) -> Result<(), Failure> {
         public_url: config.public.base_url(),
         now: config.clock().now(),
     };
-    let files = files::read(&desk.folder).map_err(|e| Failure::Refused(e.to_string()))?;
+    let files = files::read(&desk.folder)?;
     known(&args.template, &files)?;
     if args.open {
         return open(desk, args.port, args.pictures).await;

@@ -40,9 +40,8 @@ enum Format {
 }
 
 pub fn test(args: &Args) -> Result<(), Failure> {
-    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
-    let files = files::read(&args.folder).map_err(refused)?;
-    let tests = files::read_tests(&args.folder).map_err(refused)?;
+    let files = files::read(&args.folder)?;
+    let tests = files::read_tests(&args.folder)?;
     let checked = Checked::new(&files);
     if checked.has_errors() {
         let report = render(&checked.diagnostics, &files, false);

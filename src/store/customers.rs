@@ -11,6 +11,7 @@ use super::{Store, StoreError, Tx, consents, entries};
 use crate::domain::consent::{Channel, Ledger};
 use crate::domain::customer::Profile;
 use crate::domain::memory::Entry;
+use crate::domain::snapshot::{Fact, Snapshot};
 
 /// All that is remembered of one customer.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,14 @@ pub struct CustomerState {
     pub suppressed: BTreeSet<Channel>,
     /// Erased, and nothing told since.
     pub erased: bool,
+}
+
+impl CustomerState {
+    /// What a decision sees of them, with these of their past events.
+    pub fn with_history(self, history: Vec<Fact>) -> Snapshot {
+        let Self { customer_id, profile, consents, entries, suppressed, erased } = self;
+        Snapshot { customer_id, profile, consents, suppressed, erased, entries, history }
+    }
 }
 
 /// A customer as lists show it.

@@ -10,13 +10,7 @@ use super::rows::Rows;
 use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::event::Event;
-
-/// An event and when it reached us.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredEvent {
-    pub event: Event,
-    pub received_at: DateTime<Utc>,
-}
+use crate::domain::snapshot::Fact;
 
 type Fields = (String, String, String, String, DateTime<Utc>, DateTime<Utc>, Option<String>);
 
@@ -60,7 +54,7 @@ impl Tx {
         customers: &[String],
         types: &[String],
         since: DateTime<Utc>,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
+    ) -> Result<Vec<Fact>, StoreError> {
         if customers.is_empty() || types.is_empty() {
             return Ok(Vec::new());
         }
@@ -77,7 +71,7 @@ impl Tx {
 
 impl Store {
     /// A customer's newest events, of any type, newest first: for pages and `explain`.
-    pub async fn events_of(&self, customer: &str, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+    pub async fn events_of(&self, customer: &str, limit: u32) -> Result<Vec<Fact>, StoreError> {
         let sql = "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
              WHERE customer_id = $1 ORDER BY time DESC, source DESC, id DESC LIMIT $2";
         let args = vec![customer.into(), i64::from(limit).into()];
@@ -89,7 +83,7 @@ impl Store {
         &self,
         customers: &[String],
         since: DateTime<Utc>,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
+    ) -> Result<Vec<Fact>, StoreError> {
         let mut session = self.reading().await?;
         let sql = format!(
             "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
@@ -104,7 +98,7 @@ fn key(event: &Event) -> (&str, &str, &str) {
     (&event.subject, &event.source, &event.id)
 }
 
-async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<StoredEvent>, StoreError> {
+async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Fact>, StoreError> {
     let rows: Vec<Fields> = session.fetch(sql, args).await?;
     rows.into_iter()
         .map(|(subject, source, id, kind, time, received_at, data)| {
@@ -112,7 +106,7 @@ async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<
                 Some(text) => read_json("events", || format!("{subject}/{source}/{id}"), "data", &text)?,
                 None => Value::Null,
             };
-            Ok(StoredEvent { event: Event { id, source, kind, subject, time, data }, received_at })
+            Ok(Fact { event: Event { id, source, kind, subject, time, data }, received_at })
         })
         .collect()
 }

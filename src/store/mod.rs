@@ -50,7 +50,6 @@ pub use counts::Counts;
 pub use customers::{CustomerRow, CustomerState};
 pub use dead_letters::{DeadLetter, LetterFilter};
 pub use error::StoreError;
-pub use events::StoredEvent;
 pub use inbound::InboundText;
 pub use messages::{Claim, MessageFilter};
 pub use outcomes::Unpublished;

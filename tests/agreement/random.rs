@@ -11,7 +11,6 @@ use declic::domain::event::Event;
 use declic::domain::explain::story::What;
 use declic::domain::explain::{Asked, Record, explain};
 use declic::domain::message::{Message, MessageState};
-use declic::domain::snapshot::{Fact, Snapshot};
 use declic::simulate::{Line, Simulation};
 use serde_json::{Value, json};
 
@@ -295,30 +294,12 @@ fn describe(files: &[SourceFile], events: &[(DateTime<Utc>, Event)], customer: &
 /// Unless facts came late, of which it says so.
 async fn told(place: &Place, files: &[SourceFile], messages: &[Message], now: DateTime<Utc>, about: &str) {
     let customer = place.store.customer(about).await.expect("read").expect("known");
-    let mut history: Vec<Fact> = place
-        .store
-        .events_of(about, 1_000)
-        .await
-        .expect("read")
-        .into_iter()
-        .map(|stored| Fact { event: stored.event, received_at: stored.received_at })
-        .collect();
+    let mut history = place.store.events_of(about, 1_000).await.expect("read");
     let in_time = history.iter().all(|fact| fact.received_at == fact.event.time);
     history.sort_by(|a, b| a.event.place().cmp(&b.event.place()));
     let theirs: Vec<Message> = messages.iter().filter(|m| m.customer_id == about).cloned().collect();
-    let record = Record {
-        messages: theirs.clone(),
-        snapshot: Snapshot {
-            customer_id: customer.customer_id,
-            profile: customer.profile,
-            consents: customer.consents,
-            suppressed: customer.suppressed,
-            erased: customer.erased,
-            entries: customer.entries,
-            history,
-        },
-        ..Record::default()
-    };
+    let record =
+        Record { messages: theirs.clone(), snapshot: customer.with_history(history), ..Record::default() };
     let items = explain(&active(files).book, &record, Asked::default(), now);
     let (mut told, mut entries) = (0, 0);
     for item in &items {

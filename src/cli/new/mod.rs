@@ -94,10 +94,9 @@ impl Common {
 pub fn new(command: &Command) -> Result<(), Failure> {
     let (Command::Rule { common, .. } | Command::Template { common }) = command;
     check_name(&common.name)?;
-    let refused = |e: files::FilesError| Failure::Refused(e.to_string());
-    let mut existing = files::read(&common.rules).map_err(refused)?;
+    let mut existing = files::read(&common.rules)?;
     let compiled = compile(&existing);
-    existing.extend(files::read_tests(&common.rules).map_err(refused)?);
+    existing.extend(files::read_tests(&common.rules)?);
     let mut plan = Plan { existing: &existing, files: BTreeMap::new() };
     match command {
         Command::Rule { event, purpose, .. } => {

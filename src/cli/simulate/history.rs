@@ -37,7 +37,7 @@ impl History {
         let customers = self.store.customers_known(&ids).await?;
         let group = Group {
             customers: customers.into_values().filter_map(|customer| at(customer, self.since)).collect(),
-            events: events.into_iter().map(|stored| stored.event).collect(),
+            events: events.into_iter().map(|fact| fact.event).collect(),
             ..Group::default()
         };
         Ok(Some((group, last)))

@@ -157,7 +157,7 @@ impl Stage {
 }
 
 fn rules(folder: &Path, secret: &[u8]) -> Result<Active, Failure> {
-    let files = files::read(folder).map_err(|e| Failure::Refused(e.to_string()))?;
+    let files = files::read(folder)?;
     let checked = Checked::new(&files);
     if checked.has_errors() {
         let report = render(&checked.diagnostics, &files, false);

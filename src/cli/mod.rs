@@ -25,6 +25,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::domain::diagnostic::{Diagnostic, SourceFile, render};
+use crate::files::FilesError;
+
 /// Marketing messages set off by customer events: rules in files, consent respected, nothing sent twice.
 #[derive(Debug, Parser)]
 #[command(name = "declic", version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -93,13 +96,18 @@ pub(crate) enum Failure {
 }
 
 /// The files of rules and templates are the user's to mend.
-impl From<crate::files::FilesError> for Failure {
-    fn from(error: crate::files::FilesError) -> Self {
+impl From<FilesError> for Failure {
+    fn from(error: FilesError) -> Self {
         Self::Refused(error.to_string())
     }
 }
 
 impl Failure {
+    /// These files have errors, and all that was found in them.
+    fn errors_in(what: &str, findings: &[Diagnostic], files: &[SourceFile]) -> Self {
+        Self::Refused(format!("{what} have errors\n{}", render(findings, files, false)))
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Refused(_) => 1,

@@ -7,7 +7,6 @@ use clap::ValueEnum;
 
 use super::Failure;
 use crate::active::{Active, Checked};
-use crate::domain::diagnostic::render;
 use crate::domain::rules::scenario::Scenario;
 use crate::files;
 use crate::simulate::stand_in_secret;
@@ -44,13 +43,11 @@ pub fn test(args: &Args) -> Result<(), Failure> {
     let tests = files::read_tests(&args.folder)?;
     let checked = Checked::new(&files);
     if checked.has_errors() {
-        let report = render(&checked.diagnostics, &files, false);
-        return Err(Failure::Refused(format!("the rules have errors\n{report}")));
+        return Err(Failure::errors_in("the rules", &checked.diagnostics, &files));
     }
     let (mut scenarios, findings) = checked.scenarios(&files, &tests);
     if !findings.is_empty() {
-        let report = render(&findings, &tests, false);
-        return Err(Failure::Refused(format!("the tests have errors\n{report}")));
+        return Err(Failure::errors_in("the tests", &findings, &tests));
     }
     scenarios.retain(|scenario| args.filter.as_deref().is_none_or(|filter| is_meant(scenario, filter)));
     if scenarios.is_empty() {

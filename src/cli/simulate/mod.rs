@@ -15,7 +15,6 @@ use indicatif::ProgressBar;
 use super::table::Format;
 use super::{Failure, environment, progress};
 use crate::active::{Active, Checked};
-use crate::domain::diagnostic::render;
 use crate::domain::rules::timing::parse_duration;
 use crate::files;
 use crate::simulate::crowd;
@@ -160,8 +159,8 @@ fn rules(folder: &Path, secret: &[u8]) -> Result<Active, Failure> {
     let files = files::read(folder)?;
     let checked = Checked::new(&files);
     if checked.has_errors() {
-        let report = render(&checked.diagnostics, &files, false);
-        return Err(Failure::Refused(format!("the rules in {} have errors\n{report}", folder.display())));
+        let rules = format!("the rules in {}", folder.display());
+        return Err(Failure::errors_in(&rules, &checked.diagnostics, &files));
     }
     Ok(checked.activate(&files, secret.to_vec()))
 }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::catalogue::{Catalogue, catalogue};
 use super::policy;
-use super::reader::Reader;
+use super::reader::{Reader, read_file};
 use super::syntax;
 use super::{
     Discount, LeapDay, OnChange, Op, Policy, ReEntry, Rule, RuleSet, Trigger, Wait, condition, tree,
@@ -55,26 +55,14 @@ pub fn compile(files: &[SourceFile]) -> Compiled {
 fn compiled(files: &[SourceFile]) -> Compiled {
     let mut diagnostics = Vec::new();
     let policy = compile_policy(files, &mut diagnostics);
-    let events = files.iter().find(|file| file.path == EVENTS).and_then(|file| {
-        let tree = tree::parse(&file.path, &file.text).map_err(|found| diagnostics.extend(found)).ok()?;
-        let mut reader = Reader::new(&file.path, &file.text);
-        let catalogue = catalogue(&mut reader, &tree);
-        diagnostics.append(&mut reader.diagnostics);
-        catalogue
-    });
+    let events = files.iter().find(|file| file.path == EVENTS);
+    let events = events.and_then(|file| read_file(file, &mut diagnostics, catalogue).flatten());
     let mut rules: BTreeMap<String, Arc<Rule>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.path.starts_with("rules/")) {
         let Some(stem) = rule_stem(file, &mut diagnostics) else { continue };
-        let tree = match tree::parse(&file.path, &file.text) {
-            Ok(tree) => tree,
-            Err(found) => {
-                diagnostics.extend(found);
-                continue;
-            }
-        };
-        let mut reader = Reader::new(&file.path, &file.text);
-        if let Some(parsed) = syntax::rule(&mut reader, &tree) {
-            across::check(&mut reader, &parsed, stem, &policy, events.as_ref());
+        read_file(file, &mut diagnostics, |reader, tree| {
+            let Some(parsed) = syntax::rule(reader, tree) else { return };
+            across::check(reader, &parsed, stem, &policy, events.as_ref());
             let right = reader.diagnostics.iter().all(|d| d.severity != Severity::Error);
             let twin = parsed.name.as_ref().filter(|(name, _)| rules.contains_key(name));
             if let Some((name, place)) = twin {
@@ -83,8 +71,7 @@ fn compiled(files: &[SourceFile]) -> Compiled {
                 let rule = versioned(rule);
                 rules.insert(rule.name.clone(), Arc::new(rule));
             }
-        }
-        diagnostics.append(&mut reader.diagnostics);
+        });
     }
     diagnostics.sort_by(|a, b| (&a.path, a.span.start, a.span.end).cmp(&(&b.path, b.span.start, b.span.end)));
     diagnostics.dedup();
@@ -113,18 +100,7 @@ fn compile_policy(files: &[SourceFile], diagnostics: &mut Vec<Diagnostic>) -> Po
         diagnostics.push(missing.help(policy::begin_with()));
         return policy::placeholder();
     };
-    match tree::parse(&file.path, &file.text) {
-        Ok(tree) => {
-            let mut reader = Reader::new(&file.path, &file.text);
-            let policy = policy::policy(&mut reader, &tree);
-            diagnostics.append(&mut reader.diagnostics);
-            policy
-        }
-        Err(found) => {
-            diagnostics.extend(found);
-            policy::placeholder()
-        }
-    }
+    read_file(file, diagnostics, policy::policy).unwrap_or_else(policy::placeholder)
 }
 
 /// The name that a rule file's rule must have; none for files that are no rules.

@@ -9,8 +9,8 @@ use chrono::{NaiveTime, TimeDelta};
 use super::condition::Condition;
 use super::timing::{parse_duration, parse_time};
 use super::traps;
-use super::tree::{Key, Kind, Node};
-use crate::domain::diagnostic::{Diagnostic, did_you_mean};
+use super::tree::{self, Key, Kind, Node};
+use crate::domain::diagnostic::{Diagnostic, SourceFile, did_you_mean};
 
 /// One file being read, and what is wrong with it so far.
 pub(super) struct Reader<'a> {
@@ -50,6 +50,19 @@ impl<'a> Fields<'a> {
 
 /// A condition and where it stands.
 pub(super) type Placed<T> = (T, Range<usize>);
+
+/// What `read` makes of a file, whose mistakes are added to the others; none where it is no YAML.
+pub(super) fn read_file<T>(
+    file: &SourceFile,
+    diagnostics: &mut Vec<Diagnostic>,
+    read: impl for<'a> FnOnce(&mut Reader<'a>, &'a Node) -> T,
+) -> Option<T> {
+    let tree = tree::parse(&file.path, &file.text).map_err(|found| diagnostics.extend(found)).ok()?;
+    let mut reader = Reader::new(&file.path, &file.text);
+    let made = read(&mut reader, &tree);
+    diagnostics.append(&mut reader.diagnostics);
+    Some(made)
+}
 
 impl<'a> Reader<'a> {
     pub fn new(path: &'a str, text: &'a str) -> Self {

@@ -16,9 +16,9 @@ use std::ops::Range;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::RuleSet;
 use super::catalogue::Catalogue;
-use super::reader::{Reader, listed};
-use super::{RuleSet, tree};
+use super::reader::{Reader, listed, read_file};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, SourceFile, did_you_mean};
 use crate::domain::event::Event;
@@ -109,17 +109,12 @@ pub struct Surroundings<'a> {
 pub fn read(tests: &[SourceFile], around: Surroundings<'_>) -> (Vec<Scenario>, Vec<Diagnostic>) {
     let (mut scenarios, mut diagnostics) = (Vec::new(), Vec::new());
     for file in tests {
-        let tree = match tree::parse(&file.path, &file.text) {
-            Ok(tree) => tree,
-            Err(found) => {
-                diagnostics.extend(found);
-                continue;
-            }
-        };
-        let mut reader = Reader::new(&file.path, &file.text);
-        scenarios.extend(story::tests(&mut reader, &tree, around));
-        reader.diagnostics.sort_by_key(|finding| finding.span.start);
-        diagnostics.append(&mut reader.diagnostics);
+        let read = read_file(file, &mut diagnostics, |reader, tree| {
+            let tests = story::tests(reader, tree, around);
+            reader.diagnostics.sort_by_key(|finding| finding.span.start);
+            tests
+        });
+        scenarios.extend(read.into_iter().flatten());
     }
     (scenarios, diagnostics)
 }

@@ -305,7 +305,12 @@ pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> 
         store.migrate().await?;
     }
     store.check_schema().await?;
-    Ok(store)
+    if config.secret.is_none() && !config.uses_sqlite() {
+        // Whoever needs it says so; what only reads does not.
+        return Ok(store);
+    }
+    let secret = secret(config, &store).await?;
+    Ok(store.with_secrets([&secret[..]]))
 }
 
 /// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.

@@ -308,6 +308,11 @@ async fn write(
             }
             changes.profiles.push((customer.clone(), profile));
         }
+        if let Some(at) = verdict.signed_up {
+            let profile = changes.profiles.last().filter(|(id, _)| id == customer).map(|(_, profile)| profile);
+            let profile = profile.unwrap_or(&snapshot.profile);
+            changes.signed_up.extend(addresses_of(active, profile)?.map(|(channel, address)| (channel, address, at)));
+        }
         let words = verdict.consents.iter().filter_map(|fact| Outcome::of_consent(customer, fact));
         changes.outcomes.extend(words);
         changes.consents.extend(verdict.consents.into_iter().map(|fact| (customer.clone(), fact)));
@@ -317,14 +322,25 @@ async fn write(
         );
         changes.messages.extend(verdict.messages);
         changes.promo_codes.extend(verdict.promo_codes);
-        if verdict.erased {
-            changes.erased.push(customer.clone());
-        }
+        changes.erased.extend(verdict.erased.map(|until| (customer.clone(), until)));
     }
     let lease = handoff.and_then(|handoff| handoff.claim(&mut changes.messages, now));
     changes.lease = lease.as_ref().map(|lease| (lease.token.clone(), lease.lasts));
     tx.write(&changes).await?;
     Ok(ToSend { lease, messages: changes.messages })
+}
+
+/// Where a customer can be written to.
+fn addresses_of(
+    active: &Active,
+    profile: &Profile,
+) -> Result<impl Iterator<Item = (Channel, String)>, ProcessError> {
+    let policy = &active.book.active.policy;
+    let found = guard::catch(|| {
+        [Channel::Email, Channel::Sms].map(|channel| (channel, address_of(channel, profile, policy).ok()))
+    });
+    let found = found.map_err(|panic| ProcessError::Poison(panic.to_string()))?;
+    Ok(found.into_iter().filter_map(|(channel, address)| Some((channel, address?))))
 }
 
 /// Whether nothing has changed that can be a date or tells when a date is: most events say something else.

@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,8 @@ struct Seen {
     under_way: Mutex<Vec<String>>,
     side_by_side: AtomicBool,
     away: AtomicBool,
+    /// How long a batch takes at least, in milliseconds; 0 for about as long as a commit.
+    slow_ms: AtomicU64,
 }
 
 impl Seen {
@@ -89,8 +91,9 @@ fn sink(seen: &Arc<Seen>) -> Sink {
                 seen.side_by_side.fetch_or(!under_way.is_empty(), Ordering::SeqCst);
                 under_way.extend(events.iter().map(|e| e.subject.clone()));
             }
-            // About what a commit takes.
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            // About what a commit takes, or what the test asks for.
+            let slow = seen.slow_ms.load(Ordering::SeqCst).max(2);
+            tokio::time::sleep(Duration::from_millis(slow)).await;
             seen.under_way.lock().expect("lock").retain(|c| events.iter().all(|e| e.subject != *c));
             if seen.away.load(Ordering::SeqCst) {
                 return Err(away());
@@ -568,12 +571,15 @@ async fn a_restart_of_the_broker_loses_nothing() {
     worker.ready().await;
     // A quorum queue that was declared just before a crash is not there after it (see `Rabbit::crash`).
     tokio::time::sleep(Duration::from_millis(1500)).await;
+    // However fast the machine, there is something left in the queue when the broker goes.
+    worker.seen.slow_ms.store(100, Ordering::SeqCst);
     producer.publish_events(&config.exchange, ids(0..8000)).await;
     assert!(worker.seen.len() < 8000, "too fast for this test");
     tokio::task::block_in_place(|| {
         rabbit.crash();
         rabbit.start_again();
     });
+    worker.seen.slow_ms.store(0, Ordering::SeqCst);
     until("all are committed", || worker.seen.len() == 8000).await;
     assert!(worker.status.disconnects() >= 1);
     worker.stop().await.expect("a clean stop");

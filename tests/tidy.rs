@@ -82,7 +82,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("ops", &["domain"]),
     ("process", &["active", "clock", "domain", "failpoint", "guard", "handoff", "store", "telemetry"]),
-    ("store", &["clock", "domain", "failpoint"]),
+    ("store", &["clock", "domain", "entropy", "failpoint"]),
     // Outcomes leave by the broker that events come in by.
     ("channels", &["broker", "clock", "domain", "failpoint", "secret"]),
     ("broker", &[]),

@@ -43,11 +43,17 @@ fn welcome() -> (String, String) {
 fn idle_rules(count: usize) -> impl Iterator<Item = (String, String)> {
     (0..count).map(|n| {
         let rule = format!(
-            "rule: idle-{n}\npurpose: service\ntrigger: {{ event: idle.event_{n} }}\n\
-             if: customer.loyalty_points > {n}\nsteps: [{{ wait: 1d }}, {{ send: {{ email: welcome }} }}]\n"
+            "rule: idle-{n}\npurpose: service\ntrigger: {{ event: idle.event_{n}, if: customer.loyalty_points > {n} }}\n\
+             steps: [{{ wait: 1d }}, {{ send: {{ email: welcome }} }}]\n"
         );
         (format!("idle-{n}.yaml"), rule)
     })
+}
+
+/// The catalogue of events, which must have those of the [`idle_rules`].
+fn idle_events(count: usize) -> (String, String) {
+    let types: String = (0..count).map(|n| format!("  idle.event_{n}:\n")).collect();
+    ("events.yaml".to_owned(), format!("events:\n  profile.viewed:\n{types}"))
 }
 
 fn taken_in(worker: &Worker) -> f64 {
@@ -304,7 +310,7 @@ pub async fn growth(servers: &Servers, size: Size) -> Vec<Figure> {
     against_first(&mut figures, 0.85);
     let begin = figures.len();
     for rules in [10, 100, 1_000] {
-        let all: Vec<_> = idle_rules(rules - 1).chain([welcome()]).collect();
+        let all: Vec<_> = idle_rules(rules - 1).chain([welcome(), idle_events(rules - 1)]).collect();
         let shop = Shop::open(servers, servers.sink.port, &all);
         shop.prepare();
         figures.extend(both(&shop, size, count, &format!("with {rules} rules")).await);

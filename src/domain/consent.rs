@@ -58,6 +58,16 @@ pub struct ConsentFact {
     pub proof: serde_json::Map<String, serde_json::Value>,
 }
 
+impl ConsentFact {
+    /// Whether both are the same word of the same event, whatever is known of its proof.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.event_id == other.event_id
+            && self.event_source == other.event_source
+            && self.channel == other.channel
+            && self.purpose == other.purpose
+    }
+}
+
 /// All of a customer's consent facts, in any order: every answer is a maximum over them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger(pub Vec<ConsentFact>);

@@ -24,19 +24,30 @@ use super::verdict::Reason;
 /// Decides about events that have just arrived. They are in `snapshot.history` too, as far as rules look back.
 pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTime<Utc>) -> Verdicts {
     let mut verdicts = Verdicts::default();
-    if snapshot.erased {
+    let deleted = events.iter().filter(|e| e.kind == DELETED && snapshot.remembers(e)).map(|e| e.time).max();
+    if let Some(until) = deleted {
+        // Of what came with it only the time after it counts: they may have signed up again at once.
+        let after = on_events(book, &snapshot.forgotten(until), events, now);
+        return Verdicts { erased: Some(until), ..after };
+    }
+    let remembered: Cow<'_, [Event]> = match events.iter().all(|e| snapshot.remembers(e)) {
+        true => Cow::Borrowed(events),
+        false => events.iter().filter(|e| snapshot.remembers(e)).cloned().collect(),
+    };
+    let events = &*remembered;
+    // Nothing that the shop tells of somebody brings them back, only what they do themselves.
+    let signed_up = events.iter().filter(|e| e.kind == SIGNED_UP).map(|e| e.time).max();
+    if snapshot.erased && signed_up.is_none() {
         return verdicts;
     }
-    if events.iter().any(|e| e.kind == DELETED) {
-        verdicts.erased = true;
-        return verdicts;
-    }
+    verdicts.signed_up = signed_up;
     let profile = merged(&snapshot.profile, events);
     verdicts.consents = new_consents(&snapshot.consents, events);
     let ledger = with_new(&snapshot.consents, &verdicts.consents);
     let mut seen = Seen {
         profile: profile.as_ref().unwrap_or(&snapshot.profile),
         consents: &ledger,
+        erased: false,
         ..Seen::from(snapshot)
     };
     let mut changed = Changed::default();
@@ -215,7 +226,7 @@ fn merged(known: &Profile, events: &[Event]) -> Option<Profile> {
 fn new_consents(known: &Ledger, events: &[Event]) -> Vec<ConsentFact> {
     let mut new = Vec::new();
     for fact in events.iter().flat_map(consent_facts) {
-        if !known.0.contains(&fact) && !new.contains(&fact) {
+        if !known.0.iter().chain(&new).any(|other| other.is_same(&fact)) {
             new.push(fact);
         }
     }

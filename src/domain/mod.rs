@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod agreement;
 pub mod caps;
+pub mod chain;
 pub mod compose;
 pub mod consent;
 pub mod countries;

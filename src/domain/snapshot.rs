@@ -23,8 +23,10 @@ pub struct Snapshot {
     pub consents: Ledger,
     /// The channels on which the customer's present address is never to be written to again.
     pub suppressed: BTreeSet<Channel>,
-    /// The customer has been erased: nothing may begin any more.
+    /// The customer has been erased: nothing may begin, unless they sign up again.
     pub erased: bool,
+    /// Nothing that happened until then is known any more, or to be taken in.
+    pub forgotten_until: Option<DateTime<Utc>>,
     /// Entries that have not ended, and all those of the rules concerned.
     pub entries: Vec<Entry>,
     /// The past events that the rules concerned may look at, in any order.
@@ -54,7 +56,10 @@ pub struct Verdicts {
     pub skipped: Vec<Skip>,
     /// Which way each `if` step went, for explanations.
     pub turns: Vec<Turn>,
-    pub erased: bool,
+    /// The customer is erased, with all that happened until then; whatever else is in here came after it.
+    pub erased: Option<DateTime<Utc>>,
+    /// When the customer signed up, if that is among the news.
+    pub signed_up: Option<DateTime<Utc>>,
 }
 
 /// A rule that an event might have started, or a step that might have chosen, and why it did not.
@@ -181,8 +186,12 @@ impl Seen<'_> {
 impl Snapshot {
     /// The next memory: this one with the verdicts applied.
     pub fn evolve(&mut self, verdicts: &Verdicts) {
+        if let Some(until) = verdicts.erased {
+            *self = self.forgotten(until);
+        }
         if let Some(profile) = &verdicts.profile {
             self.profile = profile.clone();
+            self.erased &= profile.attributes.is_empty();
         }
         self.consents.0.extend(verdicts.consents.iter().cloned());
         self.entries
@@ -193,10 +202,20 @@ impl Snapshot {
                 None => self.entries.push(entry.clone()),
             }
         }
-        if verdicts.erased {
-            *self =
-                Self { customer_id: std::mem::take(&mut self.customer_id), erased: true, ..Self::default() };
-        }
+    }
+
+    /// The customer once all that happened until `until` is forgotten: everything there was.
+    pub fn forgotten(&self, until: DateTime<Utc>) -> Self {
+        let forgotten_until = self.forgotten_until.max(Some(until));
+        let mut history = self.history.clone();
+        history.retain(|fact| fact.event.time > until);
+        let customer_id = self.customer_id.clone();
+        Self { customer_id, erased: true, forgotten_until, history, ..Self::default() }
+    }
+
+    /// Whether an event is about what may still be known of the customer.
+    pub fn remembers(&self, event: &Event) -> bool {
+        self.forgotten_until.is_none_or(|until| event.time > until)
     }
 
     /// The exit of the entry that a message belongs to.

@@ -54,6 +54,7 @@ fn shelf(country: &str) -> Shelf {
 async fn desk() -> Desk {
     let (clock, shelf) = (Clock::manual(now()), shelf("FR"));
     let store = Store::open("sqlite::memory:", 1).await.unwrap().with_clock(clock.clone());
+    let store = store.with_secrets([&b"secret"[..]]);
     store.migrate().await.unwrap();
     let processor = Processor::new(store.clone(), shelf.clone(), clock.clone());
     Desk { store, shelf, clock, processor }

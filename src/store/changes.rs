@@ -1,14 +1,13 @@
 //! What a transaction writes after its decisions: everything at once, one statement a table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::dead_letters::{self, DeadLetter};
-use super::rows::Rows;
-use super::session::Session;
 use super::sms::{self, SmsPart};
+use super::suppressions::{self, Suppression};
 use super::{StoreError, Tx, consents, entries, erasure, messages, outcomes, profiles, promo_codes};
 use crate::domain::consent::{Channel, ConsentFact};
 use crate::domain::customer::Profile;
@@ -16,18 +15,6 @@ use crate::domain::memory::Entry;
 use crate::domain::message::Message;
 use crate::domain::outcome::Outcome;
 use crate::domain::snapshot::PromoCode;
-use crate::domain::verdict::Reason;
-
-/// An address that is never written to again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Suppression {
-    pub channel: Channel,
-    /// Kept trimmed and in lower case.
-    pub address: String,
-    pub reason: Reason,
-    pub at: DateTime<Utc>,
-    pub detail: Option<String>,
-}
 
 /// All that a batch of decisions changes. The customers named must have been locked by the same transaction.
 #[derive(Debug, Clone, Default)]
@@ -58,8 +45,11 @@ pub struct Changes {
     pub sms_parts: Vec<SmsPart>,
     /// What is set aside. Inserted; one known already stays as it is.
     pub dead_letters: Vec<DeadLetter>,
-    /// Customers to erase, after all else is written.
-    pub erased: Vec<String>,
+    /// Customers to erase, and until when all that happened is forgotten. Done before all else is written, which may be
+    /// about one who has come back.
+    pub erased: Vec<(String, DateTime<Utc>)>,
+    /// Addresses with which somebody signed up, and when: an erasure before that stands against them no longer.
+    pub signed_up: Vec<(Channel, String, DateTime<Utc>)>,
 }
 
 impl Tx {
@@ -69,41 +59,21 @@ impl Tx {
     /// `Unavailable` when a promo code was taken by another customer meanwhile: try the transaction again.
     pub async fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let session = &mut self.session;
-        profiles::write(session, changes, &std::mem::take(&mut self.unknown)).await?;
-        consents::append(session, &changes.consents).await?;
+        let mut unknown = std::mem::take(&mut self.unknown);
+        erasure::erase(session, &changes.erased, &mut unknown, &mut self.ledgers).await?;
+        suppressions::lift_erasures(session, &changes.signed_up).await?;
+        let facts = consents::new_among(session, &changes.consents, &unknown).await?;
+        let lines = consents::link(&session.vault, &mut self.ledgers, facts, session.now)?;
+        profiles::write(session, changes, &unknown, &self.ledgers).await?;
+        self.ledgers.values_mut().for_each(|ledger| ledger.is_longer = false);
+        consents::append(session, &lines).await?;
         entries::remove(session, &changes.dropped_entries).await?;
         entries::upsert(session, &changes.entries).await?;
         messages::insert(session, &changes.messages, changes.lease.as_ref()).await?;
         promo_codes::insert(session, &changes.promo_codes).await?;
-        suppress(session, &changes.suppressions).await?;
+        suppressions::add(session, &changes.suppressions).await?;
         sms::insert_parts(session, &changes.sms_parts).await?;
         outcomes::insert(session, &changes.outcomes).await?;
-        dead_letters::insert(session, &changes.dead_letters).await?;
-        erasure::erase(session, &changes.erased).await
+        dead_letters::insert(session, &changes.dead_letters).await
     }
-}
-
-async fn suppress(session: &mut Session, suppressions: &[Suppression]) -> Result<(), StoreError> {
-    if suppressions.is_empty() {
-        return Ok(());
-    }
-    // Sorted by key, for one order of waiting.
-    let first: BTreeMap<_, _> = suppressions
-        .iter()
-        .rev()
-        .map(|s| ((s.channel, profiles::comparable_address(&s.address)), s))
-        .collect();
-    let first: Vec<_> = first.into_iter().collect();
-    let (table, args) = Rows::of(&first)
-        .text("channel", |((channel, _), _)| channel.as_str())
-        .text("address", |((_, address), _)| address.as_str())
-        .text("reason", |(_, s)| s.reason.as_str())
-        .time("at", |(_, s)| s.at)
-        .text("detail", |(_, s)| s.detail.as_deref())
-        .after(Vec::new(), session.dialect());
-    let sql = format!(
-        "INSERT INTO suppressions (channel, address, reason, at, detail)
-         SELECT channel, address, reason, at, detail FROM {table} WHERE true ON CONFLICT DO NOTHING"
-    );
-    session.exec(sql, args).await.map(drop)
 }

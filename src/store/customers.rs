@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::args::Arg;
+use super::consents::Chained;
 use super::rows::Rows;
 use super::session::{Session, read_json};
-use super::{Store, StoreError, Tx, consents, entries};
+use super::{Store, StoreError, Tx, consents, entries, suppressions};
+use crate::domain::chain::End;
 use crate::domain::consent::{Channel, Ledger};
 use crate::domain::customer::Profile;
 use crate::domain::memory::Entry;
@@ -25,13 +27,16 @@ pub struct CustomerState {
     pub suppressed: BTreeSet<Channel>,
     /// Erased, and nothing told since.
     pub erased: bool,
+    /// What happened until then is forgotten, also where they have come back since.
+    pub forgotten_until: Option<DateTime<Utc>>,
 }
 
 impl CustomerState {
     /// What a decision sees of them, with these of their past events.
-    pub fn with_history(self, history: Vec<Fact>) -> Snapshot {
-        let Self { customer_id, profile, consents, entries, suppressed, erased } = self;
-        Snapshot { customer_id, profile, consents, suppressed, erased, entries, history }
+    pub fn with_history(self, mut history: Vec<Fact>) -> Snapshot {
+        history.retain(|fact| self.forgotten_until.is_none_or(|until| fact.event.time > until));
+        let Self { customer_id, profile, consents, entries, suppressed, erased, forgotten_until } = self;
+        Snapshot { customer_id, profile, consents, suppressed, erased, forgotten_until, entries, history }
     }
 }
 
@@ -65,7 +70,9 @@ impl Tx {
             // Another transaction made them and committed just now. Locked after others, they can be met in a deadlock,
             // which is a conflict like any other.
             let theirs: Vec<&str> = missing.into_iter().filter(|id| !made.contains(*id)).collect();
-            known.extend(select(session, &theirs, session.dialect().lock("FOR UPDATE")).await?);
+            let theirs = select(session, &theirs, session.dialect().lock("FOR UPDATE")).await?;
+            self.ledgers.extend(theirs.iter().map(|c| (c.customer_id.clone(), c.ledger.clone())));
+            known.extend(theirs);
         }
         let mut states = load(session, known, Some(rules)).await?;
         states.extend(made.into_iter().map(|id| (id.clone(), CustomerState::new(id))));
@@ -106,6 +113,7 @@ impl Tx {
         let known = select(session, &missing, session.dialect().lock("FOR UPDATE")).await?;
         for customer in &known {
             missing.remove(customer.customer_id.as_str());
+            self.ledgers.insert(customer.customer_id.clone(), customer.ledger.clone());
         }
         Ok((known, missing))
     }
@@ -121,16 +129,19 @@ impl CustomerState {
             entries: Vec::new(),
             suppressed: BTreeSet::new(),
             erased: false,
+            forgotten_until: None,
         }
     }
 }
 
 impl Store {
-    /// One customer with all entries; none when no event or import ever named it.
+    /// One customer with all entries and the proofs of their consents; none when no event or import ever named it.
     pub async fn customer(&self, id: &str) -> Result<Option<CustomerState>, StoreError> {
         let mut session = self.reading().await?;
         let known = select(&mut session, &[id], "").await?;
-        Ok(load(&mut session, known, None).await?.remove(id))
+        let Some(mut customer) = load(&mut session, known, None).await?.remove(id) else { return Ok(None) };
+        customer.consents = consents::with_proofs(&mut session, id).await?;
+        Ok(Some(customer))
     }
 
     /// These customers, those that there are, by id; with the entries that have not ended.
@@ -183,6 +194,8 @@ struct Known {
     /// As compared with suppressions.
     email: Option<String>,
     phone: Option<String>,
+    forgotten_until: Option<DateTime<Utc>>,
+    ledger: Chained,
 }
 
 /// The rows of these customers. With a `lock` they are as they are once it is had: PostgreSQL reads a row again that it
@@ -193,22 +206,42 @@ async fn select<'a>(
     lock: &'static str,
 ) -> Result<Vec<Known>, StoreError> {
     let sql = format!(
-        "SELECT customer_id, CAST(profile AS text), erased_at, email, phone FROM customers
+        "SELECT customer_id, CAST(profile AS text), erased_at, email, phone, forgotten_until,
+                ledger_key, ledger_length, ledger_head FROM customers
          WHERE customer_id {} ORDER BY customer_id {lock}",
         session.dialect().among(1)
     );
-    type Fields = (String, String, Option<DateTime<Utc>>, Option<String>, Option<String>);
+    type Fields = (
+        String,
+        String,
+        Option<DateTime<Utc>>,
+        Option<String>,
+        Option<String>,
+        Option<DateTime<Utc>>,
+        Option<String>,
+        i64,
+        String,
+    );
     let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(ids)]).await?;
     rows.into_iter()
-        .map(|(customer_id, profile, erased_at, email, phone)| {
+        .map(|(customer_id, profile, erased_at, email, phone, forgotten_until, key, length, head)| {
             let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
-            Ok(Known { customer_id, profile, erased: erased_at.is_some(), email, phone })
+            Ok(Known {
+                customer_id,
+                profile,
+                erased: erased_at.is_some(),
+                email,
+                phone,
+                // What an older build has erased, it did not say until when.
+                forgotten_until: forgotten_until.or(erased_at),
+                ledger: Chained { end: End { length, head }, key, is_longer: false },
+            })
         })
         .collect()
 }
 
 /// Makes these customers, with an empty profile; returns those that nobody else made meanwhile.
-async fn insert(session: &mut Session, ids: &BTreeSet<&str>) -> Result<BTreeSet<String>, StoreError> {
+pub(super) async fn insert(session: &mut Session, ids: &BTreeSet<&str>) -> Result<BTreeSet<String>, StoreError> {
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -249,6 +282,7 @@ async fn load(
             suppressed,
             profile: customer.profile,
             erased: customer.erased,
+            forgotten_until: customer.forgotten_until,
             customer_id: customer.customer_id,
         };
         (state.customer_id.clone(), state)
@@ -256,25 +290,18 @@ async fn load(
     Ok(known.into_iter().map(state).collect())
 }
 
-/// The addresses of these customers that are on the suppression list.
+/// The addresses of these customers that are on the suppression list, as they are or as the hash of somebody erased.
 async fn suppressed(
     session: &mut Session,
     customers: &[Known],
 ) -> Result<BTreeSet<(Channel, String)>, StoreError> {
-    let emails: Vec<&str> = customers.iter().filter_map(|c| c.email.as_deref()).collect();
-    let phones: Vec<&str> = customers.iter().filter_map(|c| c.phone.as_deref()).collect();
     let mut found = BTreeSet::new();
-    for (channel, addresses) in [(Channel::Email, emails), (Channel::Sms, phones)] {
-        if addresses.is_empty() {
-            continue;
-        }
-        let sql = format!(
-            "SELECT address FROM suppressions WHERE channel = $2 AND address {}",
-            session.dialect().among(1)
-        );
-        let rows: Vec<(String,)> =
-            session.fetch(sql, vec![Arg::list(addresses), channel.as_str().into()]).await?;
-        found.extend(rows.into_iter().map(|(address,)| (channel, address)));
+    for channel in [Channel::Email, Channel::Sms] {
+        let addresses = customers.iter().filter_map(|customer| match channel {
+            Channel::Email => customer.email.as_deref(),
+            Channel::Sms => customer.phone.as_deref(),
+        });
+        found.extend(suppressions::among(session, channel, addresses).await?.into_iter().map(|a| (channel, a)));
     }
     Ok(found)
 }

@@ -1,35 +1,55 @@
 //! Erasure: what is left of a customer after `customer.deleted` is ids, times, states and the consent ledger
-//! (without its proofs), which show that we acted rightly and identify nobody by themselves.
+//! (without its proofs), which show that we acted rightly and identify nobody by themselves, and hashes of their
+//! addresses on the suppression list.
 
-use super::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
 use super::args::Arg;
+use super::consents::Chained;
+use super::rows::Rows;
 use super::session::{Dialect, Session};
+use super::{StoreError, customers, dead_letters, suppressions};
+use crate::domain::consent::Channel;
 
-/// Empties all that describes these customers. Messages not handed over yet are suppressed (`customer_deleted`)
-/// and lose their lease, so that a sender holding one is refused at `mark_sending`.
-pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result<(), StoreError> {
-    if customers.is_empty() {
+/// Empties all that describes these customers, and notes until when what happened is forgotten. Messages not handed over
+/// yet are suppressed (`customer_deleted`) and lose their lease, so that a sender holding one is refused at
+/// `mark_sending`. Those of `unknown` are made, so that it is known of them too.
+pub(super) async fn erase(
+    session: &mut Session,
+    erased: &[(String, DateTime<Utc>)],
+    unknown: &mut BTreeSet<String>,
+    ledgers: &mut BTreeMap<String, Chained>,
+) -> Result<(), StoreError> {
+    if erased.is_empty() {
         return Ok(());
     }
-    let mut ids = customers.to_vec();
-    ids.sort_unstable();
-    ids.dedup();
+    let until: BTreeMap<&str, DateTime<Utc>> = erased.iter().map(|(id, until)| (id.as_str(), *until)).collect();
+    let new: BTreeSet<&str> = until.keys().copied().filter(|id| unknown.contains(*id)).collect();
+    if customers::insert(session, &new).await?.len() < new.len() {
+        return Err(StoreError::Conflict("a new customer was met by another transaction at the same time".to_owned()));
+    }
+    unknown.retain(|id| !until.contains_key(id.as_str()));
+    for (id, ledger) in ledgers.iter_mut() {
+        if until.contains_key(id.as_str()) {
+            ledger.key = None;
+        }
+    }
     let (d, now) = (session.dialect(), session.now);
     let among = d.among(1);
-    let ids = Arg::list(&ids);
-    // While their numbers are still known: those they have, and those that an SMS went to.
-    let texts = format!(
-        "DELETE FROM sms_inbound WHERE sender IN (
-             SELECT phone FROM customers WHERE customer_id {among} AND phone IS NOT NULL
-             UNION SELECT body->>'address' FROM messages
-             WHERE customer_id {among} AND channel = 'sms' AND body->>'address' IS NOT NULL)"
-    );
-    session.exec(texts, vec![ids.clone()]).await?;
+    let ids = Arg::list(until.keys());
+    // While it is still known how they were reached, and from where.
+    let reached = addresses(session, &ids).await?;
+    let texts = format!("DELETE FROM sms_inbound WHERE sender {among}");
+    let numbers = reached.iter().filter(|(channel, _)| *channel == Channel::Sms).map(|(_, number)| number);
+    session.exec(texts, vec![Arg::list(numbers)]).await?;
+    let names: Vec<&str> = until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
+    dead_letters::erase(session, &names).await?;
+    let theirs_alone = of_nobody_else(session, &ids, reached).await?;
+    suppressions::hash(session, &theirs_alone, now).await?;
+    forget_rows(session, &until).await?;
     let dated = [
-        format!(
-            "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
-                 erased_at = $2, updated_at = $2 WHERE customer_id {among}"
-        ),
         format!(
             "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
                  lease_until = NULL, updated_at = $2, erased = true, body = {}
@@ -47,7 +67,7 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
     }
     let plain = [
         format!("DELETE FROM customer_dates WHERE customer_id {among}"),
-        format!("UPDATE consents SET proof = '{{}}' WHERE customer_id {among}"),
+        format!("UPDATE consents SET proof = '{{}}', sealed = NULL WHERE customer_id {among}"),
         format!("UPDATE events SET data = NULL WHERE customer_id {among}"),
         format!("DELETE FROM entries WHERE customer_id {among}"),
         // Those not published yet must still reach the shop as they are.
@@ -57,6 +77,58 @@ pub(super) async fn erase(session: &mut Session, customers: &[String]) -> Result
         session.exec(sql, vec![ids.clone()]).await?;
     }
     Ok(())
+}
+
+/// The customers' own rows. The key of their proofs goes, and with it what back-ups still hold of those.
+async fn forget_rows(session: &mut Session, until: &BTreeMap<&str, DateTime<Utc>>) -> Result<(), StoreError> {
+    let until: Vec<_> = until.iter().collect();
+    let (table, args) = Rows::of(&until)
+        .text("customer_id", |(id, _)| **id)
+        .time("until", |(_, until)| **until)
+        .after(vec![session.now.into()], session.dialect());
+    let sql = format!(
+        "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
+             ledger_key = NULL, erased_at = $1, updated_at = $1,
+             forgotten_until = CASE WHEN forgotten_until > r.until THEN forgotten_until ELSE r.until END
+         FROM {table} WHERE customers.customer_id = r.customer_id"
+    );
+    session.exec(sql, args).await.map(drop)
+}
+
+/// How these customers can be or were written to, in the form in which addresses are compared.
+async fn addresses(session: &mut Session, ids: &Arg) -> Result<BTreeSet<(Channel, String)>, StoreError> {
+    let among = session.dialect().among(1);
+    let sql = format!(
+        "SELECT 'email', email FROM customers WHERE customer_id {among} AND email IS NOT NULL
+         UNION SELECT 'sms', phone FROM customers WHERE customer_id {among} AND phone IS NOT NULL
+         UNION SELECT channel, lower(body->>'address') FROM messages
+         WHERE customer_id {among} AND body->>'address' IS NOT NULL"
+    );
+    let rows: Vec<(String, String)> = session.fetch(sql, vec![ids.clone()]).await?;
+    let channel = |word: &str| if word == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
+    Ok(rows.into_iter().map(|(word, address)| (channel(&word), address)).collect())
+}
+
+/// Those of these addresses that no other customer has: of a household, one person's erasure does not silence the others.
+async fn of_nobody_else(
+    session: &mut Session,
+    ids: &Arg,
+    mut addresses: BTreeSet<(Channel, String)>,
+) -> Result<BTreeSet<(Channel, String)>, StoreError> {
+    for (channel, column) in [(Channel::Email, "email"), (Channel::Sms, "phone")] {
+        let of_channel: Vec<&str> =
+            addresses.iter().filter(|(c, _)| *c == channel).map(|(_, address)| address.as_str()).collect();
+        if of_channel.is_empty() {
+            continue;
+        }
+        let (others, these) = (session.dialect().among(1), session.dialect().among(2));
+        let sql = format!("SELECT {column} FROM customers WHERE {column} {others} AND NOT (customer_id {these})");
+        let shared: Vec<(String,)> = session.fetch(sql, vec![Arg::list(&of_channel), ids.clone()]).await?;
+        for (address,) in shared {
+            addresses.remove(&(channel, address));
+        }
+    }
+    Ok(addresses)
 }
 
 /// The message body in column `body` without what describes the customer; with `end`, as suppressed.

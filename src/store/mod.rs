@@ -36,16 +36,19 @@ mod settings;
 mod slots;
 mod sms;
 pub mod statements;
+mod suppressions;
 mod sweeps;
 mod unreadable;
+mod vault;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
 
 pub use aside::PutBack;
-pub use changes::{Changes, Suppression};
+pub use changes::Changes;
+pub use consents::KeptLedger;
 pub use counts::Counts;
 pub use customers::{CustomerRow, CustomerState};
 pub use dead_letters::{DeadLetter, LetterFilter};
@@ -56,11 +59,14 @@ pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
 pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
+pub use suppressions::Suppression;
 pub use sweeps::{Sweep, SweepState};
 pub use unreadable::Found;
 
 use crate::clock::Clock;
+use consents::Chained;
 use session::{Link, Session};
+use vault::Vault;
 
 #[derive(Debug, Clone)]
 enum Pool {
@@ -73,6 +79,7 @@ enum Pool {
 pub struct Store {
     pool: Pool,
     clock: Clock,
+    vault: Vault,
 }
 
 /// A transaction. Dropping it rolls it back.
@@ -80,18 +87,27 @@ pub struct Tx {
     session: Session,
     /// Customers to be made by what is written next.
     unknown: BTreeSet<String>,
+    /// Where the ledgers of the customers that it has locked end.
+    ledgers: BTreeMap<String, Chained>,
 }
 
 impl Store {
     /// Connects to `postgres://…`, `sqlite:PATH` (made when missing) or `sqlite::memory:`. `max_connections` bounds
     /// PostgreSQL's pool, or SQLite's readers. The tables are left alone: see [`Store::migrate`].
     pub async fn open(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        Ok(Self { pool: open::connect(url, max_connections).await?, clock: Clock::Real })
+        Ok(Self { pool: open::connect(url, max_connections).await?, clock: Clock::Real, vault: Vault::default() })
     }
 
     /// The clock that fills the columns saying when a row was made or changed. Nothing is decided by them.
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// The secret under which the ledger is linked and proofs and erased addresses are kept, and former ones that still
+    /// open them, the present one first. Without it neither consents nor erasures can be written.
+    pub fn with_secrets<'a>(mut self, secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        self.vault = Vault::new(secrets);
         self
     }
 
@@ -120,7 +136,7 @@ impl Store {
             Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
             Pool::Sqlite { writer, .. } => Link::LiteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
         };
-        Ok(Tx { session: Session { link, now: self.clock.now() }, unknown: BTreeSet::new() })
+        Ok(self.transaction(link))
     }
 
     /// Begins a transaction for questions only. On SQLite it keeps no writer waiting.
@@ -129,7 +145,15 @@ impl Store {
             Pool::Postgres(pool) => Link::PgTx(pool.begin().await?),
             Pool::Sqlite { reader, .. } => Link::LiteTx(reader.begin().await?),
         };
-        Ok(Tx { session: Session { link, now: self.clock.now() }, unknown: BTreeSet::new() })
+        Ok(self.transaction(link))
+    }
+
+    fn session(&self, link: Link) -> Session {
+        Session { link, now: self.clock.now(), vault: self.vault.clone() }
+    }
+
+    fn transaction(&self, link: Link) -> Tx {
+        Tx { session: self.session(link), unknown: BTreeSet::new(), ledgers: BTreeMap::new() }
     }
 
     /// A connection for statements that change nothing.
@@ -138,7 +162,7 @@ impl Store {
             Pool::Postgres(pool) => Link::PgOne(pool.acquire().await?),
             Pool::Sqlite { reader, .. } => Link::LiteOne(reader.acquire().await?),
         };
-        Ok(Session { link, now: self.clock.now() })
+        Ok(self.session(link))
     }
 
     /// A connection for one statement that changes something and commits by itself.
@@ -147,7 +171,7 @@ impl Store {
             Pool::Postgres(pool) => Link::PgOne(pool.acquire().await?),
             Pool::Sqlite { writer, .. } => Link::LiteOne(writer.acquire().await?),
         };
-        Ok(Session { link, now: self.clock.now() })
+        Ok(self.session(link))
     }
 }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use chrono::{Datelike, NaiveDate};
 
 use super::args::Arg;
+use super::consents::Chained;
 use super::rows::Rows;
 use super::session::Session;
 use super::{Changes, StoreError};
@@ -16,6 +17,8 @@ const MAX_DATE_ATTRIBUTE_BYTES: usize = 200;
 
 struct CustomerRow<'a> {
     customer_id: &'a str,
+    /// Where it has become longer.
+    ledger: Option<&'a Chained>,
     email: Option<String>,
     /// Where it is to be written, too.
     phone: Option<Option<&'a str>>,
@@ -38,8 +41,10 @@ pub(super) async fn write(
     session: &mut Session,
     changes: &Changes,
     unknown: &BTreeSet<String>,
+    ledgers: &BTreeMap<String, Chained>,
 ) -> Result<(), StoreError> {
     let nothing = Profile::default();
+    let longer = |id: &str| ledgers.get(id).filter(|ledger| ledger.is_longer);
     let mut profiles: BTreeMap<&str, &Profile> =
         changes.profiles.iter().map(|(id, profile)| (id.as_str(), profile)).collect();
     for id in unknown {
@@ -51,12 +56,16 @@ pub(super) async fn write(
         customer_id: id,
         email: profile.text("email").map(comparable_address).filter(|a| !a.is_empty()),
         phone: phones.remove(id),
+        ledger: longer(id),
         profile,
     });
     let (new, known): (Vec<_>, Vec<_>) = rows.partition(|row| unknown.contains(row.customer_id));
     insert(session, &new).await?;
     update(session, &known).await?;
     write_phones(session, &phones.into_iter().collect::<Vec<_>>()).await?;
+    let alone: Vec<_> =
+        ledgers.iter().filter(|(id, ledger)| ledger.is_longer && !profiles.contains_key(id.as_str())).collect();
+    write_ledgers(session, &alone).await?;
     // Nor has anybody dates of whom nothing is told yet.
     let is_blank = |id: &str, profile: &Profile| unknown.contains(id) && profile.attributes.is_empty();
     profiles.retain(|id, profile| !changes.same_dates.contains(*id) && !is_blank(id, profile));
@@ -70,6 +79,9 @@ fn columns<'a>(rows: &'a [CustomerRow<'a>]) -> Result<Rows<'a, CustomerRow<'a>>,
         .text("phone", |r| r.phone.flatten())
         .text("locale", |r| r.profile.text("locale"))
         .text("timezone", |r| timezone(r.profile))
+        .text("ledger_key", |r| r.ledger.and_then(|ledger| ledger.key.as_deref()))
+        .int("ledger_length", |r| r.ledger.map_or(0, |ledger| ledger.end.length))
+        .text("ledger_head", |r| r.ledger.map_or("", |ledger| ledger.end.head.as_str()))
         .json("profile", |r| r.profile)
 }
 
@@ -79,9 +91,10 @@ async fn insert(session: &mut Session, new: &[CustomerRow<'_>]) -> Result<(), St
     }
     let (table, args) = columns(new)?.after(vec![session.now.into()], session.dialect());
     let sql = format!(
-        "INSERT INTO customers (customer_id, email, phone, locale, timezone, profile, created_at, updated_at)
-         SELECT customer_id, email, phone, locale, timezone, profile, $1, $1 FROM {table} WHERE true
-         ON CONFLICT DO NOTHING"
+        "INSERT INTO customers (customer_id, email, phone, locale, timezone, profile, created_at, updated_at,
+                                ledger_key, ledger_length, ledger_head)
+         SELECT customer_id, email, phone, locale, timezone, profile, $1, $1, ledger_key, ledger_length, ledger_head
+         FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
     if session.exec(sql, args).await? == new.len() as u64 {
         return Ok(());
@@ -96,11 +109,15 @@ async fn update(session: &mut Session, known: &[CustomerRow<'_>]) -> Result<(), 
     let (table, args) = columns(known)?
         .flag("phone_told", |r| r.phone.is_some())
         .flag("told", |r| !r.profile.attributes.is_empty())
+        .flag("agreed", |r| r.ledger.is_some())
         .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "UPDATE customers SET email = r.email, locale = r.locale, timezone = r.timezone, profile = r.profile,
              phone = CASE WHEN r.phone_told THEN r.phone ELSE customers.phone END, updated_at = $1,
-             erased_at = CASE WHEN r.told THEN NULL ELSE customers.erased_at END
+             erased_at = CASE WHEN r.told THEN NULL ELSE customers.erased_at END,
+             ledger_key = CASE WHEN r.agreed THEN r.ledger_key ELSE customers.ledger_key END,
+             ledger_length = CASE WHEN r.agreed THEN r.ledger_length ELSE customers.ledger_length END,
+             ledger_head = CASE WHEN r.agreed THEN r.ledger_head ELSE customers.ledger_head END
          FROM {table} WHERE customers.customer_id = r.customer_id"
     );
     let written = session.exec(sql, args).await?;
@@ -124,6 +141,24 @@ async fn write_phones(session: &mut Session, phones: &[(&str, Option<&str>)]) ->
         .after(Vec::new(), session.dialect());
     let sql = format!(
         "UPDATE customers SET phone = r.phone FROM {table} WHERE customers.customer_id = r.customer_id"
+    );
+    session.exec(sql, args).await.map(drop)
+}
+
+/// Notes where the ledgers end of customers of whom nothing else is written.
+async fn write_ledgers(session: &mut Session, ledgers: &[(&String, &Chained)]) -> Result<(), StoreError> {
+    if ledgers.is_empty() {
+        return Ok(());
+    }
+    let (table, args) = Rows::of(ledgers)
+        .text("customer_id", |(id, _)| id.as_str())
+        .text("key", |(_, ledger)| ledger.key.as_deref())
+        .int("length", |(_, ledger)| ledger.end.length)
+        .text("head", |(_, ledger)| ledger.end.head.as_str())
+        .after(Vec::new(), session.dialect());
+    let sql = format!(
+        "UPDATE customers SET ledger_key = r.key, ledger_length = r.length, ledger_head = r.head
+         FROM {table} WHERE customers.customer_id = r.customer_id"
     );
     session.exec(sql, args).await.map(drop)
 }

@@ -14,6 +14,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::args::{self, Arg};
+use super::vault::Vault;
 use super::{StoreError, statements};
 
 /// How long one statement may take before the connection is taken for dead. The server's own `statement_timeout`
@@ -88,6 +89,8 @@ pub(super) struct Session {
     pub(super) link: Link,
     /// The instant written into columns that say when a row was made or changed.
     pub(super) now: DateTime<Utc>,
+    /// What is kept under the secret.
+    pub(super) vault: Vault,
 }
 
 impl Session {

@@ -11,7 +11,7 @@ use declic::store::{
 };
 
 use crate::Place;
-use crate::samples::{ALL_LANES, LONG, at, begin, claim, entry, message, outcome, texts, write};
+use crate::samples::{ALL_LANES, LONG, at, begin, claim, entry, erased, message, outcome, texts, write};
 
 /// Makes the body of message m-1 unreadable, as a mistake by hand would.
 async fn spoil(place: &Place) {
@@ -273,6 +273,6 @@ pub async fn a_body_that_is_no_json_is_about_content(place: Place) {
     }
     let mut tx = begin(&place.store).await;
     let error =
-        tx.write(&Changes { erased: texts(&["c-1"]), ..Default::default() }).await.expect_err("spoilt");
+        tx.write(&Changes { erased: erased("c-1"), ..Default::default() }).await.expect_err("spoilt");
     assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
 }

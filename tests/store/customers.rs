@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Place;
 use crate::samples::{
-    LONG, at, begin, claim, consent, entry, event, message, outcome, profile, texts, write,
-};
+    LONG, at, begin, claim, consent, entry, event, message, outcome, profile, texts, write, erased};
 
 pub async fn a_customer_nobody_knew_is_made_empty(Place { store, .. }: Place) {
     assert_eq!(store.customer("c-1").await.expect("customer"), None);
@@ -187,7 +186,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
     store.mark_published(&texts(&["o-1"])).await.expect("publish");
     let held = claim(&store, "09:30", 1, "token", LONG).await;
     assert_eq!(held[0].id, "m-1");
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
 
     let state = store.customer("c-1").await.expect("customer").expect("known");
     assert!(state.erased && state.entries.is_empty());
@@ -212,7 +211,7 @@ pub async fn an_erased_customer_leaves_no_trace_but_the_ledger(Place { store, ..
 }
 
 pub async fn an_erased_customer_can_come_back(Place { store, .. }: Place) {
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
     let empty = Changes { profiles: vec![("c-1".into(), Profile::default())], ..Default::default() };
     write(&store, &["c-1"], empty).await;
     assert!(store.customer("c-1").await.expect("customer").expect("known").erased, "nothing was told");
@@ -240,7 +239,7 @@ pub async fn an_outcome_after_the_erasure_brings_no_address_back(Place { store, 
     let mut tx = begin(&store).await;
     assert_eq!(tx.mark_sending("token", &claimed).await.expect("mark"), ["m-1"]);
     tx.commit().await.expect("commit");
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
     assert_eq!(store.message("m-1").await.expect("message").expect("kept").state, MessageState::Sending);
 
     let sent = Message { state: MessageState::Sent, sent_at: Some(at("10:01")), ..claimed[0].clone() };

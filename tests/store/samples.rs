@@ -20,6 +20,14 @@ pub fn at(time: &str) -> DateTime<Utc> {
     format!("2026-11-22T{time}{seconds}Z").parse().expect("a time")
 }
 
+/// What the store keeps proofs and erased addresses under.
+pub const SECRET: &[u8] = b"a secret for tests";
+
+/// Who is to be erased, with all that happened until noon.
+pub fn erased(customer: &str) -> Vec<(String, DateTime<Utc>)> {
+    vec![(customer.to_owned(), at("12:00"))]
+}
+
 pub fn texts(items: &[&str]) -> Vec<String> {
     items.iter().map(|s| (*s).to_owned()).collect()
 }

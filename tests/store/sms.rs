@@ -6,7 +6,7 @@ use declic::store::{Changes, InboundRow, MessageFilter, ReceiptRow, SmsPart, Sto
 use serde_json::json;
 
 use crate::Place;
-use crate::samples::{at, begin, message, profile, texts, write};
+use crate::samples::{at, begin, erased, message, profile, texts, write};
 
 fn part(provider_id: &str, message_id: &str, part: usize, parts: usize) -> SmsPart {
     SmsPart {
@@ -142,7 +142,7 @@ pub async fn customers_are_found_and_suppressed_by_their_number(Place { store, .
     assert_eq!(suppressed, [vec![Channel::Sms], vec![]]);
     tx.commit().await.expect("commit");
 
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
     assert!(store.customers_by_phone(number).await.expect("find").is_empty(), "erased with the profile");
 }
 
@@ -166,7 +166,7 @@ pub async fn a_customer_is_found_by_the_number_that_was_written_to(Place { store
     assert_eq!(store.customers_by_phone(old).await.expect("find"), ["c-3", "c-1"], "who has it first");
     assert_eq!(store.customers_by_phone(new).await.expect("find"), ["c-1"]);
 
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
     assert_eq!(store.customers_by_phone(old).await.expect("find"), ["c-3"]);
 }
 
@@ -228,7 +228,7 @@ pub async fn erasure_takes_what_the_customer_wrote(Place { store, .. }: Place) {
     let rows =
         [now, before, other].map(|number| inbound(&format!("from {number}"), number, "Bonjour", "other"));
     store.keep_inbound(&rows).await.expect("keep");
-    write(&store, &["c-1"], Changes { erased: texts(&["c-1"]), ..Default::default() }).await;
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
     let left: Vec<_> = store.inbound(None, 10).await.expect("list").into_iter().map(|t| t.sender).collect();
     assert_eq!(left, [other]);
 }

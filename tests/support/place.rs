@@ -41,11 +41,15 @@ pub struct Place {
     tasks: tokio::task::JoinSet<()>,
 }
 
+async fn opened(url: &str, clock: Clock) -> Store {
+    Store::open(url, 8).await.expect("open").with_clock(clock).with_secrets([&b"secret"[..]])
+}
+
 impl Place {
     /// Opens an empty database, and so many workers on it, with the rules and templates of `files`.
     pub async fn open(url: &str, files: &[SourceFile], start: DateTime<Utc>, workers: usize) -> Self {
         let clock = Clock::manual(start);
-        let store = Store::open(url, 8).await.expect("open").with_clock(clock.clone());
+        let store = opened(url, clock.clone()).await;
         store.migrate().await.expect("migrate");
         let capture = Capture::new(10_000, clock.clone());
         let flow = Flow::new(Channel::Sms, &Limits::default(), 1);
@@ -61,7 +65,7 @@ impl Place {
         };
         for _ in 0..workers {
             let store = match url.starts_with("postgres") {
-                true => Store::open(url, 8).await.expect("open").with_clock(clock.clone()),
+                true => opened(url, clock.clone()).await,
                 false => store.clone(),
             };
             let checked = Checked::new(files);

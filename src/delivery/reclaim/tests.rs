@@ -30,6 +30,7 @@ async fn a_hand_over_that_is_given_up_gives_way_to_the_other_channel() {
     let at: DateTime<Utc> = "2026-11-23T10:00:00Z".parse().unwrap();
     let clock = Clock::manual(at);
     let store = Store::open("sqlite::memory:", 1).await.unwrap().with_clock(clock.clone());
+    let store = store.with_secrets([&b"secret"[..]]);
     store.migrate().await.unwrap();
     let mut tx = store.begin().await.unwrap();
     tx.lock_customers(&["c".to_owned()], &[]).await.unwrap();

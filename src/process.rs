@@ -309,9 +309,12 @@ async fn write(
             changes.profiles.push((customer.clone(), profile));
         }
         if let Some(at) = verdict.signed_up {
-            let profile = changes.profiles.last().filter(|(id, _)| id == customer).map(|(_, profile)| profile);
+            let profile =
+                changes.profiles.last().filter(|(id, _)| id == customer).map(|(_, profile)| profile);
             let profile = profile.unwrap_or(&snapshot.profile);
-            changes.signed_up.extend(addresses_of(active, profile)?.map(|(channel, address)| (channel, address, at)));
+            changes
+                .signed_up
+                .extend(addresses_of(active, profile)?.map(|(channel, address)| (channel, address, at)));
         }
         let words = verdict.consents.iter().filter_map(|fact| Outcome::of_consent(customer, fact));
         changes.outcomes.extend(words);

@@ -1,4 +1,4 @@
-//! `declic customers`: profiles and consents in, and what is known of one.
+//! `declic customers`: profiles and consents in, what is known of one, and what they may ask for.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncReadExt;
 
+mod export;
+mod page;
+mod rights;
+
+use self::export::Shape;
+use self::rights::Assignment;
+use super::explain::Lang;
 use super::table::{self, Format};
 use super::{Failure, environment, progress};
 use crate::domain::event::Event;
@@ -34,12 +41,60 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
+    /// Everything that is held of a customer, as JSON or as a page to read: for whoever asks what is known of them
+    Export {
+        /// The customer's id
+        id: String,
+        /// JSON for programs, HTML for people
+        #[arg(long, value_enum, default_value_t = Shape::Json)]
+        format: Shape,
+        /// The page's language (default: French where LANG says so, else English)
+        #[arg(long, value_enum)]
+        lang: Option<Lang>,
+        /// Where it is written, readable by its owner only (default: standard output)
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Corrects what is known of a customer
+    ///
+    /// What was known before stays in the past: what was decided by it can still be explained.
+    Correct {
+        /// The customer's id
+        id: String,
+        /// Attributes and their values: `city=Lyon`, `loyalty_points=12`; nothing after the `=` takes one away
+        #[arg(required = true, value_name = "NAME=VALUE")]
+        values: Vec<Assignment>,
+    },
+    /// Keeps what is known of a customer without using it: nothing is sent, not even receipts
+    Restrict {
+        /// The customer's id
+        id: String,
+        /// Uses it again
+        #[arg(long)]
+        lift: bool,
+    },
+    /// Erases a customer: profile, events, messages, proofs; a hash of their addresses stays on the suppression list
+    ///
+    /// Works with or without a worker beside it, and as the event `customer.deleted` too. Messages that wait do not go.
+    Erase {
+        /// The customer's id
+        id: String,
+        /// Does it; without this it says what there is
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 pub async fn customers(config: Option<&Path>, command: Command) -> Result<(), Failure> {
     match command {
         Command::Import { file, at } => import(config, &file, at).await,
         Command::Show { id, format } => show(config, &id, format).await,
+        Command::Export { id, format, lang, out } => {
+            export::export(config, &id, format, lang, out.as_deref()).await
+        }
+        Command::Correct { id, values } => rights::correct(config, &id, values).await,
+        Command::Restrict { id, lift } => rights::restrict(config, &id, lift).await,
+        Command::Erase { id, yes } => rights::erase(config, &id, yes).await,
     }
 }
 

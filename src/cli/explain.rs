@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Lang {
+pub(super) enum Lang {
     En,
     Fr,
 }
@@ -179,7 +179,7 @@ fn known_rule(rule: &str, book: &Book, record: &Record) -> Result<(), Failure> {
 }
 
 /// As asked, else as the terminal's surroundings say (POSIX: LC_ALL, then LC_MESSAGES, then LANG).
-fn language(asked: Option<Lang>) -> Language {
+pub(super) fn language(asked: Option<Lang>) -> Language {
     let named = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().filter_map(std::env::var_os);
     let surroundings =
         named.map(|value| value.to_string_lossy().into_owned()).find(|value| !value.is_empty());

@@ -1,6 +1,7 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
 mod check;
+mod consents;
 mod customers;
 mod dead_letters;
 mod demo;
@@ -65,9 +66,12 @@ enum Command {
     Schema(schema::Args),
     /// The story of a customer: what happened, which rules it began or did not, what was sent or not, and why
     Explain(explain::Args),
-    /// Imports and shows customers
+    /// Imports and shows customers; exports, corrects, restricts and erases them
     #[command(subcommand)]
     Customers(customers::Command),
+    /// Shows the ledger of consents, and verifies that nobody has altered it
+    #[command(subcommand)]
+    Consents(consents::Command),
     /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
@@ -146,6 +150,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Schema(args) => schema::schema(&args),
         Command::Explain(args) => explain::explain(config, &args).await,
         Command::Customers(command) => customers::customers(config, command).await,
+        Command::Consents(command) => consents::consents(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate(args) => migrate::migrate(config, &args).await,

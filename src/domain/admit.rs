@@ -262,6 +262,9 @@ fn reachable(question: &Question<'_>, consent_at: DateTime<Utc>) -> Result<Strin
     if question.erased {
         return Err(Reason::CustomerDeleted);
     }
+    if question.profile.is_restricted() {
+        return Err(Reason::Restricted);
+    }
     if let Some(reason) = question.over {
         return Err(reason);
     }

@@ -156,6 +156,5 @@ pub fn verify(
 }
 
 fn is_hash_of(key: &[u8], customer: &str, line: &Line, previous: &str) -> bool {
-    hex::decode(&line.hash)
-        .is_some_and(|tag| mac(key, customer, line, previous).verify_slice(&tag).is_ok())
+    hex::decode(&line.hash).is_some_and(|tag| mac(key, customer, line, previous).verify_slice(&tag).is_ok())
 }

@@ -13,6 +13,10 @@ use super::event::{Event, Stamp};
 /// How many former values of an attribute are kept, so that a condition can be judged as of an instant.
 const KEPT_VERSIONS: usize = 8;
 
+/// The attribute by which a customer's data is kept and not used: `true` from the event on that says so, until another
+/// says `false` (GDPR article 18).
+pub const RESTRICTED: &str = "processing_restricted";
+
 /// One value that an attribute took, and the event that gave it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
@@ -52,6 +56,11 @@ impl Profile {
     /// The newest value of an attribute, when it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
+    }
+
+    /// Whether the customer has asked that their data be kept and not used.
+    pub fn is_restricted(&self) -> bool {
+        self.get(RESTRICTED) == Some(&Value::Bool(true))
     }
 
     /// The attributes as they were known to be at `at`, for conditions.

@@ -49,6 +49,7 @@ reasons! {
     RuleDisabled "rule_disabled" "the rule is disabled",
     RuleDeleted "rule_deleted" "the rule has been deleted",
     RuleChanged "rule_changed" "the rule changed and asks that entries under way end",
+    Restricted "restricted" "the customer has asked that their data be kept and not used",
     CustomerDeleted "customer_deleted" "the customer has been erased",
     MissingTemplate "missing_template" "the template does not exist any more",
     RenderFailed "render_failed" "the template cannot be rendered for this customer",

@@ -99,7 +99,13 @@ type Key = (String, String, String, String, String);
 
 fn key(customer: &str, fact: &ConsentFact) -> Key {
     let ConsentFact { event_source, event_id, channel, purpose, .. } = fact;
-    (customer.to_owned(), event_source.clone(), event_id.clone(), channel.as_str().to_owned(), purpose.clone())
+    (
+        customer.to_owned(),
+        event_source.clone(),
+        event_id.clone(),
+        channel.as_str().to_owned(),
+        purpose.clone(),
+    )
 }
 
 /// Adds lines that [`link`] has made.
@@ -262,8 +268,20 @@ async fn lines_of(
     let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers)]).await?;
     let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for row in rows {
-        let (customer, source, id, channel, purpose, status, at, recorded_at, sequence, sealed, commitment, hash) =
-            row;
+        let (
+            customer,
+            source,
+            id,
+            channel,
+            purpose,
+            status,
+            at,
+            recorded_at,
+            sequence,
+            sealed,
+            commitment,
+            hash,
+        ) = row;
         let fact = read_fact(&customer, [source, id, channel, purpose, status], at)?;
         let line = Line { fact, recorded_at, sequence, sealed, commitment, hash };
         lines.entry(customer).or_default().push(line);

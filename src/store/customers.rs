@@ -241,7 +241,10 @@ async fn select<'a>(
 }
 
 /// Makes these customers, with an empty profile; returns those that nobody else made meanwhile.
-pub(super) async fn insert(session: &mut Session, ids: &BTreeSet<&str>) -> Result<BTreeSet<String>, StoreError> {
+pub(super) async fn insert(
+    session: &mut Session,
+    ids: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, StoreError> {
     if ids.is_empty() {
         return Ok(BTreeSet::new());
     }
@@ -301,7 +304,9 @@ async fn suppressed(
             Channel::Email => customer.email.as_deref(),
             Channel::Sms => customer.phone.as_deref(),
         });
-        found.extend(suppressions::among(session, channel, addresses).await?.into_iter().map(|a| (channel, a)));
+        found.extend(
+            suppressions::among(session, channel, addresses).await?.into_iter().map(|a| (channel, a)),
+        );
     }
     Ok(found)
 }

@@ -141,25 +141,34 @@ impl Tx {
     }
 }
 
-/// Forgets the letters that name one of these: a customer's id, or an address. Bodies are looked into one after the other,
+/// The letters (id, body) that name one of these: a customer's id, or an address. Bodies are looked into one after the other,
 /// since they may be anything; letters are few where somebody reads them. Those that hold nothing but the keys of what was
-/// set aside stay.
-pub(super) async fn erase(session: &mut Session, names: &[&str]) -> Result<(), StoreError> {
+/// set aside have none.
+pub(super) async fn naming(
+    session: &mut Session,
+    names: &[&str],
+) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
     let mut found = Vec::new();
     let sql = "SELECT id, body FROM dead_letters WHERE body <> ''";
     session
         .each(sql, Vec::new(), |(id, body): (String, String)| {
             let body = STANDARD.decode(body).unwrap_or_default();
             if names.iter().any(|name| names_somebody(&body, name)) {
-                found.push(id);
+                found.push((id, body));
             }
         })
         .await?;
+    Ok(found)
+}
+
+/// Forgets the letters that name one of these.
+pub(super) async fn erase(session: &mut Session, names: &[&str]) -> Result<(), StoreError> {
+    let found = naming(session, names).await?;
     if found.is_empty() {
         return Ok(());
     }
     let sql = format!("DELETE FROM dead_letters WHERE id {}", session.dialect().among(1));
-    session.exec(sql, vec![Arg::list(&found)]).await.map(drop)
+    session.exec(sql, vec![Arg::list(found.iter().map(|(id, _)| id))]).await.map(drop)
 }
 
 /// Whether a body has this name in it, standing by itself: `c-1` is not in `c-12`.

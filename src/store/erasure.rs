@@ -25,10 +25,13 @@ pub(super) async fn erase(
     if erased.is_empty() {
         return Ok(());
     }
-    let until: BTreeMap<&str, DateTime<Utc>> = erased.iter().map(|(id, until)| (id.as_str(), *until)).collect();
+    let until: BTreeMap<&str, DateTime<Utc>> =
+        erased.iter().map(|(id, until)| (id.as_str(), *until)).collect();
     let new: BTreeSet<&str> = until.keys().copied().filter(|id| unknown.contains(*id)).collect();
     if customers::insert(session, &new).await?.len() < new.len() {
-        return Err(StoreError::Conflict("a new customer was met by another transaction at the same time".to_owned()));
+        return Err(StoreError::Conflict(
+            "a new customer was met by another transaction at the same time".to_owned(),
+        ));
     }
     unknown.retain(|id| !until.contains_key(id.as_str()));
     for (id, ledger) in ledgers.iter_mut() {
@@ -44,7 +47,8 @@ pub(super) async fn erase(
     let texts = format!("DELETE FROM sms_inbound WHERE sender {among}");
     let numbers = reached.iter().filter(|(channel, _)| *channel == Channel::Sms).map(|(_, number)| number);
     session.exec(texts, vec![Arg::list(numbers)]).await?;
-    let names: Vec<&str> = until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
+    let names: Vec<&str> =
+        until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
     dead_letters::erase(session, &names).await?;
     let theirs_alone = of_nobody_else(session, &ids, reached).await?;
     suppressions::hash(session, &theirs_alone, now).await?;
@@ -96,7 +100,10 @@ async fn forget_rows(session: &mut Session, until: &BTreeMap<&str, DateTime<Utc>
 }
 
 /// How these customers can be or were written to, in the form in which addresses are compared.
-async fn addresses(session: &mut Session, ids: &Arg) -> Result<BTreeSet<(Channel, String)>, StoreError> {
+pub(super) async fn addresses(
+    session: &mut Session,
+    ids: &Arg,
+) -> Result<BTreeSet<(Channel, String)>, StoreError> {
     let among = session.dialect().among(1);
     let sql = format!(
         "SELECT 'email', email FROM customers WHERE customer_id {among} AND email IS NOT NULL
@@ -122,7 +129,8 @@ async fn of_nobody_else(
             continue;
         }
         let (others, these) = (session.dialect().among(1), session.dialect().among(2));
-        let sql = format!("SELECT {column} FROM customers WHERE {column} {others} AND NOT (customer_id {these})");
+        let sql =
+            format!("SELECT {column} FROM customers WHERE {column} {others} AND NOT (customer_id {these})");
         let shared: Vec<(String,)> = session.fetch(sql, vec![Arg::list(&of_channel), ids.clone()]).await?;
         for (address,) in shared {
             addresses.remove(&(channel, address));

@@ -19,6 +19,7 @@ mod entries;
 mod erasure;
 mod error;
 mod events;
+mod holdings;
 mod inbound;
 mod messages;
 mod open;
@@ -38,6 +39,7 @@ mod sms;
 pub mod statements;
 mod suppressions;
 mod sweeps;
+mod tidy_up;
 mod unreadable;
 mod vault;
 
@@ -53,6 +55,7 @@ pub use counts::Counts;
 pub use customers::{CustomerRow, CustomerState};
 pub use dead_letters::{DeadLetter, LetterFilter};
 pub use error::StoreError;
+pub use holdings::tables_told;
 pub use inbound::InboundText;
 pub use messages::{Claim, MessageFilter};
 pub use outcomes::Unpublished;
@@ -95,7 +98,11 @@ impl Store {
     /// Connects to `postgres://…`, `sqlite:PATH` (made when missing) or `sqlite::memory:`. `max_connections` bounds
     /// PostgreSQL's pool, or SQLite's readers. The tables are left alone: see [`Store::migrate`].
     pub async fn open(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        Ok(Self { pool: open::connect(url, max_connections).await?, clock: Clock::Real, vault: Vault::default() })
+        Ok(Self {
+            pool: open::connect(url, max_connections).await?,
+            clock: Clock::Real,
+            vault: Vault::default(),
+        })
     }
 
     /// The clock that fills the columns saying when a row was made or changed. Nothing is decided by them.

@@ -133,6 +133,8 @@ async fn sqlite(path: &str, max_connections: u32) -> Result<Pool, StoreError> {
     .synchronous(SqliteSynchronous::Full)
     .busy_timeout(BUSY_TIMEOUT)
     .foreign_keys(true)
+    // What is deleted is overwritten: an erasure must not leave its customer in the free pages of the file.
+    .pragma("secure_delete", "ON")
     .disable_statement_logging();
     if !in_memory {
         make_private(path).map_err(|e| sqlite_words(path, &e))?;

@@ -63,8 +63,10 @@ pub(super) async fn write(
     insert(session, &new).await?;
     update(session, &known).await?;
     write_phones(session, &phones.into_iter().collect::<Vec<_>>()).await?;
-    let alone: Vec<_> =
-        ledgers.iter().filter(|(id, ledger)| ledger.is_longer && !profiles.contains_key(id.as_str())).collect();
+    let alone: Vec<_> = ledgers
+        .iter()
+        .filter(|(id, ledger)| ledger.is_longer && !profiles.contains_key(id.as_str()))
+        .collect();
     write_ledgers(session, &alone).await?;
     // Nor has anybody dates of whom nothing is told yet.
     let is_blank = |id: &str, profile: &Profile| unknown.contains(id) && profile.attributes.is_empty();

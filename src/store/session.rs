@@ -200,6 +200,16 @@ impl Session {
         Ok(())
     }
 
+    /// Runs one statement for as long as it takes.
+    pub(super) async fn run_long(&mut self, sql: String) -> Result<(), StoreError> {
+        let sql = AssertSqlSafe(sql);
+        match self.connection() {
+            Connection::Postgres(c) => sqlx::raw_sql(sql).execute(c).await.map(drop)?,
+            Connection::Sqlite(c) => sqlx::raw_sql(sql).execute(c).await.map(drop)?,
+        }
+        Ok(())
+    }
+
     /// Lets one transaction at a time pass, on PostgreSQL; on SQLite a transaction is alone already.
     pub(super) async fn alone(&mut self, key: i64) -> Result<(), StoreError> {
         if self.dialect() == Dialect::Postgres {

@@ -50,7 +50,9 @@ impl Vault {
 
     fn present(&self) -> Result<&Keys, StoreError> {
         self.0.first().ok_or_else(|| {
-            StoreError::Other("consents and erasures need the secret, which the store was not given".to_owned())
+            StoreError::Other(
+                "consents and erasures need the secret, which the store was not given".to_owned(),
+            )
         })
     }
 
@@ -137,7 +139,11 @@ mod tests {
         let vault = Vault::new([&b"the present secret"[..]]);
         let sealed = vault.seal("own", "{\"ip\":\"192.0.2.1\"}").unwrap();
         assert!(!sealed.contains("192"));
-        assert_ne!(sealed, vault.seal("own", "{\"ip\":\"192.0.2.1\"}").unwrap(), "the same twice tells nothing");
+        assert_ne!(
+            sealed,
+            vault.seal("own", "{\"ip\":\"192.0.2.1\"}").unwrap(),
+            "the same twice tells nothing"
+        );
         assert_eq!(vault.open("own", &sealed).as_deref(), Some("{\"ip\":\"192.0.2.1\"}"));
         assert_eq!(vault.open("another", &sealed), None);
         let rotated = Vault::new([&b"a new secret"[..], b"the present secret"]);

@@ -272,7 +272,6 @@ pub async fn a_body_that_is_no_json_is_about_content(place: Place) {
         return;
     }
     let mut tx = begin(&place.store).await;
-    let error =
-        tx.write(&Changes { erased: erased("c-1"), ..Default::default() }).await.expect_err("spoilt");
+    let error = tx.write(&Changes { erased: erased("c-1"), ..Default::default() }).await.expect_err("spoilt");
     assert!(matches!(error, StoreError::Refused(_)), "{error:?}");
 }

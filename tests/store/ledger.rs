@@ -49,7 +49,11 @@ pub async fn a_fact_is_linked_once_whatever_is_written_again(Place { store, .. }
     let rotated = store.clone().with_secrets([&b"a new one"[..], SECRET]);
     agree(&rotated, "c-1", &["e-4"]).await;
     assert_eq!(verify(&rotated, "c-1", None).await, Report { linked: 4, ..Report::default() });
-    assert_eq!(verify(&store, "c-1", None).await.faults, [Fault::Altered(4)], "by a secret that it does not know");
+    assert_eq!(
+        verify(&store, "c-1", None).await.faults,
+        [Fault::Altered(4)],
+        "by a secret that it does not know"
+    );
 }
 
 /// Lets SQL do what the database forbids.
@@ -59,8 +63,14 @@ async fn tamper(place: &Place, sql: &str) {
             "ALTER TABLE consents DISABLE TRIGGER USER; {sql}; ALTER TABLE consents ENABLE TRIGGER USER"
         ),
         false => {
-            let triggers = ["consents_no_update", "consents_chain_no_update", "consents_no_delete", "consents_no_new_seal"];
-            let drop: String = triggers.iter().map(|name| format!("DROP TRIGGER IF EXISTS {name}; ")).collect();
+            let triggers = [
+                "consents_no_update",
+                "consents_chain_no_update",
+                "consents_no_delete",
+                "consents_no_new_seal",
+            ];
+            let drop: String =
+                triggers.iter().map(|name| format!("DROP TRIGGER IF EXISTS {name}; ")).collect();
             format!("{drop}{sql}")
         }
     };
@@ -93,7 +103,11 @@ pub async fn what_is_altered_put_in_or_taken_out_shows(place: Place) {
     assert_eq!(faults("c-2", None).await, [Fault::Missing(2)]);
     assert_eq!(faults("c-3", None).await, [Fault::Cut { found: 3, length: 4 }]);
     assert_eq!(faults("c-4", None).await, [], "its end was altered with it");
-    assert_eq!(faults("c-4", Some(&noted)).await, [Fault::Cut { found: 3, length: 4 }], "but was noted elsewhere");
+    assert_eq!(
+        faults("c-4", Some(&noted)).await,
+        [Fault::Cut { found: 3, length: 4 }],
+        "but was noted elsewhere"
+    );
     assert_eq!(faults("c-5", None).await, [Fault::ProofGone(1)]);
     assert_eq!(faults("c-6", None).await, [Fault::ProofAltered(4)]);
     agree(store, "c-4", &["e-9"]).await;
@@ -127,7 +141,8 @@ pub async fn an_erased_address_is_known_only_by_its_hash(place: Place) {
     let store = &place.store;
     let (old, new) = ("old@example.com", "new@example.com");
     let with = |email: &str| profile(json!({ "email": email, "phone": "+33612345678" }));
-    let sent = declic::domain::message::Message { address: Some(old.to_owned()), ..message("c-1", "m-1", "09:00") };
+    let sent =
+        declic::domain::message::Message { address: Some(old.to_owned()), ..message("c-1", "m-1", "09:00") };
     let bounced = Suppression {
         channel: Channel::Email,
         address: old.to_owned(),
@@ -153,13 +168,9 @@ pub async fn an_erased_address_is_known_only_by_its_hash(place: Place) {
     write(store, &["c-3"], imported("c-3", old)).await;
     let both = BTreeSet::from([Channel::Email, Channel::Sms]);
     assert_eq!((suppressed(store, "c-2").await, suppressed(store, "c-3").await), (both.clone(), both));
-    place.raw("DELETE FROM customers").await.expect("deleted");
-    for text in [old, new, "33612345678"] {
-        let row = format!("SELECT 1 / (CASE WHEN COUNT(*) = 0 THEN 1 ELSE 0 END) FROM suppressions WHERE address LIKE '%{text}%' OR detail LIKE '%{text}%'");
-        if place.url.starts_with("postgres") {
-            place.raw(String::leak(row)).await.expect(text);
-        }
-    }
+    let kept = place.texts("SELECT address || COALESCE(detail, '') FROM suppressions").await;
+    assert!(kept.len() == 3 && kept.iter().all(|kept| kept.starts_with("hash:")), "{kept:?}");
+    assert!(!kept.concat().contains("example"), "nor in what the provider said: {kept:?}");
     // Whoever signs up since is written to again, but for the address that bounced.
     let signed_up = vec![
         (Channel::Email, new.to_owned(), at("11:00")),

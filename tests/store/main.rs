@@ -7,8 +7,9 @@ mod concurrency;
 mod customers;
 mod entries;
 mod events;
-mod ledger;
+mod holdings;
 mod lanes;
+mod ledger;
 mod messages;
 mod publishing;
 mod restores;
@@ -44,6 +45,17 @@ impl Place {
             sqlx::raw_sql(sql).execute(&pool).await.map(drop)
         };
         ran.map_err(|e| e.to_string())
+    }
+
+    /// The texts that a query beside the store returns.
+    pub async fn texts(&self, sql: &'static str) -> Vec<String> {
+        if self.url.starts_with("postgres") {
+            let pool = sqlx::PgPool::connect(&self.url).await.expect("connect");
+            sqlx::query_scalar(sql).fetch_all(&pool).await.expect("rows")
+        } else {
+            let pool = sqlx::SqlitePool::connect(&self.url).await.expect("connect");
+            sqlx::query_scalar(sql).fetch_all(&pool).await.expect("rows")
+        }
     }
 }
 
@@ -131,6 +143,8 @@ conformance! {
     ledger::an_erased_address_is_known_only_by_its_hash,
     ledger::an_address_of_two_customers_is_not_silenced_by_one_erasure,
     ledger::a_letter_that_names_the_erased_goes_with_them,
+    holdings::all_that_is_held_of_a_customer_is_told,
+    holdings::no_table_with_customers_is_left_out,
     entries::entries_are_written_over_and_dropped,
     entries::ended_entries_are_loaded_only_for_the_rules_named,
     entries::due_entries_come_longest_due_first,

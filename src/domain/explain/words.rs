@@ -236,6 +236,7 @@ fn in_french(reason: Reason) -> &'static str {
         Reason::ConsentWithdrawn => "le client a retiré ou refusé son consentement",
         Reason::TooOld => "cela aurait commencé trop loin dans le passé",
         Reason::NotInForce => "c’est arrivé avant que la règle ne soit en vigueur",
+        Reason::Restricted => "le client a demandé que ses données soient conservées sans être utilisées",
         Reason::SuppressedAddress => "l’adresse a été rejetée, s’est plainte ou a été effacée",
         Reason::NoAddress => "le client n’a pas d’adresse sur ce canal",
         Reason::InvalidAddress => "l’adresse du client n’est pas de celles à qui l’on peut écrire",

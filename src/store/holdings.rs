@@ -1,0 +1,147 @@
+//! Everything that is held of one customer, table by table, for whoever asks for it (GDPR articles 15 and 20).
+//!
+//! Which tables hold something of a customer is said once, in `HELD`; a test holds it against the database's own list.
+
+use serde_json::{Map, Value, json};
+
+use super::args::Arg;
+use super::dead_letters;
+use super::session::{Dialect, Session, read_json};
+use super::{Store, StoreError, consents, erasure};
+
+/// A table that holds something of customers.
+struct Held {
+    table: &'static str,
+    /// What its rows are told as.
+    name: &'static str,
+    of: Of,
+    order: &'static str,
+    /// Those that hold JSON have a `*` before their name.
+    columns: &'static [&'static str],
+}
+
+/// How a customer's rows are found.
+enum Of {
+    Customer,
+    /// By a column that holds an address, or the hash of one.
+    Address(&'static str),
+}
+
+const fn held(
+    table: &'static str,
+    name: &'static str,
+    of: Of,
+    order: &'static str,
+    columns: &'static [&'static str],
+) -> Held {
+    Held { table, name, of, order, columns }
+}
+
+#[rustfmt::skip]
+const HELD: &[Held] = &[
+    held("customers", "customer", Of::Customer, "customer_id", &[
+        "email", "phone", "locale", "timezone", "*profile", "created_at", "updated_at", "erased_at", "forgotten_until",
+    ]),
+    held("events", "events", Of::Customer, "time, source, id", &[
+        "source", "id", "type", "time", "received_at", "*data",
+    ]),
+    held("entries", "entries", Of::Customer, "rule, occurrence", &[
+        "rule", "occurrence", "status", "due_at", "version", "*body",
+    ]),
+    held("messages", "messages", Of::Customer, "planned_at, id", &[
+        "id", "rule", "occurrence", "step", "channel", "purpose", "state", "reason", "planned_at", "due_at",
+        "expires_at", "updated_at", "*body",
+    ]),
+    held("promo_codes", "promo_codes", Of::Customer, "issued_at, code", &[
+        "code", "rule", "occurrence", "step", "*discount", "valid_from", "valid_until", "issued_at",
+    ]),
+    held("outcomes", "outcomes", Of::Customer, "created_at, id", &[
+        "id", "kind", "time", "*data", "created_at", "published_at",
+    ]),
+    held("sms_parts", "sms_parts", Of::Customer, "sent_at, provider_id", &[
+        "provider_id", "message_id", "part", "parts", "state", "sent_at",
+    ]),
+    held("sms_inbound", "texts_received", Of::Address("sender"), "received_at, id", &[
+        "id", "sender", "recipient", "body", "at", "received_at", "meaning",
+    ]),
+    held("suppressions", "suppressions", Of::Address("address"), "channel, address", &[
+        "channel", "address", "reason", "at", "detail",
+    ]),
+];
+
+/// Tables that hold something of a customer and are told in another way: what is derived from the profile, and the ledger.
+const TOLD_OTHERWISE: &[&str] = &["customer_dates", "consents"];
+
+/// The tables from which [`Store::holdings`] tells.
+pub fn tables_told() -> impl Iterator<Item = &'static str> {
+    HELD.iter().map(|held| held.table).chain(TOLD_OTHERWISE.iter().copied())
+}
+
+impl Store {
+    /// All that is held of a customer: an object with a list of rows for each kind of data. None when there is no such
+    /// customer. Proofs of consents are opened, as far as our keys can.
+    pub async fn holdings(&self, customer: &str) -> Result<Option<Map<String, Value>>, StoreError> {
+        let mut tx = self.begin_to_read().await?;
+        let session = &mut tx.session;
+        let known = "SELECT customer_id FROM customers WHERE customer_id = $1";
+        if session.first::<(String,)>(known, vec![customer.into()]).await?.is_none() {
+            return Ok(None);
+        }
+        let reached = erasure::addresses(session, &Arg::list([customer])).await?;
+        let mut kept_as: Vec<String> = reached.iter().map(|(_, address)| address.clone()).collect();
+        for (channel, address) in &reached {
+            kept_as.extend(session.vault.all_hashed(*channel, address));
+        }
+        let mut all = Map::new();
+        for held in HELD {
+            all.insert(held.name.to_owned(), rows(session, held, customer, &kept_as).await?);
+        }
+        let ledger = consents::with_proofs(session, customer).await?;
+        all.insert("consents".to_owned(), json!(ledger.0));
+        let names: Vec<&str> =
+            [customer].into_iter().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
+        let letters = dead_letters::naming(session, &names).await?;
+        let letters =
+            letters.iter().map(|(id, body)| json!({ "id": id, "body": String::from_utf8_lossy(body) }));
+        all.insert("dead_letters".to_owned(), letters.collect());
+        tx.rollback().await?;
+        Ok(Some(all))
+    }
+}
+
+async fn rows(
+    session: &mut Session,
+    Held { table, of, order, columns, .. }: &Held,
+    customer: &str,
+    kept_as: &[String],
+) -> Result<Value, StoreError> {
+    let d = session.dialect();
+    let (condition, arg) = match of {
+        Of::Customer => ("$1 = customer_id".to_owned(), customer.into()),
+        Of::Address(column) => (format!("{column} {}", d.among(1)), Arg::list(kept_as)),
+    };
+    let as_json = match d {
+        Dialect::Postgres => {
+            let columns: Vec<&str> = columns.iter().map(|name| name.trim_start_matches('*')).collect();
+            let columns = columns.join(", ");
+            format!(
+                "CAST(row_to_json(r) AS text) FROM (SELECT {columns} FROM {table} WHERE {condition} ORDER BY {order}) r"
+            )
+        }
+        Dialect::Sqlite => {
+            let pair = |name: &&str| match name.strip_prefix('*') {
+                Some(name) => format!("'{name}', json({name})"),
+                None => format!("'{name}', {name}"),
+            };
+            let pairs: Vec<String> = columns.iter().map(pair).collect();
+            format!("json_object({}) FROM {table} WHERE {condition} ORDER BY {order}", pairs.join(", "))
+        }
+    };
+    let texts: Vec<(String,)> =
+        session.fetch(format!("SELECT /* all that is held */ {as_json}"), vec![arg]).await?;
+    let mut rows = Vec::with_capacity(texts.len());
+    for (text,) in texts {
+        rows.push(read_json::<Value>(table, || customer.to_owned(), "all", &text)?);
+    }
+    Ok(Value::Array(rows))
+}

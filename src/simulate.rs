@@ -152,7 +152,7 @@ impl<'a> Simulation<'a> {
         }
         let id = event.subject.clone();
         let snapshot = snapshot_of(&mut self.customers, &id);
-        snapshot.history.push(Fact { event: event.clone(), received_at: self.now });
+        snapshot.remember(&event, self.now);
         let verdicts = decide::on_events(&self.active.book, snapshot, &[event], self.now);
         self.apply(&id, &verdicts);
         self.know_days_of(&id);

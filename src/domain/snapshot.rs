@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub forgotten_until: Option<DateTime<Utc>>,
     /// Entries that have not ended, and all those of the rules concerned.
     pub entries: Vec<Entry>,
-    /// The past events that the rules concerned may look at, in any order.
+    /// The past events that the rules concerned may look at, in any order; none from the time that is forgotten.
     pub history: Vec<Fact>,
 }
 
@@ -211,6 +211,13 @@ impl Snapshot {
         history.retain(|fact| fact.event.time > until);
         let customer_id = self.customer_id.clone();
         Self { customer_id, erased: true, forgotten_until, history, ..Self::default() }
+    }
+
+    /// Adds an event to the past, unless it belongs to what is forgotten.
+    pub fn remember(&mut self, event: &Event, received_at: DateTime<Utc>) {
+        if self.remembers(event) {
+            self.history.push(Fact { event: event.clone(), received_at });
+        }
     }
 
     /// Whether an event is about what may still be known of the customer.

@@ -100,7 +100,7 @@ impl Customer {
     }
 
     pub fn takes(&mut self, book: &Book, now: DateTime<Utc>, event: Event) -> &mut Self {
-        self.snapshot.history.push(Fact { event: event.clone(), received_at: book.known_at(now) });
+        self.snapshot.remember(&event, book.known_at(now));
         let verdicts = decide::on_events(book, &self.snapshot, &[event], now);
         self.apply(verdicts)
     }

@@ -139,6 +139,70 @@ fn after_an_erasure_nothing_is_left_and_nothing_begins() {
     assert!(customer.snapshot.profile.attributes.is_empty());
 }
 
+/// A rule that mails each who signs up, once in their life.
+const WELCOME: &str = "purpose: transactional\ntrigger: { event: customer.signed_up }\nre_entry: never\n\
+    steps: [{ send: { email: a } }]\n";
+
+#[test]
+fn whoever_signs_up_after_an_erasure_is_somebody_new() {
+    let book = book(&[("r", WELCOME)]);
+    let mut customer = Customer::new("c");
+    let signs_up = |customer: &mut Customer, time: &str| {
+        customer.hears(&book, time, "customer.signed_up", r#"{"email":"c@x.fr"}"#);
+    };
+    signs_up(&mut customer, "2026-11-23T10:00");
+    customer.hears(&book, "2026-11-23T11:00", "customer.deleted", "{}");
+    // What happened before and is only heard of now, and what the shop tells of them since, bring nobody back.
+    customer.hears_at(
+        &book,
+        "2026-11-23T11:10",
+        "2026-11-23T09:00",
+        "customer.signed_up",
+        r#"{"email":"old@x.fr"}"#,
+    );
+    customer.hears(&book, "2026-11-23T11:20", "customer.updated", r#"{"email":"again@x.fr"}"#);
+    assert!(customer.snapshot.erased && customer.snapshot.profile.attributes.is_empty());
+    signs_up(&mut customer, "2026-11-23T12:00");
+    assert!(!customer.snapshot.erased);
+    assert_eq!(customer.said(), ["2026-11-23T10:00 a", "2026-11-23T12:00 a"]);
+    customer.hears_at(
+        &book,
+        "2026-11-23T12:10",
+        "2026-11-23T10:30",
+        "customer.updated",
+        r#"{"city":"Lyon"}"#,
+    );
+    assert!(customer.snapshot.profile.get("city").is_none(), "forgotten for ever");
+}
+
+#[test]
+fn a_deletion_forgets_what_was_before_it_and_not_what_came_after() {
+    let book = book(&[("r", WELCOME)]);
+    let signed_up = event("in", "2026-11-23T12:00", "customer.signed_up", r#"{"email":"c@x.fr"}"#);
+    let mut old = event("old", "2026-11-23T10:00", "customer.updated", r#"{"city":"Lyon"}"#);
+    let deleted = event("out", "2026-11-23T11:00", "customer.deleted", "{}");
+    old.data["consents"] =
+        serde_json::json!([{ "channel": "email", "purpose": "marketing", "status": "granted" }]);
+    let batch = [old, deleted.clone(), signed_up];
+    let mut customer = Customer::known(&book);
+    for event in &batch {
+        customer.snapshot.remember(event, at("2026-11-23T12:00"));
+    }
+    let verdicts =
+        declic::domain::decide::on_events(&book, &customer.snapshot, &batch, at("2026-11-23T12:00"));
+    assert_eq!(
+        (verdicts.erased, verdicts.signed_up),
+        (Some(at("2026-11-23T11:00")), Some(at("2026-11-23T12:00")))
+    );
+    assert!(verdicts.consents.is_empty() && verdicts.messages.len() == 1, "{verdicts:?}");
+    customer.snapshot.evolve(&verdicts);
+    assert!(!customer.snapshot.erased && customer.snapshot.profile.text("email") == Some("c@x.fr"));
+    assert!(customer.snapshot.profile.get("city").is_none());
+    let again =
+        declic::domain::decide::on_events(&book, &customer.snapshot, &[deleted], at("2026-11-23T13:00"));
+    assert_eq!(again.erased, None, "told again, it deletes nobody who has come back since");
+}
+
 #[test]
 fn a_field_that_is_missing_is_named() {
     let rules = [

@@ -81,6 +81,11 @@ impl Postgres {
         run(&mut self.psql_command(database, sql))
     }
 
+    /// Where all its files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }

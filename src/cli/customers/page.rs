@@ -121,15 +121,18 @@ fn section(body: &mut String, title: &str, what: &str, rows: &[Value], nothing: 
     body.push_str("</section>\n");
 }
 
-/// A value for people: objects and lists as such, what is empty left out.
+/// A value for people: a field a line, what is within it a step further in, what is empty left out.
 fn value(body: &mut String, of: &Value) {
     match of {
         Value::Object(fields) => {
             body.push_str("<dl>");
             for (name, field) in fields.iter().filter(|(_, field)| !is_empty(field)) {
-                let _ = write!(body, "<dt>{}</dt><dd>", escape(name));
-                value(body, field);
-                body.push_str("</dd>");
+                let _ = write!(body, "<div><dt>{}</dt><dd>", escape(name));
+                match field.get("attributes").filter(|_| name == "profile") {
+                    Some(attributes) => value(body, &with_their_past(attributes)),
+                    None => value(body, field),
+                }
+                body.push_str("</dd></div>");
             }
             body.push_str("</dl>");
         }
@@ -145,6 +148,24 @@ fn value(body: &mut String, of: &Value) {
         Value::String(text) => body.push_str(&escape(text)),
         other => body.push_str(&escape(&other.to_string())),
     }
+}
+
+/// Attributes as lists of what they were, the newest first, each with the day from which it was so and who said it.
+fn with_their_past(attributes: &Value) -> Value {
+    let version = |version: &Value| {
+        let told = match &version["value"] {
+            Value::String(text) => text.clone(),
+            Value::Null => "–".to_owned(),
+            other => other.to_string(),
+        };
+        let text = |name: &str| version["stamp"][name].as_str().unwrap_or_default().to_owned();
+        Value::from(format!("{told} ({}, {})", text("time").get(..10).unwrap_or_default(), text("source")))
+    };
+    let fields = attributes.as_object().into_iter().flatten().map(|(name, versions)| {
+        let versions = versions.as_array().into_iter().flatten().rev();
+        (name.clone(), versions.map(version).collect::<Value>())
+    });
+    Value::Object(fields.collect())
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -171,12 +192,13 @@ mod tests {
     #[test]
     fn what_customers_wrote_stays_text() {
         let evil = "</style><script>alert(1)</script>";
-        let held = json!({ "customer": [{ "email": evil, "profile": { "attributes": { evil: [evil] } } }] });
+        let past = json!([{ "value": evil, "stamp": { "time": evil, "source": evil } }]);
+        let held = json!({ "customer": [{ "email": evil, "profile": { "attributes": { evil: past } } }] });
         let Value::Object(held) = held else { unreachable!("an object") };
         for language in [Language::French, Language::English] {
             let page = of(evil, &held, DateTime::UNIX_EPOCH, language);
             assert!(!page.contains("<script"), "{page}");
-            assert_eq!(page.matches("&lt;script&gt;").count(), 4);
+            assert_eq!(page.matches("&lt;script&gt;").count(), 5);
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::publish::{self, PublishError};
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 use crate::supervise::Pulse;
-use crate::{entropy, telemetry};
+use crate::{entropy, retention, telemetry};
 
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
@@ -245,6 +245,8 @@ impl App {
         parts.spawn(named("reclaimer", reclaim));
         let receipts = incoming::receipts::run(self.store.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("receipts", receipts));
+        let retention = retention::run(self.store.clone(), self.clock.clone(), shutdown.clone());
+        parts.spawn(named("retention", retention));
         let numbers = incoming::numbers::run(self.store.clone(), self.shelf.clone(), shutdown.clone());
         parts.spawn(named("reading of numbers", numbers));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());

@@ -22,6 +22,7 @@ pub mod intake;
 pub mod ops;
 pub mod process;
 pub mod publish;
+pub mod retention;
 pub mod scheduler;
 pub mod secret;
 pub mod simulate;

@@ -27,7 +27,7 @@ use crate::domain::message::MessageState;
 use crate::domain::promo;
 use crate::domain::rules::timing::month_days_kept_on;
 use crate::domain::rules::{Rule, Trigger};
-use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
+use crate::domain::snapshot::{Snapshot, Verdicts};
 use crate::domain::ticks::{Scope, next_tick};
 use tally::Tally;
 

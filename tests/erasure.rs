@@ -4,6 +4,7 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use declic::domain::event::{Event, UnusableReason};
@@ -11,6 +12,7 @@ use declic::domain::message::MessageState;
 use declic::files;
 use declic::store::DeadLetter;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use support::Folder;
 use support::place::Place;
@@ -115,8 +117,17 @@ fn nothing_of_the_erased_is_left_in_sqlite_s_files() {
     let url = format!("sqlite:{}", folder.join("declic.db").display());
     runtime().block_on(async {
         let place = live(&url).await;
-        place.store.tidy_up().await.expect("tidied");
-        assert_eq!(found_in(folder.path(), ""), Vec::<String>::new(), "while the worker runs");
+        assert!(!found_in(folder.path(), "").is_empty(), "the search finds what is there");
+        let stop = CancellationToken::new();
+        let run = declic::retention::run(place.store.clone(), place.clock.clone(), stop.clone());
+        let task = tokio::spawn(run);
+        let began = Instant::now();
+        while !found_in(folder.path(), "").is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", found_in(folder.path(), ""));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        stop.cancel();
+        task.await.expect("it stops");
         place.close().await;
     });
     assert_eq!(found_in(folder.path(), ""), Vec::<String>::new());

@@ -36,5 +36,8 @@ END $$;
 CREATE TRIGGER consents_no_truncate BEFORE TRUNCATE ON consents
     FOR EACH STATEMENT EXECUTE FUNCTION consents_append_only();
 
+-- Who was erased lately.
+CREATE INDEX IF NOT EXISTS customers_erased ON customers (erased_at) WHERE erased_at IS NOT NULL;
+
 -- Who has an address: an erasure must know whether somebody else does.
 CREATE INDEX IF NOT EXISTS customers_by_email ON customers (email) WHERE email IS NOT NULL;

@@ -25,5 +25,8 @@ CREATE TRIGGER consents_no_delete BEFORE DELETE ON consents
     SELECT RAISE(ABORT, 'the consent ledger is append-only: record a new fact instead');
 END;
 
+-- Who was erased lately.
+CREATE INDEX IF NOT EXISTS customers_erased ON customers (erased_at) WHERE erased_at IS NOT NULL;
+
 -- Who has an address: an erasure must know whether somebody else does.
 CREATE INDEX IF NOT EXISTS customers_by_email ON customers (email) WHERE email IS NOT NULL;

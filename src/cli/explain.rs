@@ -126,7 +126,11 @@ async fn load(
         Some(rule) => ticks(store, rule, &customer).await?,
         None => Vec::new(),
     };
-    Ok(Record { rules_since: rules_since.collect(), messages, ticks, snapshot: customer.with_history(facts) })
+    let remembered_from =
+        customer.forgotten_until.map_or(0, |until| facts.partition_point(|fact| fact.event.time <= until));
+    let history = facts.split_off(remembered_from);
+    let snapshot = customer.with_history(history);
+    Ok(Record { rules_since: rules_since.collect(), messages, ticks, snapshot, forgotten: facts })
 }
 
 /// One message by its id, which must be this customer's.

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod environment;
 mod explain;
+mod maintain;
 mod messages;
 mod migrate;
 mod new;
@@ -80,6 +81,8 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Creates or upgrades the database's tables
     Migrate(migrate::Args),
+    /// Has the database let go of what was erased; the worker does it by itself, without `--rewrite`
+    Maintain(maintain::Args),
     /// Tells a database that was restored from a back-up what it has forgotten; before any worker starts
     Restored(restored::Args),
     /// Plans the exchanges and queues that the configuration asks RabbitMQ for, and applies the plan
@@ -154,6 +157,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Messages(command) => messages::messages(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate(args) => migrate::migrate(config, &args).await,
+        Command::Maintain(args) => maintain::maintain(config, &args).await,
         Command::Restored(args) => restored::restored(config, args).await,
         Command::Topology(args) => topology::topology(config, &args).await,
         Command::Doctor => doctor::doctor(config).await,

@@ -1,11 +1,11 @@
 //! Receipts on their way to the messages they are about.
 //!
 //! A receipt may come before the record of its message is committed, so it is kept first and settled here, again and
-//! again, until its part is known. Forgets what is old, and what customers wrote too.
+//! again, until its part is known.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -22,18 +22,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Receipts settled in one transaction.
 const AT_ONCE: u32 = 500;
 
-/// Networks try for three days at most; a week covers receipts that come late or never.
-const KEPT: TimeDelta = TimeDelta::days(7);
-
-/// What customers wrote is kept for people to read; three months are time enough. A STOP's proof is in the ledger.
-const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
-
-/// How often to forget what is older, in real time.
-const FORGET_EVERY: u32 = 3_600;
-
 /// Settles receipts until told to stop.
 pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
-    let mut rounds: u32 = 0;
     loop {
         let pause = match pass(&store, &clock).await {
             Ok(true) => Duration::ZERO,
@@ -43,22 +33,11 @@ pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
                 EVERY
             }
         };
-        if rounds.is_multiple_of(FORGET_EVERY)
-            && let Err(error) = forget(&store, clock.now()).await
-        {
-            telemetry::waiting_for("database", &error.to_string());
-        }
-        rounds = rounds.wrapping_add(1);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = shutdown.cancelled() => return,
         }
     }
-}
-
-async fn forget(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
-    store.forget_receipts(now - KEPT).await?;
-    store.forget_inbound(now - TEXTS_KEPT).await.map(drop)
 }
 
 /// Settles some receipts; false when none was waiting.
@@ -108,6 +87,8 @@ fn after(receipt: SettledReceipt, now: DateTime<Utc>, changes: &mut Changes) -> 
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::domain::consent::Channel;
     use crate::domain::message::Lane;

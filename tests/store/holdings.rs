@@ -37,6 +37,10 @@ pub async fn all_that_is_held_of_a_customer_is_told(place: Place) {
     // What has not reached the shop yet must still reach it as it is.
     store.mark_published(&["o-1".to_owned()]).await.expect("published");
     write(store, &["c-1"], Changes { erased: erased("c-1"), ..Changes::default() }).await;
+    assert!(store.was_anybody_erased_since(at("09:00")).await.expect("read"));
+    assert!(!store.was_anybody_erased_since(at("10:00")).await.expect("read"));
+    store.tidy_up().await.expect("tidied");
+    store.rewrite().await.expect("rewritten");
     let held = store.holdings("c-1").await.expect("read").expect("known");
     assert!(!Value::Object(held).to_string().contains("alice"), "after an erasure there is nothing to tell");
 }

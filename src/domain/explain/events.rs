@@ -37,7 +37,7 @@ impl Teller<'_> {
             });
             Item { at: event.time, what }
         };
-        self.facts().iter().map(item).collect()
+        self.all_facts().map(item).collect()
     }
 
     /// What the event said of the profile, with what was known before.

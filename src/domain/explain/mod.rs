@@ -32,6 +32,8 @@ pub use words::Language;
 pub struct Record {
     /// With all entries and all events at hand, these in the order of their stamps.
     pub snapshot: Snapshot,
+    /// What is left of events from the time that is forgotten, in the order of their stamps.
+    pub forgotten: Vec<Fact>,
     pub messages: Vec<Message>,
     /// The ticks that have come where the customer lives, of the rule that is asked about; those that were missed for
     /// longer than the policy catches up are marked as expired.
@@ -96,18 +98,23 @@ impl<'a> Teller<'a> {
         &self.record.snapshot.history
     }
 
+    /// Those too of which only type and time are left.
+    fn all_facts(&self) -> impl Iterator<Item = &'a Fact> {
+        self.record.forgotten.iter().chain(self.facts())
+    }
+
     fn entry_of(&self, rule: &str, occurrence: &str) -> Option<&'a Entry> {
         self.record.snapshot.entries.iter().find(|e| e.rule == rule && e.occurrence == occurrence)
     }
 
     fn event_of(&self, fact: &ConsentFact) -> Option<&'a Event> {
-        let mut events = self.facts().iter().map(|known| &known.event);
+        let mut events = self.all_facts().map(|known| &known.event);
         events.find(|event| event.source == fact.event_source && event.id == fact.event_id)
     }
 
     /// Until when all that came in was forgotten; none where nothing was.
     fn forgotten_until(&self) -> Option<DateTime<Utc>> {
-        let erasures = self.facts().iter().filter(|fact| fact.event.kind == DELETED);
+        let erasures = self.all_facts().filter(|fact| fact.event.kind == DELETED);
         erasures.map(|fact| fact.received_at).max()
     }
 

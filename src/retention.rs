@@ -1,0 +1,56 @@
+//! Forgetting in time: what is only kept for a while, and what an erasure leaves in the database's files.
+//!
+//! Runs in the worker, in small steps, beside everything else. Real time says how often; the worker's clock says what is
+//! old.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+
+/// How often to look.
+const EVERY: Duration = Duration::from_secs(3_600);
+/// How soon to look again after the database was away.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Receipts of SMS: networks try for three days at most; a week covers those that come late or never.
+const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(7);
+/// What customers wrote is kept for people to read; three months are time enough. A STOP's proof is in the ledger.
+const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
+
+/// Until when erasures have been tidied up after, as a setting: no worker does it again after a start.
+const TIDIED_UNTIL: &str = "retention.tidied_until";
+
+/// Forgets what is old, and tidies up after erasures, until told to stop.
+pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
+    loop {
+        let pause = match pass(&store, clock.now()).await {
+            Ok(()) => EVERY,
+            Err(error) => {
+                telemetry::waiting_for("database", &error.to_string());
+                AGAIN
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+async fn pass(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    store.forget_receipts(now - RECEIPTS_KEPT).await?;
+    store.forget_inbound(now - TEXTS_KEPT).await?;
+    let until = store.setting(TIDIED_UNTIL).await?.and_then(|text| text.parse().ok());
+    if store.was_anybody_erased_since(until.unwrap_or(DateTime::UNIX_EPOCH)).await? {
+        store.tidy_up().await?;
+        let mut tx = store.begin().await?;
+        tx.put_setting(TIDIED_UNTIL, &now.to_rfc3339()).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

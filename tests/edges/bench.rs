@@ -11,7 +11,7 @@ use declic::domain::event::Event;
 use declic::domain::memory::Entry;
 use declic::domain::message::Message;
 use declic::domain::rules::book::Book;
-use declic::domain::snapshot::{Fact, PromoCode, Skip, Snapshot, Verdicts};
+use declic::domain::snapshot::{PromoCode, Skip, Snapshot, Verdicts};
 use serde_json::Value;
 
 const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\n\

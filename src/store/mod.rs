@@ -10,6 +10,7 @@
 
 mod args;
 mod aside;
+mod bounces;
 mod changes;
 mod consents;
 mod counts;
@@ -36,6 +37,7 @@ mod settings;
 mod slots;
 mod sms;
 pub mod statements;
+mod suppressions;
 mod sweeps;
 mod unreadable;
 
@@ -45,6 +47,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
 
 pub use aside::PutBack;
+pub use bounces::BounceRow;
 pub use changes::{Changes, Suppression};
 pub use counts::Counts;
 pub use customers::{CustomerRow, CustomerState};
@@ -56,6 +59,7 @@ pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
 pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
+pub use suppressions::SuppressionRow;
 pub use sweeps::{Sweep, SweepState};
 pub use unreadable::Found;
 

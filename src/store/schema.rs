@@ -50,6 +50,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0005_waiting_and_held.sql"),
         sqlite: include_str!("../../migrations/sqlite/0005_waiting_and_held.sql"),
     },
+    Migration {
+        version: 6,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0006_bounces.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0006_bounces.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

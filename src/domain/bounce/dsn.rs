@@ -22,7 +22,7 @@ enum Action {
 /// None where there is no such report, or one that says nothing: then its prose may.
 pub fn read(mail: &Mail<'_>) -> Option<Reading> {
     let recipients: Vec<Recipient> =
-        groups(mail.delivery_status.as_deref()?).iter().filter_map(recipient).collect();
+        groups(mail.delivery_status.as_deref()?).iter().filter_map(|fields| recipient(fields)).collect();
     let with = |action: Action| recipients.iter().filter(move |r| r.action == action);
     let Some(first) = with(Action::Failed).next() else {
         return match (with(Action::Delayed).next(), recipients.is_empty()) {
@@ -73,7 +73,7 @@ fn groups(text: &str) -> Vec<Vec<(String, String)>> {
     blocks.iter().map(|block| fields(block)).filter(|fields| !fields.is_empty()).collect()
 }
 
-fn recipient(fields: &Vec<(String, String)>) -> Option<Recipient> {
+fn recipient(fields: &[(String, String)]) -> Option<Recipient> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.as_str());
     let (diagnostic, status) = (field("diagnostic-code"), field("status"));
     let words = diagnostic.split_once(';').map_or(diagnostic, |(_, words)| words).trim().to_owned();

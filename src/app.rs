@@ -1,5 +1,6 @@
 //! The composition root: builds the parts from the configuration, starts them, and stops them in order.
 
+pub mod bounces;
 mod pages;
 mod sink;
 mod watch;
@@ -61,6 +62,7 @@ pub struct App {
     webhooks: Option<Webhooks>,
     /// Where providers' receipts and customers' texts go.
     incoming: IncomingSink,
+    bounces: bounces::Bounces,
     amqp: Option<AmqpConfig>,
     source: publish::Source,
     secret: Vec<u8>,
@@ -97,7 +99,7 @@ impl App {
         let capture = Capture::new(CAPTURED, clock.clone());
         let base_url = config.public.base_url();
         let incoming = incoming::sink(store.clone(), shelf.clone(), clock.clone(), processor.clone());
-        let email = ways::Way::email(sections.smtp.as_ref(), &capture);
+        let email = ways::Way::email(sections.smtp.as_ref(), &secret, &capture);
         let sms = match (&sections.sms, &sections.smpp) {
             (Some(http), _) => ways::Way::http(http, &base_url, incoming.clone())
                 .map_err(|words| config.invalid("sms", words))?,
@@ -116,6 +118,15 @@ impl App {
             }
             None => None,
         };
+        let bounces = bounces::Bounces {
+            store: store.clone(),
+            shelf: shelf.clone(),
+            clock: clock.clone(),
+            processor: processor.clone(),
+            config: sections.bounces,
+            address: sections.bounce_address,
+            secret: secret.clone(),
+        };
         let sink = sink::sink(&processor, &store);
         Ok(Self {
             store,
@@ -125,6 +136,7 @@ impl App {
             capture,
             webhooks,
             incoming,
+            bounces,
             sink,
             config,
             ways,
@@ -247,6 +259,7 @@ impl App {
         parts.spawn(named("receipts", receipts));
         let retention = retention::run(self.store.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("retention", retention));
+        parts.spawn(named("bounces", self.bounces.clone().run(shutdown.clone())));
         let numbers = incoming::numbers::run(self.store.clone(), self.shelf.clone(), shutdown.clone());
         parts.spawn(named("reading of numbers", numbers));
         let follow = self.source.clone().follow(self.shelf.clone(), reload, shutdown.clone());

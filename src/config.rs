@@ -49,6 +49,7 @@ pub struct Config {
     smtp: Option<IgnoredAny>,
     smpp: Option<IgnoredAny>,
     sms: Option<IgnoredAny>,
+    bounces: Option<IgnoredAny>,
     /// Where each key came from, for errors found later.
     #[serde(skip)]
     layers: Layers,

@@ -32,6 +32,7 @@ pub const POINTS: &[&str] = &[
     "reclaim.settled",
     "incoming.kept",
     "receipts.settled",
+    "bounces.settled",
 ];
 
 /// Passes a failpoint.

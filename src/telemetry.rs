@@ -70,6 +70,20 @@ pub fn text_received(meaning: &'static str) {
     counter!("declic_sms_received_total", "meaning" => meaning).increment(1);
 }
 
+/// A mail that may be a report was taken in: what it was.
+pub fn bounce_taken(what: &'static str) {
+    counter!("declic_bounces_received_total", "what" => what).increment(1);
+    if what == "forged" {
+        tracing::warn!("a mail claims to have come back, and its return path is not one of ours");
+    }
+}
+
+/// A report has met its message; `not_ours` when it names another recipient.
+pub fn bounce_settled(kind: &'static str, message: &str) {
+    counter!("declic_bounces_settled_total", "kind" => kind).increment(1);
+    tracing::info!(message, kind, "a report about message {message}: {kind}");
+}
+
 /// A STOP came from a number that no customer has: nobody's consent could be withdrawn.
 pub fn stop_from_nobody(id: &str) {
     tracing::warn!(inbound = id, "a STOP came from a number that no customer has");

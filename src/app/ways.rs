@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::App;
+use super::bounces::{self, BouncesConfig};
 use crate::channels::sms::IncomingSink;
 use crate::channels::{
     Capture, EmailChannel, HttpSms, HttpSmsConfig, Limits, Outlet, Smpp, SmppConfig, SmsChannel, Smtp,
@@ -13,6 +14,7 @@ use crate::config::{Config, ConfigError};
 use crate::delivery::dispatch::{Dispatcher, give_back};
 use crate::delivery::flow::Flow;
 use crate::delivery::outcomes::Outcomes;
+use crate::domain::bounce::verp::BounceAddress;
 use crate::domain::message::Lane;
 
 /// Captures are kept in memory: a few side by side are as fast as many.
@@ -36,13 +38,19 @@ pub(super) struct Sections {
     pub smtp: Option<SmtpConfig>,
     pub sms: Option<HttpSmsConfig>,
     pub smpp: Option<SmppConfig>,
+    pub bounces: BouncesConfig,
+    /// Where bounces come back to.
+    pub bounce_address: Option<BounceAddress>,
 }
 
 impl Sections {
     /// Reads the sections and refuses what does not fit together, before anything is touched.
     pub fn read(config: &Config) -> Result<Self, ConfigError> {
+        let smtp: Option<SmtpConfig> = config.section("smtp")?;
         let sections = Self {
-            smtp: config.section("smtp")?,
+            bounces: bounces::section(config)?,
+            bounce_address: bounces::address(config, smtp.as_ref())?,
+            smtp,
             sms: config.section("sms")?,
             smpp: config.section("smpp")?,
         };
@@ -96,11 +104,11 @@ pub(super) struct Way {
 
 impl Way {
     /// By the provider, or without one captured. The error is in words, about the section.
-    pub fn email(smtp: Option<&SmtpConfig>, capture: &Capture) -> Result<Self, String> {
+    pub fn email(smtp: Option<&SmtpConfig>, secret: &[u8], capture: &Capture) -> Result<Self, String> {
         let Some(smtp) = smtp else {
             return Ok(Self::captured(Outlet::Email(EmailChannel::Capture(capture.clone()))));
         };
-        let outlet = Outlet::Email(EmailChannel::Smtp(Smtp::new(smtp)?));
+        let outlet = Outlet::Email(EmailChannel::Smtp(Smtp::with_returns(smtp, secret)?));
         Ok(Self {
             flow: Flow::new(outlet.channel(), &smtp.limits(), smtp.connections),
             outlet,

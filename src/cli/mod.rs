@@ -1,5 +1,6 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
+mod bounces;
 mod check;
 mod consents;
 mod customers;
@@ -18,6 +19,7 @@ mod restored;
 mod run;
 mod schema;
 mod simulate;
+mod suppressions;
 mod table;
 mod test;
 mod topology;
@@ -76,6 +78,12 @@ enum Command {
     /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
+    /// Takes in mails that came back
+    #[command(subcommand)]
+    Bounces(bounces::Command),
+    /// Lists the addresses that are never written to again, adds to them and takes off
+    #[command(subcommand)]
+    Suppressions(suppressions::Command),
     /// Lists, shows, replays and discards what could not be used
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(dead_letters::Command),
@@ -100,6 +108,9 @@ pub(crate) enum Failure {
     /// Exit code 3.
     #[error("{0}")]
     Environment(String),
+    /// Exit code 75 (EX_TEMPFAIL of `sysexits.h`), for mail servers: not taken, and worth another try.
+    #[error("{0}")]
+    TryLater(String),
 }
 
 /// The files of rules and templates are the user's to mend.
@@ -119,6 +130,7 @@ impl Failure {
         match self {
             Self::Refused(_) => 1,
             Self::Environment(_) => 3,
+            Self::TryLater(_) => 75,
         }
     }
 }
@@ -155,6 +167,8 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Consents(command) => consents::consents(config, command).await,
         Command::Messages(command) => messages::messages(config, command).await,
+        Command::Bounces(command) => bounces::bounces(config, command).await,
+        Command::Suppressions(command) => suppressions::suppressions(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate(args) => migrate::migrate(config, &args).await,
         Command::Maintain(args) => maintain::maintain(config, &args).await,

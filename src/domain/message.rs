@@ -97,6 +97,10 @@ pub enum MessageState {
     Sent,
     /// The provider says that it reached the telephone.
     Delivered,
+    /// It came back, or a report that it did not arrive.
+    Bounced,
+    /// Its reader called it unwanted.
+    Complained,
     Suppressed,
     Failed,
     Expired,
@@ -112,6 +116,8 @@ impl MessageState {
         Self::Sending,
         Self::Sent,
         Self::Delivered,
+        Self::Bounced,
+        Self::Complained,
         Self::Suppressed,
         Self::Failed,
         Self::Expired,
@@ -126,6 +132,8 @@ impl MessageState {
             Self::Sending => "sending",
             Self::Sent => "sent",
             Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
             Self::Suppressed => "suppressed",
             Self::Failed => "failed",
             Self::Expired => "expired",
@@ -147,8 +155,10 @@ impl Message {
     /// The message on the other channel that takes this one's place, where its step wants one and this one is certain
     /// not to reach its reader. Under an identity of its own, so that falling back twice is falling back once.
     pub fn fall_back(&self, now: DateTime<Utc>) -> Option<Self> {
-        let certain =
-            matches!(self.state, MessageState::Suppressed | MessageState::Failed | MessageState::Expired);
+        let certain = matches!(
+            self.state,
+            MessageState::Suppressed | MessageState::Failed | MessageState::Expired | MessageState::Bounced
+        );
         // Another channel must not become a way round a cap; and what is set aside can be put back.
         let held = matches!(self.reason, Some(Reason::FrequencyCap | Reason::CannotBeProcessed));
         // What its entry's end has stopped is not wanted on any channel.

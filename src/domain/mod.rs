@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod agreement;
+pub mod bounce;
 pub mod caps;
 pub mod chain;
 pub mod compose;

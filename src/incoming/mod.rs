@@ -1,10 +1,12 @@
-//! What SMS providers tell: receipts ([`receipts`]), and messages from customers' telephones.
+//! What comes back: mails that were not delivered ([`bounces`]), and what SMS providers tell: receipts ([`receipts`]), and messages from customers' telephones.
 //!
 //! A STOP becomes an event like any other, `consent.changed`, taken in by the same process, with the words and the
 //! number as its proof; so does a provider's refusal to write to somebody who told it to stop. Nothing is acknowledged
 //! to the provider before it is committed here, and all of it may be delivered again. [`numbers`] sees to it that
 //! customers are found by their number. `app` joins it to the channels.
 
+pub mod bounces;
+pub mod maildir;
 pub mod numbers;
 pub mod receipts;
 mod stop;

@@ -196,7 +196,7 @@ fn event(policy: &Policy, stop: &Stop, customer: &str) -> Event {
 }
 
 /// The purposes that a customer can stop: all but those that are part of a contract.
-fn stoppable(policy: &Policy) -> impl Iterator<Item = &str> {
+pub(super) fn stoppable(policy: &Policy) -> impl Iterator<Item = &str> {
     policy.purposes.keys().map(String::as_str).filter(|purpose| basis(policy, purpose) != Basis::Contract)
 }
 

@@ -70,6 +70,10 @@ pub(super) async fn erase(
         session.exec(sql, vec![ids.clone(), now.into()]).await?;
     }
     let plain = [
+        format!(
+            "UPDATE bounces SET address = NULL, recipients = NULL, detail = NULL
+             WHERE message_id IN (SELECT id FROM messages WHERE customer_id {among})"
+        ),
         format!("DELETE FROM customer_dates WHERE customer_id {among}"),
         format!("UPDATE consents SET proof = '{{}}', sealed = NULL WHERE customer_id {among}"),
         format!("UPDATE events SET data = NULL WHERE customer_id {among}"),

@@ -25,6 +25,8 @@ enum Of {
     Customer,
     /// By a column that holds an address, or the hash of one.
     Address(&'static str),
+    /// By the message that it is about.
+    Message,
 }
 
 const fn held(
@@ -63,6 +65,9 @@ const HELD: &[Held] = &[
     ]),
     held("sms_inbound", "texts_received", Of::Address("sender"), "received_at, id", &[
         "id", "sender", "recipient", "body", "at", "received_at", "meaning",
+    ]),
+    held("bounces", "bounces", Of::Message, "received_at, id", &[
+        "id", "message_id", "kind", "status", "detail", "received_at", "settled_at", "address",
     ]),
     held("suppressions", "suppressions", Of::Address("address"), "channel, address", &[
         "channel", "address", "reason", "at", "detail",
@@ -118,6 +123,9 @@ async fn rows(
     let d = session.dialect();
     let (condition, arg) = match of {
         Of::Customer => ("$1 = customer_id".to_owned(), customer.into()),
+        Of::Message => {
+            ("message_id IN (SELECT id FROM messages WHERE $1 = customer_id)".to_owned(), customer.into())
+        }
         Of::Address(column) => (format!("{column} {}", d.among(1)), Arg::list(kept_as)),
     };
     let as_json = match d {

@@ -10,6 +10,7 @@
 
 mod args;
 mod aside;
+mod bounces;
 mod changes;
 mod consents;
 mod counts;
@@ -49,6 +50,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
 
 pub use aside::PutBack;
+pub use bounces::BounceRow;
 pub use changes::Changes;
 pub use consents::KeptLedger;
 pub use counts::Counts;
@@ -62,7 +64,7 @@ pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
 pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
-pub use suppressions::Suppression;
+pub use suppressions::{Suppression, SuppressionRow};
 pub use sweeps::{Sweep, SweepState};
 pub use unreadable::Found;
 

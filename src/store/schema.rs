@@ -56,6 +56,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0006_ledger_and_erasure.sql"),
         sqlite: include_str!("../../migrations/sqlite/0006_ledger_and_erasure.sql"),
     },
+    Migration {
+        version: 7,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0007_bounces.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0007_bounces.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

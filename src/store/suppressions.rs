@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::StoreError;
 use super::args::Arg;
 use super::profiles::comparable_address;
 use super::rows::Rows;
 use super::session::Session;
+use super::{Store, StoreError};
 use crate::domain::consent::Channel;
 use crate::domain::verdict::Reason;
 
@@ -23,6 +23,67 @@ pub struct Suppression {
     pub reason: Reason,
     pub at: DateTime<Utc>,
     pub detail: Option<String>,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuppressionRow {
+    /// `email` or `sms`.
+    pub channel: String,
+    /// Trimmed, in lower case; `hash:` and a keyed hash where its owner was erased.
+    pub address: String,
+    /// As a [`Reason`](crate::domain::verdict::Reason) is written.
+    pub reason: String,
+    pub at: DateTime<Utc>,
+    pub detail: Option<String>,
+}
+
+type Fields = (String, String, String, DateTime<Utc>, Option<String>);
+
+fn row((channel, address, reason, at, detail): Fields) -> SuppressionRow {
+    SuppressionRow { channel, address, reason, at, detail }
+}
+
+impl Store {
+    /// The latest first; with `address`, only that one.
+    pub async fn suppressions(
+        &self,
+        address: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<SuppressionRow>, StoreError> {
+        let mut session = self.reading().await?;
+        let kept_as = address.map(|address| all_kept_as(&session, address));
+        let among = session.dialect().among(1);
+        let wanted =
+            if kept_as.is_some() { format!("address {among}") } else { format!("NOT (address {among})") };
+        let sql = format!(
+            "SELECT channel, address, reason, at, detail FROM suppressions WHERE {wanted}
+             ORDER BY at DESC, channel, address LIMIT $2"
+        );
+        let args = vec![Arg::list(kept_as.unwrap_or_default()), i64::from(limit).into()];
+        let rows: Vec<Fields> = session.fetch(sql, args).await?;
+        Ok(rows.into_iter().map(row).collect())
+    }
+
+    /// Takes an address off the list, on every channel and whatever it is kept as; what was taken off.
+    pub async fn remove_suppressions(&self, address: &str) -> Result<Vec<SuppressionRow>, StoreError> {
+        let mut session = self.writing().await?;
+        let sql = format!(
+            "DELETE FROM suppressions WHERE address {} RETURNING channel, address, reason, at, detail",
+            session.dialect().among(1)
+        );
+        let kept_as = Arg::list(all_kept_as(&session, address));
+        let rows: Vec<Fields> = session.fetch(sql, vec![kept_as]).await?;
+        Ok(rows.into_iter().map(row).collect())
+    }
+}
+
+/// What an address may be kept as: itself, or a hash of it.
+fn all_kept_as(session: &Session, address: &str) -> Vec<String> {
+    let address = comparable_address(address);
+    let hashes =
+        [Channel::Email, Channel::Sms].map(|c| session.vault.all_hashed(c, &address).collect::<Vec<_>>());
+    [hashes.concat(), vec![address.clone()]].concat()
 }
 
 /// Adds to the list; the first reason of an address stands.

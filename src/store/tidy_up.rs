@@ -6,7 +6,9 @@ use super::session::Dialect;
 use super::{Store, StoreError};
 
 /// The tables that an erasure or the end of a retention empties.
-const TABLES: &str = "customers, customer_dates, consents, events, entries, messages, outcomes, suppressions, dead_letters, sms_inbound";
+const TABLES: &str =
+    "customers, customer_dates, consents, events, entries, messages, outcomes, suppressions, bounces,
+     dead_letters, sms_inbound";
 
 impl Store {
     /// Whether a customer was erased after an instant, by the store's clock.

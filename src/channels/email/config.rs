@@ -35,6 +35,8 @@ pub struct SmtpConfig {
     pub ca_file: Option<PathBuf>,
     /// The address bounces go to (`MAIL FROM`); by default the sender of each mail.
     pub envelope_from: Option<String>,
+    /// Gives each mail a return path of its own, `USER+MESSAGE-TAG@DOMAIN`, by which its bounce is known.
+    pub bounce_address: Option<String>,
     /// Each one adds a signature, in this order; none by default, as many providers sign themselves.
     pub dkim: Vec<DkimConfig>,
     /// Mails a second at most, of this worker.
@@ -68,6 +70,7 @@ impl Default for SmtpConfig {
             hello_name: None,
             ca_file: None,
             envelope_from: None,
+            bounce_address: None,
             dkim: Vec::new(),
             max_rate: None,
             burst: None,

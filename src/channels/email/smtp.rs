@@ -23,6 +23,7 @@ use super::outcome::{Failure, Step};
 use super::pool::Pool;
 use crate::channels::Answer;
 use crate::clock::Deadline;
+use crate::domain::bounce::verp::BounceAddress;
 use crate::failpoint;
 
 /// How long RSET, QUIT and deliveries under way may take while nobody waits for their result.
@@ -39,6 +40,8 @@ struct Inner {
     pool: Pool,
     signers: Vec<Signer>,
     envelope_from: Option<Address>,
+    /// Where bounces come back to, and what keys their tags.
+    returns: Option<(BounceAddress, Vec<u8>)>,
     deadline: Duration,
 }
 
@@ -58,19 +61,38 @@ impl fmt::Debug for Smtp {
 impl Smtp {
     /// Reads keys and certificates and checks that the configuration holds together; does not connect.
     /// The error is in words and names the file concerned.
+    ///
+    /// Mails sent this way have no return paths of their own: see [`Self::with_returns`].
     pub fn new(config: &SmtpConfig) -> Result<Self, String> {
+        Self::built(config, None)
+    }
+
+    /// The same; with `bounce_address`, each mail has a return path of its own, keyed with the secret.
+    pub fn with_returns(config: &SmtpConfig, secret: &[u8]) -> Result<Self, String> {
+        Self::built(config, Some(secret))
+    }
+
+    fn built(config: &SmtpConfig, secret: Option<&[u8]>) -> Result<Self, String> {
         let envelope_from = match &config.envelope_from {
             Some(address) => {
                 Some(parse(address).ok_or_else(|| format!("envelope_from `{address}` is not an address"))?)
             }
             None => None,
         };
+        if config.envelope_from.is_some() && config.bounce_address.is_some() {
+            return Err(
+                "envelope_from and bounce_address are two answers to one question: take one out".to_owned()
+            );
+        }
+        let returns = config.bounce_address.as_deref().map(BounceAddress::parse).transpose();
+        let returns = returns.map_err(|words| format!("bounce_address: {words}"))?;
         let signers = config.dkim.iter().map(Signer::new).collect::<Result<_, _>>();
         Ok(Self(Arc::new(Inner {
             dialer: Dialer::new(config)?,
             pool: Pool::new(config),
             signers: signers.map_err(|error| error.to_string())?,
             envelope_from,
+            returns: returns.zip(secret.map(<[u8]>::to_vec)),
             deadline: Duration::from_secs(config.send_deadline_s.max(1)),
         })))
     }
@@ -126,7 +148,12 @@ impl Smtp {
         }
         let mut bytes = signatures.into_bytes();
         bytes.extend_from_slice(&built.bytes);
-        let from = self.0.envelope_from.clone().unwrap_or(built.from);
+        let path = self
+            .0
+            .returns
+            .as_ref()
+            .and_then(|(address, secret)| parse(&address.of(&mail.message_id, secret)));
+        let from = path.or_else(|| self.0.envelope_from.clone()).unwrap_or(built.from);
         Ok(Parcel { from, to: built.to, bytes })
     }
 

@@ -63,6 +63,14 @@ const KINDS: &[(&str, [&str; 2], [&str; 2])] = &[
         ["How your operator delivered them.", "Comment votre opérateur les a remis."],
     ),
     (
+        "bounces",
+        ["Mail that came back", "E-mails revenus"],
+        [
+            "What mail servers said of mails to you.",
+            "Ce que les serveurs ont dit des e-mails qui vous étaient adressés.",
+        ],
+    ),
+    (
         "suppressions",
         ["Addresses not written to", "Adresses exclues"],
         [

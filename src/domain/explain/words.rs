@@ -202,6 +202,8 @@ impl Language {
             MessageState::Claimed | MessageState::Sending => ("is being sent", "en cours d’envoi"),
             MessageState::Sent => ("sent", "envoyé"),
             MessageState::Delivered => ("sent, and delivered", "envoyé, et remis"),
+            MessageState::Bounced => ("sent, and came back", "envoyé, et revenu"),
+            MessageState::Complained => ("sent, and called unwanted", "envoyé, et signalé indésirable"),
             MessageState::Suppressed => ("not sent", "non envoyé"),
             MessageState::Failed => ("failed", "échoué"),
             MessageState::Expired => ("too late, not sent", "trop tard, non envoyé"),
@@ -258,6 +260,11 @@ fn in_french(reason: Reason) -> &'static str {
         Reason::Refused => "le prestataire a refusé ce message pour de bon",
         Reason::RetriesExhausted => "le prestataire n’a cessé de demander d’essayer plus tard",
         Reason::Undelivered => "le prestataire n’a pas pu le remettre au téléphone",
+        Reason::Bounced => {
+            "le courrier à cette adresse est revenu : elle n’existe pas, ou n’en prend plus depuis des semaines"
+        }
+        Reason::Complained => "le lecteur a signalé un courrier comme indésirable",
+        Reason::Manual => "un opérateur a inscrit l’adresse sur la liste",
         Reason::CannotBeProcessed => "cela échoue à chaque essai : voir « declic dead-letters list »",
         Reason::OutcomeUnknown => "le prestataire l’a peut-être accepté, peut-être pas",
         Reason::Restored => {

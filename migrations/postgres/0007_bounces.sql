@@ -1,0 +1,18 @@
+-- What came back of mails: bounces and complaints, kept until they are settled, and soft ones as long as they count.
+-- sqlite/0007_bounces.sql is its twin. An older build lists a message that is `bounced` or `complained` as one that it
+-- cannot read, and does nothing with it: both are states that nothing changes by itself.
+
+CREATE TABLE bounces (
+    id          text COLLATE "C" PRIMARY KEY,   -- the same for the same report: of its message and kind
+    message_id  text COLLATE "C" NOT NULL,
+    kind        text NOT NULL,                  -- hard, soft, complaint
+    status      text,                           -- RFC 3463
+    detail      text,
+    recipients  text,                           -- JSON: one of them must be the message's; null where a tag vouches for it
+    received_at timestamptz NOT NULL,
+    settled_at  timestamptz,
+    address     text COLLATE "C"                -- the message's, once settled: trimmed, lower case
+);
+CREATE INDEX bounces_waiting ON bounces (received_at) WHERE settled_at IS NULL;
+CREATE INDEX bounces_soft ON bounces (address, settled_at) WHERE kind = 'soft';
+CREATE INDEX bounces_by_message ON bounces (message_id);

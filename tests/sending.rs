@@ -19,6 +19,7 @@ use declic::domain::diagnostic::SourceFile;
 use declic::domain::event::Event;
 use declic::domain::message::{Message, MessageState};
 use declic::domain::verdict::Reason;
+use declic::store::MessageFilter;
 use serde_json::{Value, json};
 use support::place::{Place, on_postgres, on_sqlite};
 use support::random::Random;
@@ -345,4 +346,82 @@ fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may_on_sqlite() {
 #[test]
 fn nothing_leaves_when_it_may_not_and_all_leaves_when_it_may_on_postgres() {
     on_postgres(nothing_leaves_when_it_may_not_and_all_leaves_when_it_may);
+}
+
+/// Withdrawals, restrictions and erasures, told while hand-overs are under way: what is not admitted yet when such a word
+/// has committed never goes.
+async fn no_word_that_has_committed_is_overtaken(url: String) {
+    const MANY: usize = 240;
+    let body =
+        "purpose: marketing\ntrigger: { event: go }\nre_entry: always\nsteps: [{ send: { email: m } }]\n";
+    let now = at("2027-03-01T10:00:00Z");
+    let place = open(&url, "", &[("r".into(), body.into())], now).await;
+    let named = |n: usize| format!("c-{n}");
+    let event = |n: usize, kind: &str, minutes: i64, data: Value| {
+        event(&format!("{kind}-{n}"), kind, &named(n), now - TimeDelta::minutes(minutes), data)
+    };
+    let known: Vec<Event> =
+        (0..MANY).map(|n| event(n, "customer.signed_up", 30, profile(n % 90, None, None))).collect();
+    place.live(now, &known).await;
+    let seed = Clock::Real.now().timestamp_micros().unsigned_abs();
+    eprintln!("seed {seed}");
+    let mut random = Random::new(seed, 1);
+    let (mut gone, mut spoken): (Vec<usize>, Vec<usize>) = ((0..MANY).collect(), (0..MANY).collect());
+    random.shuffle(&mut gone);
+    random.shuffle(&mut spoken);
+    let going = async {
+        for some in gone.chunks(4) {
+            let events: Vec<Event> = some.iter().map(|n| event(*n, "go", 1, json!({}))).collect();
+            place.processors[0].accept(&events).await.expect("accepted");
+        }
+    };
+    let speaking = async {
+        let mut admitted: Vec<String> = Vec::new();
+        for n in &spoken {
+            let word = match n % 3 {
+                0 => event(*n, "customer.deleted", 0, json!({})),
+                1 => event(*n, "customer.updated", 0, json!({ "processing_restricted": true })),
+                _ => {
+                    let word = json!({ "channel": "email", "purpose": "marketing", "status": "withdrawn" });
+                    event(*n, "consent.changed", 0, word)
+                }
+            };
+            place.processors[1].accept(&[word]).await.expect("accepted");
+            let filter = MessageFilter { customer: Some(named(*n)), limit: 9, ..MessageFilter::default() };
+            let messages = place.store.messages(&filter).await.expect("read");
+            let on_their_way = messages
+                .into_iter()
+                .filter(|m| matches!(m.state, MessageState::Sending | MessageState::Sent));
+            admitted.extend(on_their_way.map(|m| m.id));
+            tokio::time::sleep(Duration::from_micros(random.between(0, 3_000))).await;
+        }
+        admitted
+    };
+    let ((), admitted) = tokio::join!(going, speaking);
+    place.live(now, &[]).await;
+    let messages = place.messages().await;
+    let sent: Vec<&Message> = messages.iter().filter(|m| m.state == MessageState::Sent).collect();
+    for message in &sent {
+        assert!(
+            admitted.contains(&message.id),
+            "{} went after the word of {}",
+            message.id,
+            message.customer_id
+        );
+    }
+    assert_eq!(place.capture.list().len(), sent.len(), "and nothing else left");
+    let stopped = messages.iter().filter(|m| m.state == MessageState::Suppressed).count();
+    eprintln!("{} sent, {stopped} stopped", sent.len());
+    assert!(sent.len() > 2 && stopped > 2, "{} sent, {stopped} stopped", sent.len());
+    place.close().await;
+}
+
+#[test]
+fn no_word_that_has_committed_is_overtaken_on_sqlite() {
+    on_sqlite(no_word_that_has_committed_is_overtaken);
+}
+
+#[test]
+fn no_word_that_has_committed_is_overtaken_on_postgres() {
+    on_postgres(no_word_that_has_committed_is_overtaken);
 }

@@ -5,9 +5,20 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use declic::domain::bounce::{Reading, read};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bounces")
+}
+
+fn samples() -> Vec<PathBuf> {
+    let folders = ["flufl", "sisimai", "made"].map(|name| folder().join(name));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a folder").flatten());
+    let mut files: Vec<PathBuf> = files.map(|file| file.path()).collect();
+    files.sort();
+    files
 }
 
 /// What is read of a file, as a line of the table: kind, status, recipient.
@@ -38,13 +49,8 @@ fn every_sample_is_read_as_what_it_is() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    let there: BTreeSet<String> = ["flufl", "sisimai", "made"]
-        .iter()
-        .flat_map(|name| {
-            std::fs::read_dir(folder().join(name)).expect("a folder").flatten().map(move |f| (name, f))
-        })
-        .map(|(name, file)| format!("{name}/{}", file.file_name().to_string_lossy()))
-        .collect();
+    let name = |file: &PathBuf| file.strip_prefix(folder()).expect("below it").display().to_string();
+    let there: BTreeSet<String> = samples().iter().map(name).collect();
     assert_eq!(named, there, "each file has its line");
     for kind in ["hard", "soft", "complaint", "delayed", "delivered", "auto_reply", "no_complaint", "other"] {
         assert!(kinds.contains(kind), "no sample is {kind}");
@@ -54,12 +60,38 @@ fn every_sample_is_read_as_what_it_is() {
 #[test]
 #[ignore = "prints what is read, for whoever adds a sample"]
 fn print_what_is_read() {
-    for name in ["flufl", "sisimai", "made"] {
-        let mut files: Vec<_> = std::fs::read_dir(folder().join(name)).expect("a folder").flatten().collect();
-        files.sort_by_key(|file| file.file_name());
-        for file in files {
-            let bytes = std::fs::read(file.path()).expect("a sample");
-            println!("{name}/{}\t{}", file.file_name().to_string_lossy(), told(&bytes).join("\t"));
+    for file in samples() {
+        let bytes = std::fs::read(&file).expect("a sample");
+        println!("{}\t{}", file.strip_prefix(folder()).expect("below it").display(), told(&bytes).join("\t"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Anybody can send us anything: a sample cut, doubled and spoilt in places is read as something, and never a panic.
+    #[test]
+    fn no_mail_is_too_broken(
+        sample in any::<Index>(),
+        edits in vec((any::<Index>(), any::<u8>(), 0..40_usize), 1..12),
+    ) {
+        let samples = samples();
+        let mut bytes = std::fs::read(sample.get(&samples)).expect("a sample");
+        for (at, byte, length) in edits {
+            let at = at.index(bytes.len() + 1);
+            let end = (at + length).min(bytes.len());
+            match byte % 4 {
+                0 => drop(bytes.drain(at..end)),
+                1 => bytes.truncate(end.max(1)),
+                2 => {
+                    let again = bytes[at..end].to_vec();
+                    bytes.splice(at..at, again);
+                }
+                _ => bytes.insert(at, byte),
+            }
+        }
+        if let Reading::Report(report) = read(&bytes) {
+            prop_assert!(!report.detail.contains(['\n', '\r']), "{}", report.detail);
         }
     }
 }

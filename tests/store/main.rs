@@ -3,6 +3,7 @@
 //! Each test is an async function of a [`Place`]: an empty, migrated database of its own.
 
 mod aside;
+mod bounces;
 mod concurrency;
 mod customers;
 mod entries;
@@ -143,6 +144,10 @@ conformance! {
     ledger::an_erased_address_is_known_only_by_its_hash,
     ledger::an_address_of_two_customers_is_not_silenced_by_one_erasure,
     ledger::a_letter_that_names_the_erased_goes_with_them,
+    bounces::a_report_waits_for_its_message_and_is_settled_once,
+    bounces::a_complaint_stands_whatever_is_reported_after_it,
+    bounces::soft_bounces_count_by_address,
+    bounces::people_see_the_list_and_take_addresses_off_it,
     holdings::all_that_is_held_of_a_customer_is_told,
     holdings::no_table_with_customers_is_left_out,
     entries::entries_are_written_over_and_dropped,

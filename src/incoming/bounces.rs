@@ -2,7 +2,7 @@
 //!
 //! A report is believed when its return path carries our tag, or when it names a stored message and whom that went to. It
 //! is kept first and settled here, again and again, until its message is known: it may come before the record of the
-//! hand-over. Called by `app` and, through it, by `declic bounces`; [`maildir`](super::maildir) brings the mails.
+//! hand-over. Called by `app` and, through it, by `declic bounces`; [`maildir`] brings the mails.
 
 use std::path::PathBuf;
 use std::time::Duration;

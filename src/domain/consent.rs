@@ -73,6 +73,15 @@ impl ConsentFact {
 pub struct Ledger(pub Vec<ConsentFact>);
 
 impl Ledger {
+    /// The ledger of somebody of whom all is forgotten that happened until `until`: their agreement is, too, but not what
+    /// they have refused.
+    pub fn after_forgetting(mut self, until: Option<DateTime<Utc>>) -> Self {
+        if let Some(until) = until {
+            self.0.retain(|fact| fact.at > until || fact.status > ConsentStatus::Pending);
+        }
+        self
+    }
+
     /// The word that held at `at`: the newest by event time, the strictest on a tie.
     pub fn at(&self, channel: Channel, purpose: &str, at: DateTime<Utc>) -> Option<&ConsentFact> {
         self.0

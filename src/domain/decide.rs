@@ -24,10 +24,12 @@ use super::verdict::Reason;
 /// Decides about events that have just arrived. They are in `snapshot.history` too, as far as rules look back.
 pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTime<Utc>) -> Verdicts {
     let mut verdicts = Verdicts::default();
-    let deleted = events.iter().filter(|e| e.kind == DELETED && snapshot.remembers(e)).map(|e| e.time).max();
-    if let Some(until) = deleted {
+    let deletions = events.iter().filter(|e| e.kind == DELETED && snapshot.remembers(e));
+    // One whose clock is ahead must not forget what is still to come.
+    if let Some(until) = deletions.map(|e| e.time.min(now)).max() {
         // Of what came with it only the time after it counts: they may have signed up again at once.
-        let after = on_events(book, &snapshot.forgotten(until), events, now);
+        let after: Vec<Event> = events.iter().filter(|e| e.kind != DELETED).cloned().collect();
+        let after = on_events(book, &snapshot.forgotten(until), &after, now);
         return Verdicts { erased: Some(until), ..after };
     }
     let remembered: Cow<'_, [Event]> = match events.iter().all(|e| snapshot.remembers(e)) {

@@ -210,7 +210,8 @@ impl Snapshot {
         let mut history = self.history.clone();
         history.retain(|fact| fact.event.time > until);
         let customer_id = self.customer_id.clone();
-        Self { customer_id, erased: true, forgotten_until, history, ..Self::default() }
+        let consents = self.consents.clone().after_forgetting(Some(until));
+        Self { customer_id, consents, erased: true, forgotten_until, history, ..Self::default() }
     }
 
     /// Adds an event to the past, unless it belongs to what is forgotten.

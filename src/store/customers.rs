@@ -36,6 +36,7 @@ impl CustomerState {
     pub fn with_history(self, mut history: Vec<Fact>) -> Snapshot {
         history.retain(|fact| self.forgotten_until.is_none_or(|until| fact.event.time > until));
         let Self { customer_id, profile, consents, entries, suppressed, erased, forgotten_until } = self;
+        let consents = consents.after_forgetting(forgotten_until);
         Snapshot { customer_id, profile, consents, suppressed, erased, forgotten_until, entries, history }
     }
 }
@@ -135,7 +136,7 @@ impl CustomerState {
 }
 
 impl Store {
-    /// One customer with all entries and the proofs of their consents; none when no event or import ever named it.
+    /// One customer with all entries, and the whole ledger with its proofs, also from the time that is forgotten; none when no event or import ever named it.
     pub async fn customer(&self, id: &str) -> Result<Option<CustomerState>, StoreError> {
         let mut session = self.reading().await?;
         let known = select(&mut session, &[id], "").await?;
@@ -280,7 +281,10 @@ async fn load(
         let addresses = [(Channel::Email, &customer.email), (Channel::Sms, &customer.phone)];
         let suppressed = addresses.into_iter().filter(|(c, a)| has(*c, a)).map(|(c, _)| c).collect();
         let state = CustomerState {
-            consents: ledgers.remove(&customer.customer_id).unwrap_or_default(),
+            consents: ledgers
+                .remove(&customer.customer_id)
+                .unwrap_or_default()
+                .after_forgetting(customer.forgotten_until),
             entries: entries.remove(&customer.customer_id).unwrap_or_default(),
             suppressed,
             profile: customer.profile,

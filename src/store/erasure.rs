@@ -43,15 +43,19 @@ pub(super) async fn erase(
     let among = d.among(1);
     let ids = Arg::list(until.keys());
     // While it is still known how they were reached, and from where.
-    let reached = addresses(session, &ids).await?;
+    let mut reached = BTreeSet::new();
+    for (id, until) in &until {
+        let theirs = addresses(session, &Arg::list([id])).await?;
+        reached.extend(theirs.iter().cloned());
+        let theirs_alone = of_nobody_else(session, &ids, theirs).await?;
+        suppressions::hash(session, &theirs_alone, *until).await?;
+    }
     let texts = format!("DELETE FROM sms_inbound WHERE sender {among}");
     let numbers = reached.iter().filter(|(channel, _)| *channel == Channel::Sms).map(|(_, number)| number);
     session.exec(texts, vec![Arg::list(numbers)]).await?;
     let names: Vec<&str> =
         until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
     dead_letters::erase(session, &names).await?;
-    let theirs_alone = of_nobody_else(session, &ids, reached).await?;
-    suppressions::hash(session, &theirs_alone, now).await?;
     forget_rows(session, &until).await?;
     let dated = [
         format!(

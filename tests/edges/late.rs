@@ -176,6 +176,21 @@ fn whoever_signs_up_after_an_erasure_is_somebody_new() {
 }
 
 #[test]
+fn what_was_agreed_to_before_an_erasure_is_not_agreed_to_after_it() {
+    let offer = "purpose: marketing\ntrigger: { event: customer.signed_up }\nre_entry: always\nsteps: [{ send: { email: a } }]\n";
+    let news = "purpose: service\ntrigger: { event: customer.signed_up }\nre_entry: always\nsteps: [{ send: { email: b } }]\n";
+    let book = book(&[("offer", offer), ("news", news)]);
+    let mut customer = Customer::new("c");
+    let before = r#"{"email":"c@x.fr","consents":[{"channel":"email","purpose":"marketing","status":"granted"},
+        {"channel":"email","purpose":"service","status":"denied"}]}"#;
+    customer.hears(&book, "2026-11-23T10:00", "customer.signed_up", before);
+    customer.hears(&book, "2026-11-23T11:00", "customer.deleted", "{}");
+    customer.hears(&book, "2026-11-23T12:00", "customer.signed_up", r#"{"email":"c@x.fr"}"#);
+    let said = customer.said();
+    assert_eq!(said[2..], ["2026-11-23T12:00 b consent_withdrawn", "2026-11-23T12:00 a no_consent"]);
+}
+
+#[test]
 fn a_deletion_forgets_what_was_before_it_and_not_what_came_after() {
     let book = book(&[("r", WELCOME)]);
     let signed_up = event("in", "2026-11-23T12:00", "customer.signed_up", r#"{"email":"c@x.fr"}"#);
@@ -195,6 +210,10 @@ fn a_deletion_forgets_what_was_before_it_and_not_what_came_after() {
         (Some(at("2026-11-23T11:00")), Some(at("2026-11-23T12:00")))
     );
     assert!(verdicts.consents.is_empty() && verdicts.messages.len() == 1, "{verdicts:?}");
+    let ahead = event("ahead", "2026-11-23T20:00", "customer.deleted", "{}");
+    let ahead =
+        declic::domain::decide::on_events(&book, &customer.snapshot, &[ahead], at("2026-11-23T13:00"));
+    assert_eq!(ahead.erased, Some(at("2026-11-23T13:00")), "what is still to come is not forgotten");
     customer.snapshot.evolve(&verdicts);
     assert!(!customer.snapshot.erased && customer.snapshot.profile.text("email") == Some("c@x.fr"));
     assert!(customer.snapshot.profile.get("city").is_none());

@@ -173,9 +173,9 @@ pub async fn an_erased_address_is_known_only_by_its_hash(place: Place) {
     assert!(!kept.concat().contains("example"), "nor in what the provider said: {kept:?}");
     // Whoever signs up since is written to again, but for the address that bounced.
     let signed_up = vec![
-        (Channel::Email, new.to_owned(), at("11:00")),
-        (Channel::Email, old.to_owned(), at("11:00")),
-        (Channel::Sms, "+33612345678".to_owned(), at("09:30")),
+        (Channel::Email, new.to_owned(), at("13:00")),
+        (Channel::Email, old.to_owned(), at("13:00")),
+        (Channel::Sms, "+33612345678".to_owned(), at("11:30")),
     ];
     write(store, &["c-4", "c-5"], Changes { signed_up, ..imported("c-4", new) }).await;
     write(store, &["c-5"], imported("c-5", old)).await;

@@ -2,7 +2,7 @@
 
 use declic::failpoint::POINTS;
 
-use crate::support::side_by_side;
+use crate::support::{Folder, side_by_side};
 use crate::town::{
     AT_TEN, BEFORE_ELEVEN, Database, Town, comes_at_eleven, wait_for_failpoint, wait_until_ready,
 };
@@ -69,11 +69,12 @@ const CASES: &[Case] = &[
 
 #[test]
 fn every_failpoint_is_in_the_table() {
-    let nonsense = ["intake.dead_lettered"];
+    // These have tests of their own, below.
+    let others = ["intake.dead_lettered", "bounces.settled"];
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guarantees.md"))
         .expect("the page");
     for point in POINTS {
-        let known = CASES.iter().any(|case| case.point == *point) || nonsense.contains(point);
+        let known = CASES.iter().any(|case| case.point == *point) || others.contains(point);
         assert!(known, "no case says what a crash at `{point}` does");
         assert!(
             page.contains(&format!("`{point}`")),
@@ -169,4 +170,42 @@ fn a_kill_after_a_dead_letter_is_confirmed_keeps_one_letter() {
         assert_eq!(list.lines().count(), 1, "{database:?}: {list}");
         assert!(worker.terminate(crate::town::PATIENCE).success());
     }
+}
+
+#[test]
+fn a_kill_while_a_bounce_is_settled_settles_it_once() {
+    side_by_side(2, &[Database::Postgres, Database::Sqlite], |database| {
+        let words = format!("a bounce on {database:?}");
+        let maildir = Folder::new("maildir");
+        for part in ["tmp", "new", "cur"] {
+            std::fs::create_dir(maildir.join(part)).expect("our own folder");
+        }
+        let mut town = Town::open(*database, "news");
+        town.shop.set("DECLIC_BOUNCES__MAILDIR", maildir.path().display());
+        let mut worker = town.start("sends", "");
+        wait_until_ready(&mut worker, &words);
+        town.tell("news");
+        let id = town.wait_for("sent", &words)["id"].as_str().expect("an id").to_owned();
+        assert!(worker.terminate(crate::town::PATIENCE).success(), "{words}");
+        let mail = town.shop.sink.mails().remove(0);
+        let original = String::from_utf8(message_id(&mail)).expect("a header");
+        let report = format!(
+            "From: MAILER-DAEMON@mx.example.com\nTo: shop@example.com\nMIME-Version: 1.0\n\
+             Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n\
+             --b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.com\n\n\
+             Final-Recipient: rfc822; alice@example.com\nAction: failed\nStatus: 5.1.1\n\n\
+             --b\nContent-Type: text/rfc822-headers\n\n{original}\nTo: alice@example.com\n\n--b--\n"
+        );
+        std::fs::write(maildir.join("new").join("1.report"), report).expect("our own folder");
+        killed(&town, "killed", "bounces.settled", &words, || ());
+        assert_eq!(town.messages()[0]["state"], "sent", "{words}: nothing was committed");
+        let worker = town.start("heir", "");
+        town.wait_for("bounced", &words);
+        assert!(worker.terminate(crate::town::PATIENCE).success(), "{words}");
+        let list =
+            crate::support::run(town.shop.declic().args(["suppressions", "list", "--format", "ndjson"]));
+        assert_eq!(list.lines().count(), 1, "{words}: {list}");
+        let outcomes = town.outcomes();
+        assert_eq!(outcomes, [format!("{id}-bounced"), format!("{id}-sent")].into(), "{words}");
+    });
 }

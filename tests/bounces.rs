@@ -127,6 +127,15 @@ fn what_comes_back_ends_its_message_and_is_the_last_mail_to_its_address() {
     let again = all.iter().find(|m| m["customer"] == "alice-again").expect("a message");
     assert_eq!((&again["state"], &again["reason"]), (&json!("suppressed"), &json!("suppressed_address")));
 
+    // What never left cannot have come back, whoever says so.
+    let never = complaint(again["id"].as_str().expect("an id"), "alice@example.com");
+    ingest(&shop, &never, &[]);
+    let all = shop.messages();
+    let again = all.iter().find(|m| m["customer"] == "alice-again").expect("a message");
+    assert_eq!(again["state"], "suppressed");
+    let words = told(&shop, &["consents", "show", "alice-again"]);
+    assert!(words.iter().all(|word| word["status"] == "granted"), "{words:?}");
+
     // A complaint by the pipe of a mail server, twice: a withdrawal like any other.
     let report = complaint(message("bob")["id"].as_str().expect("an id"), "bob@example.com");
     assert_eq!(ingest(&shop, &report, &[]), (Some(0), "complaint".to_owned()));

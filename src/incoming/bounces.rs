@@ -149,14 +149,16 @@ impl Bounces {
         }
         // The withdrawals first: known by their ids, they may be told again should the rest fail.
         for (row, message) in &due {
-            self.withdraw(row, message).await?;
+            if let Some(message) = message {
+                self.withdraw(row, message).await?;
+            }
         }
         let ids: Vec<String> = due.into_iter().map(|(row, _)| row.id).collect();
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let (mut changes, mut messages) = (Changes::default(), Vec::<Message>::new());
         for (row, message) in tx.settle_bounces(&ids).await? {
-            if !row.is_about(&message) {
+            if !may_be_about(&row, &message) {
                 telemetry::bounce_settled("not_ours", &message.id);
                 continue;
             }
@@ -214,7 +216,7 @@ impl Bounces {
     /// Takes a complaint as the withdrawal that it is, an event like any other. None for an erased customer, who has no
     /// address left.
     async fn withdraw(&self, row: &BounceRow, message: &Message) -> Result<(), StoreError> {
-        if row.kind != Kind::Complaint || !row.is_about(message) || message.address.is_none() {
+        if row.kind != Kind::Complaint || !may_be_about(row, message) || message.address.is_none() {
             return Ok(());
         }
         let active = self.shelf.get();
@@ -276,6 +278,13 @@ impl Bounces {
             }
         }
     }
+}
+
+/// Whether a report is to be believed: it names the message's reader, or its return path vouches for it, and the message
+/// has left, as far as anybody knows.
+fn may_be_about(row: &BounceRow, message: &Message) -> bool {
+    use MessageState::{Bounced, Complained, Delivered, Sent, Uncertain};
+    row.is_about(message) && matches!(message.state, Sent | Delivered | Uncertain | Bounced | Complained)
 }
 
 /// The message after a report about it.

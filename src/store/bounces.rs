@@ -79,8 +79,9 @@ impl Store {
         session.exec(sql, args).await
     }
 
-    /// Reports that wait and whose message is out of our hands, the oldest first, each with its message.
-    pub async fn due_bounces(&self, limit: u32) -> Result<Vec<(BounceRow, Message)>, StoreError> {
+    /// Reports that wait and whose message is out of our hands, the oldest first, each with its message, where that can be
+    /// read.
+    pub async fn due_bounces(&self, limit: u32) -> Result<Vec<(BounceRow, Option<Message>)>, StoreError> {
         let session = &mut self.reading().await?;
         let sql = format!(
             "SELECT {READ} FROM bounces b JOIN messages m ON m.id = b.message_id
@@ -90,7 +91,7 @@ impl Store {
         let rows: Vec<Fields> = session.fetch(sql, vec![i64::from(limit).into()]).await?;
         let rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let messages = with_messages(session, &rows, "").await?;
-        Ok(pairs(rows, &messages))
+        Ok(pairs(rows, &messages).collect())
     }
 
     /// Forgets reports received before `before`, about messages that nobody knows among them.
@@ -116,7 +117,7 @@ impl Tx {
         let messages = with_messages(session, &rows, d.lock("FOR UPDATE")).await?;
         let sql = format!("UPDATE bounces SET settled_at = $2, recipients = NULL WHERE id {}", d.among(1));
         session.exec(sql, vec![Arg::list(rows.iter().map(|b| &b.id)), session.now.into()]).await?;
-        Ok(pairs(rows, &messages))
+        Ok(pairs(rows, &messages).filter_map(|(row, message)| Some((row, message?))).collect())
     }
 
     /// Notes whose address a settled report was about, and how many soft bounces that address has had since `since`.
@@ -130,7 +131,8 @@ impl Tx {
         let session = &mut self.session;
         let sql = "UPDATE bounces SET address = $2 WHERE id = $1";
         session.exec(sql, vec![id.into(), address.as_str().into()]).await?;
-        let sql = "SELECT COUNT(*) FROM bounces WHERE kind = 'soft' AND address = $1 AND settled_at >= $2";
+        // Two reports about one mail are one bounce.
+        let sql = "SELECT COUNT(DISTINCT message_id) FROM bounces WHERE kind = 'soft' AND address = $1 AND settled_at >= $2";
         let counted: Option<(i64,)> = session.first(sql, vec![address.as_str().into(), since.into()]).await?;
         Ok(counted.map_or(0, |(count,)| count))
     }
@@ -156,7 +158,9 @@ async fn with_messages(
     Ok(load_each(session, sql, vec![Arg::list(rows.iter().map(|b| &b.message_id))]).await?.messages)
 }
 
-fn pairs(rows: Vec<BounceRow>, messages: &[Message]) -> Vec<(BounceRow, Message)> {
-    let message = |row: &BounceRow| messages.iter().find(|m| m.id == row.message_id).cloned();
-    rows.into_iter().filter_map(|row| message(&row).map(|message| (row, message))).collect()
+fn pairs(rows: Vec<BounceRow>, messages: &[Message]) -> impl Iterator<Item = (BounceRow, Option<Message>)> {
+    rows.into_iter().map(|row| {
+        let message = messages.iter().find(|m| m.id == row.message_id).cloned();
+        (row, message)
+    })
 }

@@ -72,18 +72,21 @@ pub async fn a_complaint_stands_whatever_is_reported_after_it(Place { store, .. 
 }
 
 pub async fn soft_bounces_count_by_address(Place { store, .. }: Place) {
-    let rows = ["b-1", "b-2", "b-3"].map(|id| report(id, &format!("m-{id}"), Kind::Soft));
-    let messages = rows.iter().map(|row| sent(&row.message_id)).collect();
+    let mut rows = ["b-1", "b-2", "b-3", "b-4"].map(|id| report(id, &format!("m-{id}"), Kind::Soft)).to_vec();
+    rows[3].message_id = "m-b-1".to_owned();
+    let messages = rows[..3].iter().map(|row| sent(&row.message_id)).collect();
     write(&store, &["c-1"], Changes { messages, ..Changes::default() }).await;
     store.keep_bounces(&rows).await.expect("kept");
     let mut counted = Vec::new();
-    for (row, address) in rows.iter().zip(["a@example.com", "A@example.com", "b@example.com"]) {
+    for (row, address) in
+        rows.iter().zip(["a@example.com", "A@example.com", "b@example.com", "a@example.com"])
+    {
         let mut tx = begin(&store).await;
         tx.settle_bounces(std::slice::from_ref(&row.id)).await.expect("settled");
         counted.push(tx.count_soft_bounces(&row.id, address, at("09:00")).await.expect("counted"));
         tx.commit().await.expect("commit");
     }
-    assert_eq!(counted, [1, 2, 1]);
+    assert_eq!(counted, [1, 2, 1, 2], "two reports about one mail are one");
     let mut tx = begin(&store).await;
     assert_eq!(
         tx.count_soft_bounces("b-1", "a@example.com", at("11:00")).await.expect("counted"),

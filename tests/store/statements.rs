@@ -189,7 +189,11 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("UPDATE bounces SET settled_at", Everywhere, "note that these are settled"),
     ("UPDATE bounces SET address = $2", Everywhere, "note whose address it was"),
     ("UPDATE bounces SET address = NULL", Everywhere, "erasure: a report knows its message only"),
-    ("COUNT(*) FROM bounces", Everywhere, "how many soft ones an address has had: a range of an index"),
+    (
+        "COUNT(DISTINCT message_id) FROM bounces",
+        Everywhere,
+        "how many soft ones an address has had: a range of an index",
+    ),
     ("DELETE FROM bounces", Everywhere, "forget what is old"),
     ("ORDER BY at DESC, channel, address LIMIT", Everywhere, "`declic suppressions list`"),
     ("RETURNING channel, address, reason", Everywhere, "`declic suppressions remove`"),

@@ -257,7 +257,9 @@ impl App {
         parts.spawn(named("reclaimer", reclaim));
         let receipts = incoming::receipts::run(self.store.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("receipts", receipts));
-        let retention = retention::run(self.store.clone(), self.clock.clone(), shutdown.clone());
+        let bounces_kept = self.bounces.config.kept();
+        let retention =
+            retention::run(self.store.clone(), self.clock.clone(), bounces_kept, shutdown.clone());
         parts.spawn(named("retention", retention));
         parts.spawn(named("bounces", self.bounces.clone().run(shutdown.clone())));
         let numbers = incoming::numbers::run(self.store.clone(), self.shelf.clone(), shutdown.clone());

@@ -295,6 +295,11 @@ async fn write(
         let customer = &snapshot.customer_id;
         changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
         changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
+        if let Some(at) = verdict.signed_up {
+            let profile = verdict.profile.as_ref().unwrap_or(&snapshot.profile);
+            let addresses = addresses_of(active, profile)?.map(|(channel, address)| (channel, address, at));
+            changes.signed_up.extend(addresses);
+        }
         if let Some(profile) = verdict.profile {
             let old = &snapshot.profile;
             if old.get("phone") != profile.get("phone") || old.get("country") != profile.get("country") {
@@ -307,14 +312,6 @@ async fn write(
                 changes.same_dates.insert(customer.clone());
             }
             changes.profiles.push((customer.clone(), profile));
-        }
-        if let Some(at) = verdict.signed_up {
-            let profile =
-                changes.profiles.last().filter(|(id, _)| id == customer).map(|(_, profile)| profile);
-            let profile = profile.unwrap_or(&snapshot.profile);
-            changes
-                .signed_up
-                .extend(addresses_of(active, profile)?.map(|(channel, address)| (channel, address, at)));
         }
         let words = verdict.consents.iter().filter_map(|fact| Outcome::of_consent(customer, fact));
         changes.outcomes.extend(words);

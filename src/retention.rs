@@ -25,10 +25,11 @@ const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
 /// Until when erasures have been tidied up after, as a setting: no worker does it again after a start.
 const TIDIED_UNTIL: &str = "retention.tidied_until";
 
-/// Forgets what is old, and tidies up after erasures, until told to stop.
-pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
+/// Forgets what is old, and tidies up after erasures, until told to stop. `bounces_kept` is how long reports on mails are
+/// kept.
+pub async fn run(store: Store, clock: Clock, bounces_kept: TimeDelta, shutdown: CancellationToken) {
     loop {
-        let pause = match pass(&store, clock.now()).await {
+        let pause = match pass(&store, clock.now(), bounces_kept).await {
             Ok(()) => EVERY,
             Err(error) => {
                 telemetry::waiting_for("database", &error.to_string());
@@ -42,7 +43,8 @@ pub async fn run(store: Store, clock: Clock, shutdown: CancellationToken) {
     }
 }
 
-async fn pass(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+async fn pass(store: &Store, now: DateTime<Utc>, bounces_kept: TimeDelta) -> Result<(), StoreError> {
+    store.forget_bounces(now - bounces_kept).await?;
     store.forget_receipts(now - RECEIPTS_KEPT).await?;
     store.forget_inbound(now - TEXTS_KEPT).await?;
     let until = store.setting(TIDIED_UNTIL).await?.and_then(|text| text.parse().ok());

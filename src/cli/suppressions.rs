@@ -91,7 +91,7 @@ fn channel(address: &str) -> Result<Channel, Failure> {
 
 /// Whose owner was erased is known by a keyed hash alone, which says nothing to anybody.
 fn shown(row: &SuppressionRow) -> &str {
-    if row.address.starts_with("hash:") { "(erased)" } else { &row.address }
+    if row.is_hashed() { "(erased)" } else { &row.address }
 }
 
 fn told(row: &SuppressionRow) -> String {

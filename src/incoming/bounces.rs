@@ -40,9 +40,6 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Reports settled in one transaction.
 const AT_ONCE: u32 = 200;
 
-/// How often to forget what is older, in rounds.
-const FORGET_EVERY: u32 = 3_600;
-
 /// `[bounces]`: what comes back, and what follows from it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -58,6 +55,13 @@ pub struct BouncesConfig {
 impl Default for BouncesConfig {
     fn default() -> Self {
         Self { maildir: None, soft_limit: 5, soft_days: 30 }
+    }
+}
+
+impl BouncesConfig {
+    /// For how long soft bounces count, and any report is kept.
+    pub fn kept(&self) -> TimeDelta {
+        TimeDelta::days(self.soft_days.into())
     }
 }
 
@@ -164,7 +168,7 @@ impl Bounces {
             }
             telemetry::bounce_settled(row.kind.as_str(), &message.id);
             if let Some(address) = &message.address {
-                let since = now - TimeDelta::days(self.config.soft_days.into());
+                let since = now - self.config.kept();
                 let soft = tx.count_soft_bounces(&row.id, address, since).await?;
                 changes.suppressions.extend(self.suppression(&row, address, soft, now));
             }
@@ -251,7 +255,6 @@ impl Bounces {
 
     /// Reads the maildir and settles reports until told to stop.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut rounds: u32 = 0;
         while !shutdown.is_cancelled() {
             if let Some(folder) = &self.config.maildir
                 && let Err(error) = maildir::read(&self, folder, |_, _| ()).await
@@ -262,13 +265,6 @@ impl Bounces {
             if let Err(error) = &settled {
                 telemetry::waiting_for("database", &error.to_string());
             }
-            let kept = self.clock.now() - TimeDelta::days(self.config.soft_days.into());
-            if rounds.is_multiple_of(FORGET_EVERY)
-                && let Err(error) = self.store.forget_bounces(kept).await
-            {
-                telemetry::waiting_for("database", &error.to_string());
-            }
-            rounds = rounds.wrapping_add(1);
             if settled.is_ok_and(|settled| settled > 0) {
                 continue;
             }

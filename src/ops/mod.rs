@@ -13,3 +13,5 @@ pub mod mail;
 mod page;
 pub mod preview;
 pub mod public;
+
+pub use page::escape;

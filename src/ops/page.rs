@@ -58,7 +58,7 @@ impl Lang {
 }
 
 /// Text made harmless in HTML, between tags and in quoted attributes.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -241,6 +241,11 @@ async fn select<'a>(
         .collect()
 }
 
+/// Somebody else has made a customer whom a transaction did not find: it begins anew.
+pub(super) fn met_elsewhere() -> StoreError {
+    StoreError::Conflict("a new customer was met by another transaction at the same time".to_owned())
+}
+
 /// Makes these customers, with an empty profile; returns those that nobody else made meanwhile.
 pub(super) async fn insert(
     session: &mut Session,

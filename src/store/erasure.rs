@@ -29,9 +29,7 @@ pub(super) async fn erase(
         erased.iter().map(|(id, until)| (id.as_str(), *until)).collect();
     let new: BTreeSet<&str> = until.keys().copied().filter(|id| unknown.contains(*id)).collect();
     if customers::insert(session, &new).await?.len() < new.len() {
-        return Err(StoreError::Conflict(
-            "a new customer was met by another transaction at the same time".to_owned(),
-        ));
+        return Err(customers::met_elsewhere());
     }
     unknown.retain(|id| !until.contains_key(id.as_str()));
     for (id, ledger) in ledgers.iter_mut() {

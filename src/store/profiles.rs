@@ -9,7 +9,7 @@ use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
 use super::session::Session;
-use super::{Changes, StoreError};
+use super::{Changes, StoreError, customers};
 use crate::domain::customer::Profile;
 
 /// Longer attribute names get no row in `customer_dates`: the name is part of an index key, which is bounded.
@@ -101,7 +101,7 @@ async fn insert(session: &mut Session, new: &[CustomerRow<'_>]) -> Result<(), St
     if session.exec(sql, args).await? == new.len() as u64 {
         return Ok(());
     }
-    Err(StoreError::Conflict("a new customer was met by another transaction at the same time".to_owned()))
+    Err(customers::met_elsewhere())
 }
 
 async fn update(session: &mut Session, known: &[CustomerRow<'_>]) -> Result<(), StoreError> {

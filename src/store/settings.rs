@@ -10,8 +10,12 @@ impl Store {
         Ok(row.map(|(value,)| value))
     }
 
-    /// Puts a setting unless it is there, and returns the value that holds: the same for all who ask at once.
+    /// Puts a setting unless it is there, and returns the value that holds: the same for all who ask at once. Where it is
+    /// there nothing is written, and no writer waited for.
     pub async fn put_setting_if_absent(&self, key: &str, value: &str) -> Result<String, StoreError> {
+        if let Some(there) = self.setting(key).await? {
+            return Ok(there);
+        }
         let sql = "INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         self.writing().await?.exec(sql, vec![key.into(), value.into()]).await?;
         self.setting(key)

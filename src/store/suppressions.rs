@@ -10,6 +10,7 @@ use super::args::Arg;
 use super::profiles::comparable_address;
 use super::rows::Rows;
 use super::session::Session;
+use super::vault::HASHED;
 use super::{Store, StoreError};
 use crate::domain::consent::Channel;
 use crate::domain::verdict::Reason;
@@ -36,6 +37,13 @@ pub struct SuppressionRow {
     pub reason: String,
     pub at: DateTime<Utc>,
     pub detail: Option<String>,
+}
+
+impl SuppressionRow {
+    /// Whether only a keyed hash of the address is kept, since its owner was erased.
+    pub fn is_hashed(&self) -> bool {
+        self.address.starts_with(HASHED)
+    }
 }
 
 type Fields = (String, String, String, DateTime<Utc>, Option<String>);

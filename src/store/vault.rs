@@ -18,7 +18,7 @@ use crate::domain::hex;
 use crate::entropy;
 
 /// What an address is kept as that is only to be compared: this, and a keyed hash in hexadecimal.
-pub const HASHED: &str = "hash:";
+pub(super) const HASHED: &str = "hash:";
 
 /// The keys of a database, the present secret's first. Cheap to clone.
 #[derive(Clone, Default)]

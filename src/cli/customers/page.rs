@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::domain::explain::Language;
+use crate::ops::escape;
 
 const CSS: &str = include_str!("page.css");
 
@@ -184,11 +185,6 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
     }
-}
-
-/// Text made harmless in HTML.
-fn escape(text: &str) -> String {
-    handlebars::html_escape(text)
 }
 
 #[cfg(test)]

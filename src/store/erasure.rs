@@ -89,7 +89,7 @@ pub(super) async fn erase(
     Ok(())
 }
 
-/// The customers' own rows. The key of their proofs goes, and with it what back-ups still hold of those.
+/// The customers' own rows, and with them the key of their proofs.
 async fn forget_rows(session: &mut Session, until: &BTreeMap<&str, DateTime<Utc>>) -> Result<(), StoreError> {
     let until: Vec<_> = until.iter().collect();
     let (table, args) = Rows::of(&until)

@@ -26,9 +26,11 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::reclaim;
+use crate::domain::token::Keys;
 use crate::incoming;
 use crate::intake::{self, Sink};
 use crate::ops;
+use crate::ops::public::limit::Limit;
 use crate::process::Processor;
 use crate::publish::{self, PublishError};
 use crate::scheduler::Scheduler;
@@ -288,9 +290,15 @@ impl App {
             name: None,
             also: events,
         });
-        let (shelf, processor) = (self.shelf.clone(), self.processor.clone());
-        let mut public =
-            ops::public::router(pages::public(&self.secret, shelf, processor, self.clock.clone()));
+        let previous = self.config.previous_secrets.iter().map(|secret| secret.expose().as_bytes().to_vec());
+        let mut public = ops::public::router(pages::public(
+            Keys::new(&self.secret, previous),
+            Limit::new(self.config.public.views_per_minute),
+            self.store.clone(),
+            self.shelf.clone(),
+            self.processor.clone(),
+            self.clock.clone(),
+        ));
         if let Some(webhooks) = &self.webhooks {
             let receive = pages::sms_hooks(webhooks.clone(), self.incoming.clone(), self.clock.clone());
             public = public.merge(ops::hooks::router(receive));

@@ -38,6 +38,8 @@ const SHORTEST_SECRET: usize = 16;
 pub struct Config {
     /// Keys signed links, promo codes and split arms; must stay the same for years (`DECLIC_SECRET`).
     pub secret: Option<Secret>,
+    /// What `secret` was before: links that these sealed still open, and nothing else is made of them.
+    pub previous_secrets: Vec<Secret>,
     pub database: Database,
     pub public: Public,
     pub admin: Admin,
@@ -71,7 +73,7 @@ impl Default for Database {
     }
 }
 
-/// `[public]`: the pages that customers reach (unsubscribe).
+/// `[public]`: the pages that customers reach (unsubscribe, preferences, confirmation).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Public {
@@ -80,6 +82,8 @@ pub struct Public {
     /// as RFC 8058 asks of one-click unsubscribe.
     #[serde(deserialize_with = "base_url")]
     base_url: Option<String>,
+    /// Pages and unknown links a minute that one client address may ask for; 0 for any number.
+    pub views_per_minute: u32,
 }
 
 impl Public {
@@ -91,7 +95,7 @@ impl Public {
 
 impl Default for Public {
     fn default() -> Self {
-        Self { listen: loopback(8026), base_url: None }
+        Self { listen: loopback(8026), base_url: None, views_per_minute: 120 }
     }
 }
 
@@ -186,7 +190,7 @@ impl fmt::Display for Place {
 /// with the environment over it.
 ///
 /// Of `env` only `DECLIC_…` counts: names with `__` are keys (`DECLIC_SMTP__HOST` is `host` in `[smtp]`), and
-/// `DECLIC_SECRET` and `DECLIC_SECRET_FILE` are keys of the root. Others are left to their readers: a container
+/// `DECLIC_SECRET`, `DECLIC_PREVIOUS_SECRETS` and both with `_FILE` are keys of the root. Others are left to their readers: a container
 /// platform may set `DECLIC_PORT` and the like on its own. A value is read as TOML where that fits the key, and
 /// as plain text otherwise; an empty one counts as not set.
 pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
@@ -242,9 +246,15 @@ impl Config {
 
     /// What types alone cannot say.
     fn check(&self) -> Result<(), ConfigError> {
-        if self.secret.as_ref().is_some_and(|secret| secret.expose().len() < SHORTEST_SECRET) {
+        let too_short = |secret: &Secret| secret.expose().len() < SHORTEST_SECRET;
+        if self.secret.as_ref().is_some_and(too_short) {
             let message = format!("the secret is shorter than {SHORTEST_SECRET} characters");
             return Err(self.invalid("secret", message));
+        }
+        if let Some(at) = self.previous_secrets.iter().position(too_short) {
+            let message =
+                format!("the previous secret {} is shorter than {SHORTEST_SECRET} characters", at + 1);
+            return Err(self.invalid(&format!("previous_secrets[{at}]"), message));
         }
         let known = ["postgres://", "postgresql://", "sqlite:"];
         let url = self.database.url.as_ref().map(Secret::expose);

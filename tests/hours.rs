@@ -201,6 +201,7 @@ impl Message {
             due_at: now,
             fences: &[],
             told: None,
+            confirms: None,
         };
         admit(&question, now, now)
     }
@@ -218,6 +219,8 @@ static CONSENTS: LazyLock<Ledger> = LazyLock::new(|| {
         at: DateTime::UNIX_EPOCH,
         event_source: String::new(),
         event_id: String::new(),
+        shown_at: None,
+        said: None,
         proof: serde_json::Map::new(),
     };
     Ledger(vec![fact(Channel::Email), fact(Channel::Sms)])

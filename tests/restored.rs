@@ -59,6 +59,8 @@ fn ledger(status: ConsentStatus) -> Ledger {
         at: at("00:01"),
         event_source: "/shop".into(),
         event_id: "1".into(),
+        shown_at: None,
+        said: None,
         proof: serde_json::Map::new(),
     }])
 }
@@ -83,6 +85,7 @@ fn ask(purpose: &str, due: &str, consent: ConsentStatus, told: Option<Told>) -> 
         due_at: at(due),
         fences: &book.fences,
         told,
+        confirms: None,
     };
     admit(&question, at("13:00"), at("13:00"))
 }

@@ -28,7 +28,7 @@ fn the_shipped_rules_compile() {
     let policy = &compiled.rules.policy;
     assert_eq!(policy.default_locale, "fr");
     assert_eq!(policy.default_timezone.name(), "Europe/Paris");
-    assert_eq!(policy.purposes["marketing"], Basis::Consent);
+    assert_eq!(policy.purposes["marketing"].basis, Basis::Consent);
     assert_eq!(policy.sender.name, "Maison Lumen");
 }
 

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
-
 use super::Pulses;
 use crate::active::Shelf;
 use crate::channels::sms::IncomingSink;
@@ -12,50 +9,57 @@ use crate::channels::sms::http::{Call, Refusal, Webhooks};
 use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::delivery::flow::Flow;
-use crate::domain::event::Event;
-use crate::domain::rules::book::CONSENT_CHANGED;
-use crate::domain::token::Unsubscribe;
+use crate::domain::consent::Channel;
+use crate::domain::token::Keys;
 use crate::intake;
 use crate::ops::health::{AskHealth, Check};
 use crate::ops::hooks::{HookAnswer, Receive};
 use crate::ops::mail::{Content, Mail, MailSource, MailSummary};
-use crate::ops::public::Public;
+use crate::ops::public::limit::Limit;
+use crate::ops::public::{Known, Public};
 use crate::process::Processor;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// A part whose last sign of life is older than this is not well, in seconds.
 const STALE_AFTER: i64 = 60;
 
-/// The unsubscribe pages: a withdrawal is an event like any other, taken in by the same process.
-pub fn public(secret: &[u8], shelf: Shelf, processor: Processor, clock: Clock) -> Public {
+/// The pages behind links: what a customer says there is an event like any other, taken in by the same process.
+pub fn public(
+    keys: Keys,
+    limit: Limit,
+    store: Store,
+    shelf: Shelf,
+    processor: Processor,
+    clock: Clock,
+) -> Public {
     Public {
-        secret: secret.into(),
-        shop_name: Arc::new(move || shelf.get().book.active.policy.sender.name.clone()),
-        withdraw: Arc::new(move |link, proof| {
-            let (processor, now) = (processor.clone(), clock.now());
-            Box::pin(async move {
-                let event = withdrawal(link, proof, now);
-                processor.accept(&[event]).await.map(drop).map_err(|e| e.to_string())
-            })
+        keys,
+        policy: Arc::new(move || shelf.get().book.active.policy.clone()),
+        now: Arc::new(move || clock.now()),
+        ask: Arc::new(move |customer| {
+            let store = store.clone();
+            Box::pin(async move { known(&store, customer).await.map_err(|e| e.to_string()) })
         }),
+        tell: Arc::new(move |events| {
+            let processor = processor.clone();
+            Box::pin(async move { processor.accept(&events).await.map(drop).map_err(|e| e.to_string()) })
+        }),
+        limit: Arc::new(limit),
     }
 }
 
-/// The event that a used link makes. The instant is part of its id: the customer may agree again and withdraw again
-/// by the same link.
-fn withdrawal(link: Unsubscribe, mut data: Map<String, Value>, now: DateTime<Utc>) -> Event {
-    data.insert("channel".to_owned(), link.channel.as_str().into());
-    data.insert("purpose".to_owned(), link.purpose.into());
-    data.insert("status".to_owned(), "withdrawn".into());
-    data.insert("message_id".to_owned(), link.message_id.as_str().into());
-    Event {
-        id: format!("{}-{}", link.message_id, now.timestamp_micros()),
-        source: "/declic/unsubscribe".to_owned(),
-        kind: CONSENT_CHANGED.to_owned(),
-        subject: link.customer_id,
-        time: now,
-        data: Value::Object(data),
-    }
+async fn known(store: &Store, customer: String) -> Result<Known, StoreError> {
+    let Some(state) = store.customers_known(std::slice::from_ref(&customer)).await?.remove(&customer) else {
+        return Ok(Known::default());
+    };
+    let has = |field: &str| state.profile.text(field).is_some_and(|address| !address.trim().is_empty());
+    let channels = [(Channel::Email, "email"), (Channel::Sms, "phone")];
+    Ok(Known {
+        locale: state.profile.text("locale").map(str::to_owned),
+        channels: channels.into_iter().filter(|(_, field)| has(field)).map(|(channel, _)| channel).collect(),
+        consents: state.consents,
+        erased: state.erased,
+    })
 }
 
 /// What the SMS provider tells of its own accord: verified, kept by the sink, and only then acknowledged. For

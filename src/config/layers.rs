@@ -15,7 +15,13 @@ use crate::domain::diagnostic::did_you_mean;
 
 /// Keys whose value can be given by a file instead, under this name and `_file`. Others that end in `_file`,
 /// such as a certificate's, are ordinary keys.
-const SECRETS: [&str; 4] = ["password", "private_key", "secret", "url"];
+const SECRETS: [&str; 5] = ["password", "previous_secrets", "private_key", "secret", "url"];
+
+/// The one of them that is a list; its file has one a line.
+const LIST: &str = "previous_secrets";
+
+/// Keys of the root that a variable can set by their name alone.
+const ROOT: [&str; 4] = ["secret", "secret_file", "previous_secrets", "previous_secrets_file"];
 
 /// A merged configuration: tables, and the origin of each key.
 #[derive(Debug, Clone, Default)]
@@ -138,7 +144,7 @@ impl Layers {
     fn add_variable(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         let Some(rest) = name.strip_prefix("DECLIC_").filter(|_| !value.is_empty()) else { return Ok(()) };
         let keys: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
-        if keys.len() == 1 && !matches!(keys[0].as_str(), "secret" | "secret_file") {
+        if keys.len() == 1 && !ROOT.contains(&keys[0].as_str()) {
             return Ok(());
         }
         let place = Place::Variable(name.to_owned());
@@ -193,7 +199,12 @@ impl Layers {
                 source,
             })?;
             table.remove(&key);
-            table.insert(secret.to_owned(), Value::String(text.trim().to_owned()));
+            let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+            let value = match secret {
+                LIST => Value::Array(lines().map(|line| Value::String(line.to_owned())).collect()),
+                _ => Value::String(text.trim().to_owned()),
+            };
+            table.insert(secret.to_owned(), value);
             self.places.insert(path, place);
         }
         for (key, value) in table.iter_mut() {
@@ -303,8 +314,9 @@ fn reworded(path: &str, message: &str) -> String {
         return format!("`{}` is missing in [{path}]", quoted.next().unwrap_or_default());
     }
     // serde quotes what it found.
-    if is_secret(key) && message.starts_with("invalid") {
-        return format!("`{path}` must be a text");
+    if key.split('[').next().is_some_and(is_secret) && message.starts_with("invalid") {
+        let wanted = if key == LIST { "a list of texts" } else { "a text" };
+        return format!("`{path}` must be {wanted}");
     }
     format!("`{path}`: {message}")
 }

@@ -11,7 +11,7 @@ use super::countries;
 use super::customer::Profile;
 use super::hours::Reader;
 use super::memory::Exit;
-use super::message::{Message, MessageState};
+use super::message::{CONFIRMS, Message, MessageState};
 use super::phone;
 use super::restore::{self, Fence, Told};
 use super::rules::book::Book;
@@ -43,6 +43,8 @@ pub struct Question<'a> {
     pub fences: &'a [Fence],
     /// What a list kept outside of the database says of it.
     pub told: Option<Told>,
+    /// The purpose that its link confirms (double opt-in): it goes as long as there is something to confirm.
+    pub confirms: Option<&'a str>,
 }
 
 /// The gate's answer.
@@ -96,6 +98,7 @@ impl<'a> Question<'a> {
             due_at: message.due_at,
             fences: &book.fences,
             told: None,
+            confirms: message.context[CONFIRMS].as_str(),
         }
     }
 }
@@ -270,6 +273,12 @@ fn reachable(question: &Question<'_>, consent_at: DateTime<Utc>) -> Result<Strin
     }
     let word = question.consents.at(question.channel, question.purpose, consent_at);
     consent(basis(question.policy, question.purpose), word)?;
+    if let Some(purpose) = question.confirms {
+        let word = question.consents.at(question.channel, purpose, consent_at);
+        if word.is_none_or(|word| word.status != ConsentStatus::Pending) {
+            return Err(Reason::NothingToConfirm);
+        }
+    }
     let address = address_of(question.channel, question.profile, question.policy)?;
     if question.suppressed {
         return Err(Reason::SuppressedAddress);
@@ -396,6 +405,8 @@ mod tests {
                 at: DateTime::UNIX_EPOCH,
                 event_source: String::new(),
                 event_id: String::new(),
+                shown_at: None,
+                said: None,
                 proof: serde_json::Map::new(),
             });
             assert_eq!(consent(basis, fact.as_ref()), expected, "{basis:?} {status:?}");

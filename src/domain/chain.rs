@@ -9,7 +9,7 @@ use hmac::{Hmac, Mac};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::consent::ConsentFact;
+use super::consent::{ConsentFact, ConsentStatus};
 use super::hex;
 
 /// The layout of what is hashed, first in it.
@@ -63,6 +63,8 @@ fn mac(key: &[u8], customer: &str, line: &Line, previous: &str) -> Hmac<Sha256> 
         fact.purpose,
         fact.status.as_str(),
         fact.at.timestamp_micros(),
+        fact.shown_at.map(|at| at.timestamp_micros()),
+        fact.said.map(ConsentStatus::as_str),
         line.recorded_at.timestamp_micros(),
         line.commitment,
     ])

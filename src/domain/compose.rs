@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::admit::{country_of, network_of};
 use super::customer::Profile;
-use super::message::Message;
+use super::message::{CONFIRMS, Message};
 use super::rules::{Basis, Policy};
 use super::sms::plain::plain;
 use super::sms::segments::MAX_PARTS;
 use super::sms::{Encoding, Way, segments, sender, with_opt_out};
 use super::steps::{basis, zone_of};
 use super::templates::{RenderError, Rendered, SmsTemplate, Template, Templates};
-use super::token::Unsubscribe;
+use super::token::{Confirmation, Preferences, Unsubscribe};
 
 /// What rendering needs beside the message and the customer.
 pub struct Composer<'a> {
@@ -36,6 +37,31 @@ impl Composer<'_> {
             };
             format!("{}/u/{}", self.public_url, token.seal(self.secret))
         })
+    }
+
+    /// The signed link to all of the customer's choices; none where there is no [`Self::unsubscribe_url`].
+    pub fn preferences_url(&self, message: &Message) -> Option<String> {
+        (basis(self.policy, &message.purpose) != Basis::Contract).then(|| {
+            let token =
+                Preferences { customer_id: message.customer_id.clone(), message_id: message.id.clone() };
+            format!("{}/p/{}", self.public_url, token.seal(self.secret))
+        })
+    }
+
+    /// The signed link by which the customer confirms what their message is about (double opt-in); none where its step
+    /// names no purpose to `confirm`.
+    pub fn confirm_url(&self, message: &Message) -> Option<String> {
+        let purpose = message.context[CONFIRMS].as_str()?;
+        let within = self.policy.purposes.get(purpose).map_or(TimeDelta::days(30), |p| p.confirm_within);
+        let token = Confirmation {
+            customer_id: message.customer_id.clone(),
+            channel: message.channel,
+            purpose: purpose.to_owned(),
+            message_id: message.id.clone(),
+            mailed_at: message.planned_at,
+            expires_at: message.planned_at + within,
+        };
+        Some(format!("{}/c/{}", self.public_url, token.seal(self.secret)))
     }
 
     /// Renders the message for its customer. Everything in it is derived, so rendering again gives the same bytes.
@@ -121,6 +147,12 @@ impl Composer<'_> {
         context["data"] = event["data"].clone();
         if let Some(url) = self.unsubscribe_url(message) {
             context["unsubscribe_url"] = url.into();
+        }
+        if let Some(url) = self.preferences_url(message) {
+            context["preferences_url"] = url.into();
+        }
+        if let Some(url) = self.confirm_url(message) {
+            context["confirm_url"] = url.into();
         }
         if message.context["promo_code"].is_object() {
             context["promo_code"] = message.context["promo_code"].clone();

@@ -42,6 +42,16 @@ impl ConsentStatus {
     }
 }
 
+/// What the proof says where a grant was confirmed by a link in a message of ours, or by a shop that has done the same: the
+/// word that a purpose with double opt-in asks for.
+pub const CONFIRMED: (&str, &str) = ("source", "confirmation-link");
+
+/// The source of the events that such links make: what the shop hears of them, and may tell again after a restore.
+pub const CONFIRMATION: &str = "/declic/confirmation";
+
+/// Where an event says when the words were shown that the customer agreed to, in RFC 3339.
+pub const SHOWN_AT: &str = "shown_at";
+
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentFact {
@@ -53,12 +63,44 @@ pub struct ConsentFact {
     /// The `source` and `id` of that event.
     pub event_source: String,
     pub event_id: String,
+    /// When the words were shown that the customer agreed to, where that is known: a refusal that came between them and
+    /// the grant stands, in whatever order the two become known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_at: Option<DateTime<Utc>>,
+    /// What the event said, where the policy reads it as something else: a grant that nothing confirms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<ConsentStatus>,
     /// The proof that came with it (form, wording version, IP, user agent), as it was given.
     #[serde(default)]
     pub proof: serde_json::Map<String, serde_json::Value>,
 }
 
 impl ConsentFact {
+    /// The fact as the policy lets it be read: a grant of a purpose with double opt-in that nothing confirms is pending,
+    /// and says what it was. Asked when it comes, with its proof.
+    pub fn read(mut self, double_opt_in: bool) -> Self {
+        let (field, word) = CONFIRMED;
+        let source = self.proof.get(field).and_then(|source| source.as_str());
+        let confirmed = source.is_some_and(|source| source == word || source == CONFIRMATION);
+        if double_opt_in && self.status == ConsentStatus::Granted && !confirmed {
+            self.said = Some(self.status);
+            self.status = ConsentStatus::Pending;
+        }
+        self
+    }
+
+    /// Whether it is a grant that was read as pending. One who has confirmed and is only told of again (a profile that the
+    /// shop sends anew, a second sign-up) stays confirmed.
+    fn repeats(&self) -> bool {
+        self.status == ConsentStatus::Pending && self.said == Some(ConsentStatus::Granted)
+    }
+
+    /// The instant from which it outdoes a refusal: of a grant, when its words were shown.
+    fn weighs_from(&self) -> DateTime<Utc> {
+        let shown = self.shown_at.filter(|_| self.status == ConsentStatus::Granted);
+        shown.map_or(self.at, |shown| shown.min(self.at))
+    }
+
     /// Whether both are the same word of the same event, whatever is known of its proof.
     pub fn is_same(&self, other: &Self) -> bool {
         self.event_id == other.event_id
@@ -82,12 +124,20 @@ impl Ledger {
         self
     }
 
-    /// The word that held at `at`: the newest by event time, the strictest on a tie.
+    /// The word that held at `at`: the newest by event time, the strictest on a tie. A grant counts from when its words
+    /// were shown, and is not undone by one that only repeats it.
     pub fn at(&self, channel: Channel, purpose: &str, at: DateTime<Utc>) -> Option<&ConsentFact> {
-        self.0
-            .iter()
-            .filter(|f| f.channel == channel && f.purpose == purpose && f.at <= at)
-            .max_by_key(|f| (f.at, f.status))
+        let about = || self.0.iter().filter(|f| f.channel == channel && f.purpose == purpose && f.at <= at);
+        let pending = |f: &&ConsentFact| f.status == ConsentStatus::Pending;
+        let decided = about().filter(|f| !pending(f)).max_by_key(|f| (f.weighs_from(), f.status, f.at));
+        let asked = about().filter(pending).max_by_key(|f| f.at);
+        let (Some(decided), Some(asked)) = (decided, asked) else { return decided.or(asked) };
+        let decided_holds = if decided.status == ConsentStatus::Granted {
+            about().filter(pending).filter(|f| !f.repeats()).all(|meant| meant.at < decided.at)
+        } else {
+            decided.at >= asked.at
+        };
+        Some(if decided_holds { decided } else { asked })
     }
 
     /// The newest word known.
@@ -115,3 +165,6 @@ impl Ledger {
             .find(|at| self.at(channel, purpose, *at).is_some_and(|f| f.status == ConsentStatus::Granted))
     }
 }
+
+#[cfg(test)]
+mod tests;

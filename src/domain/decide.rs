@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde_json::{Map, Value};
 
-use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger};
+use super::consent::{Channel, ConsentFact, ConsentStatus, Ledger, SHOWN_AT};
 use super::customer::Profile;
 use super::event::Event;
 use super::fold::{self, begin};
@@ -16,7 +16,7 @@ use super::memory::{Entry, EntryStatus};
 use super::rules::book::{Book, CONSENT_CHANGED, DELETED, SIGNED_UP, UPDATED};
 use super::rules::condition::Truth;
 use super::rules::timing::month_days_kept_on;
-use super::rules::{Rule, Trigger};
+use super::rules::{Policy, Rule, Trigger};
 use super::snapshot::{Seen, Skip, Snapshot, Verdicts};
 use super::steps;
 use super::verdict::Reason;
@@ -44,7 +44,7 @@ pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTi
     }
     verdicts.signed_up = signed_up;
     let profile = merged(&snapshot.profile, events);
-    verdicts.consents = new_consents(&snapshot.consents, events);
+    verdicts.consents = new_consents(&book.active.policy, &snapshot.consents, events);
     let ledger = with_new(&snapshot.consents, &verdicts.consents);
     let mut seen = Seen {
         profile: profile.as_ref().unwrap_or(&snapshot.profile),
@@ -225,9 +225,12 @@ fn merged(known: &Profile, events: &[Event]) -> Option<Profile> {
 }
 
 /// The consents that the events bring and that are not in the ledger yet.
-fn new_consents(known: &Ledger, events: &[Event]) -> Vec<ConsentFact> {
+fn new_consents(policy: &Policy, known: &Ledger, events: &[Event]) -> Vec<ConsentFact> {
     let mut new = Vec::new();
+    let double_opt_in = |purpose: &str| policy.purposes.get(purpose).is_some_and(|p| p.double_opt_in);
     for fact in events.iter().flat_map(consent_facts) {
+        let double_opt_in = double_opt_in(&fact.purpose);
+        let fact = fact.read(double_opt_in);
         if !known.0.iter().chain(&new).any(|other| other.is_same(&fact)) {
             new.push(fact);
         }
@@ -276,6 +279,8 @@ fn consent_fact(event: &Event, item: &Map<String, Value>) -> Option<ConsentFact>
         at: event.time,
         event_source: event.source.clone(),
         event_id: event.id.clone(),
+        shown_at: item.get(SHOWN_AT).and_then(|at| serde_json::from_value(at.clone()).ok()),
+        said: None,
         proof: proof.map(|(name, value)| (name.clone(), value.clone())).collect(),
     })
 }

@@ -9,6 +9,9 @@ use super::consent::Channel;
 use super::hex;
 use super::verdict::Reason;
 
+/// Where a message's context holds the purpose that its link confirms.
+pub const CONFIRMS: &str = "confirm";
+
 /// One e-mail or SMS to one customer, identified by (entry, step id, channel). It holds what is needed to
 /// render the message, not the rendered body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

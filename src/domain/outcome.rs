@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::consent::ConsentFact;
+use super::consent::{ConsentFact, SHOWN_AT};
 use super::message::{Message, message_id};
 use super::rules::book::CONSENT_CHANGED;
 use super::snapshot::PromoCode;
@@ -67,15 +67,21 @@ impl Outcome {
         let told_to_us = fact.event_source.starts_with(OURS) && fact.event_source != IMPORT;
         told_to_us.then(|| {
             let (channel, status) = (fact.channel.as_str(), fact.status.as_str());
-            let about = message_id(&fact.event_source, customer_id, &fact.event_id, &fact.purpose, fact.channel);
+            let about =
+                message_id(&fact.event_source, customer_id, &fact.event_id, &fact.purpose, fact.channel);
+            let mut data = json!({
+                "channel": channel, "purpose": fact.purpose, "status": status, "source": fact.event_source,
+            });
+            // What weighs it against other words belongs to the word.
+            if let Some(shown_at) = fact.shown_at {
+                data[SHOWN_AT] = json!(shown_at);
+            }
             Self {
                 id: format!("consent-{about}"),
                 kind: CONSENT_CHANGED.to_owned(),
                 customer_id: customer_id.to_owned(),
                 time: fact.at,
-                data: json!({
-                    "channel": channel, "purpose": fact.purpose, "status": status, "source": fact.event_source,
-                }),
+                data,
             }
         })
     }

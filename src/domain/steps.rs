@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::admit::{Gate, Question, admit};
 use super::consent::Channel;
 use super::memory::{Entry, EntryStatus, Exit};
-use super::message::{Lane, Message, MessageState, message_id};
+use super::message::{CONFIRMS, Lane, Message, MessageState, message_id};
 use super::promo;
 use super::rules::book::Book;
 use super::rules::condition::{Condition, Truth};
@@ -224,6 +224,7 @@ impl Run<'_> {
                 due_at: planned,
                 fences: &self.book.fences,
                 told: None,
+                confirms: send.confirm.as_deref(),
             };
             // By the planned instant, so that it does not matter when the decision is taken.
             let mut gate = admit(&question, planned, planned);
@@ -321,10 +322,7 @@ impl Run<'_> {
             state,
             reason,
             detail: None,
-            context: json!({
-                "event": entry.trigger,
-                "promo_code": promo.map(PromoCode::to_json),
-            }),
+            context: context(send, entry, promo),
             promo_code: promo.map(|p| p.code.clone()),
             due_at,
             attempts: 0,
@@ -378,6 +376,15 @@ fn skip(entry: &Entry, reason: Reason, detail: Option<String>) -> Skip {
     Skip { rule: entry.rule.clone(), occurrence: entry.occurrence.clone(), step: None, reason, detail }
 }
 
+/// What the message's template is given beside the customer, and the gate beside the rule.
+fn context(send: &Send, entry: &Entry, promo: Option<&PromoCode>) -> Value {
+    let mut context = json!({ "event": entry.trigger, "promo_code": promo.map(PromoCode::to_json) });
+    if let Some(purpose) = &send.confirm {
+        context[CONFIRMS] = purpose.as_str().into();
+    }
+    context
+}
+
 /// What a step would send on one channel, and what the gate says to it.
 struct Offer<'s> {
     id: String,
@@ -416,5 +423,5 @@ pub fn zone_of(stated: Option<&Value>, policy: &Policy) -> Tz {
 
 /// The legal basis of a purpose. One that the policy does not know (any more) is held to consent, the strictest.
 pub fn basis(policy: &Policy, purpose: &str) -> Basis {
-    policy.purposes.get(purpose).copied().unwrap_or(Basis::Consent)
+    policy.purposes.get(purpose).map_or(Basis::Consent, |purpose| purpose.basis)
 }

@@ -32,6 +32,7 @@ macro_rules! reasons {
 reasons! {
     NoConsent "no_consent" "the customer has not agreed to this kind of message on this channel",
     ConsentWithdrawn "consent_withdrawn" "the customer has withdrawn or denied consent",
+    NothingToConfirm "nothing_to_confirm" "the consent that its link confirms is not pending: confirmed already, withdrawn, or never asked for",
     TooOld "too_old" "it would have started too far in the past",
     NotInForce "not_in_force" "it happened before the rule was in force",
     SuppressedAddress "suppressed_address" "the address bounced, complained or was erased",

@@ -44,6 +44,15 @@ impl Lang {
         if english > french { Self::En } else { Self::Fr }
     }
 
+    /// The language of a customer's locale, where it is one that the pages speak.
+    pub(super) fn of_locale(locale: Option<&str>) -> Option<Self> {
+        match locale?.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
+            "fr" => Some(Self::Fr),
+            "en" => Some(Self::En),
+            _ => None,
+        }
+    }
+
     pub(super) fn code(self) -> &'static str {
         self.pick("fr", "en")
     }

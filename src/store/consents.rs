@@ -12,7 +12,7 @@ use super::session::{Session, read_json};
 use super::vault::{Vault, new_key};
 use super::{Store, StoreError};
 use crate::domain::chain::{self, End, Line};
-use crate::domain::consent::{ConsentFact, Ledger};
+use crate::domain::consent::{ConsentFact, ConsentStatus, Ledger};
 
 /// Where a customer's ledger ends, and the key of its proofs.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -121,15 +121,17 @@ pub(super) async fn append(session: &mut Session, lines: &[(String, Line)]) -> R
         .text("purpose", |(_, line)| line.fact.purpose.as_str())
         .text("status", |(_, line)| line.fact.status.as_str())
         .time("at", |(_, line)| line.fact.at)
+        .time("shown_at", |(_, line)| line.fact.shown_at)
+        .text("said", |(_, line)| line.fact.said.map(ConsentStatus::as_str))
         .int("sequence", |(_, line)| line.sequence.unwrap_or_default())
         .text("sealed", |(_, line)| line.sealed.as_deref())
         .text("commitment", |(_, line)| line.commitment.as_str())
         .text("hash", |(_, line)| line.hash.as_str())
         .after(vec![session.now.into()], session.dialect());
     let sql = format!(
-        "INSERT INTO consents (customer_id, event_source, event_id, channel, purpose, status, at, proof, recorded_at,
-                               sequence, sealed, commitment, hash)
-         SELECT customer_id, event_source, event_id, channel, purpose, status, at, '{{}}', $1,
+        "INSERT INTO consents (customer_id, event_source, event_id, channel, purpose, status, at, shown_at, said, proof,
+                               recorded_at, sequence, sealed, commitment, hash)
+         SELECT customer_id, event_source, event_id, channel, purpose, status, at, shown_at, said, '{{}}', $1,
                 sequence, sealed, commitment, hash
          FROM {table} WHERE true"
     );
@@ -142,15 +144,25 @@ pub(super) async fn ledgers(
     customers: &[String],
 ) -> Result<BTreeMap<String, Ledger>, StoreError> {
     let sql = format!(
-        "SELECT customer_id, event_source, event_id, channel, purpose, status, at FROM consents
+        "SELECT customer_id, event_source, event_id, channel, purpose, status, at, shown_at, said FROM consents
          WHERE customer_id {} ORDER BY customer_id, at, event_source, event_id, channel, purpose",
         session.dialect().among(1)
     );
-    type Fields = (String, String, String, String, String, String, DateTime<Utc>);
+    type Fields = (
+        String,
+        String,
+        String,
+        String,
+        String,
+        String,
+        DateTime<Utc>,
+        Option<DateTime<Utc>>,
+        Option<String>,
+    );
     let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers)]).await?;
     let mut ledgers: BTreeMap<String, Ledger> = BTreeMap::new();
-    for (customer, event_source, event_id, channel, purpose, status, at) in rows {
-        let fact = read_fact(&customer, [event_source, event_id, channel, purpose, status], at)?;
+    for (customer, source, id, channel, purpose, status, at, shown_at, said) in rows {
+        let fact = read_fact(&customer, [source, id, channel, purpose, status], at, shown_at, said)?;
         ledgers.entry(customer).or_default().0.push(fact);
     }
     Ok(ledgers)
@@ -161,13 +173,25 @@ pub(super) async fn with_proofs(session: &mut Session, customer: &str) -> Result
     let key = "SELECT COALESCE(ledger_key, '') FROM customers WHERE customer_id = $1";
     let key: Option<(String,)> = session.first(key, vec![customer.into()]).await?;
     let key = key.map_or_else(String::new, |(key,)| key);
-    let sql = "SELECT event_source, event_id, channel, purpose, status, at, CAST(proof AS text), sealed FROM consents
+    let sql = "SELECT event_source, event_id, channel, purpose, status, at, shown_at, said, CAST(proof AS text), sealed
+         FROM consents
          WHERE customer_id = $1 ORDER BY at, event_source, event_id, channel, purpose";
-    type Fields = (String, String, String, String, String, DateTime<Utc>, String, Option<String>);
+    type Fields = (
+        String,
+        String,
+        String,
+        String,
+        String,
+        DateTime<Utc>,
+        Option<DateTime<Utc>>,
+        Option<String>,
+        String,
+        Option<String>,
+    );
     let rows: Vec<Fields> = session.fetch(sql, vec![customer.into()]).await?;
     let mut ledger = Ledger::default();
-    for (event_source, event_id, channel, purpose, status, at, proof, sealed) in rows {
-        let mut fact = read_fact(customer, [event_source, event_id, channel, purpose, status], at)?;
+    for (source, id, channel, purpose, status, at, shown_at, said, proof, sealed) in rows {
+        let mut fact = read_fact(customer, [source, id, channel, purpose, status], at, shown_at, said)?;
         fact.proof = match sealed.map(|sealed| session.vault.open(&key, &sealed)) {
             None => read_json("consents", || customer.to_owned(), "proof", &proof)?,
             Some(Some(opened)) => read_json("consents", || customer.to_owned(), "sealed", &opened)?,
@@ -179,13 +203,21 @@ pub(super) async fn with_proofs(session: &mut Session, customer: &str) -> Result
     Ok(ledger)
 }
 
-fn read_fact(customer: &str, texts: [String; 5], at: DateTime<Utc>) -> Result<ConsentFact, StoreError> {
+fn read_fact(
+    customer: &str,
+    texts: [String; 5],
+    at: DateTime<Utc>,
+    shown_at: Option<DateTime<Utc>>,
+    said: Option<String>,
+) -> Result<ConsentFact, StoreError> {
     let [event_source, event_id, channel, purpose, status] = texts;
     let row = || format!("{customer}/{event_source}/{event_id}");
     Ok(ConsentFact {
         channel: read_json("consents", row, "channel", &quoted(&channel))?,
         status: read_json("consents", row, "status", &quoted(&status))?,
+        said: said.map(|said| read_json("consents", row, "said", &quoted(&said))).transpose()?,
         proof: Map::new(),
+        shown_at,
         purpose,
         at,
         event_source,
@@ -246,8 +278,8 @@ async fn lines_of(
     customers: &[&str],
 ) -> Result<BTreeMap<String, Vec<Line>>, StoreError> {
     let sql = format!(
-        "SELECT customer_id, event_source, event_id, channel, purpose, status, at, recorded_at, sequence, sealed,
-                COALESCE(commitment, ''), COALESCE(hash, '')
+        "SELECT customer_id, event_source, event_id, channel, purpose, status, at, recorded_at, shown_at, said, sequence,
+                sealed, COALESCE(commitment, ''), COALESCE(hash, '')
          FROM consents WHERE customer_id {} ORDER BY customer_id, sequence",
         session.dialect().among(1)
     );
@@ -260,6 +292,8 @@ async fn lines_of(
         String,
         DateTime<Utc>,
         DateTime<Utc>,
+        Option<DateTime<Utc>>,
+        Option<String>,
         Option<i64>,
         Option<String>,
         String,
@@ -268,21 +302,9 @@ async fn lines_of(
     let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers)]).await?;
     let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for row in rows {
-        let (
-            customer,
-            source,
-            id,
-            channel,
-            purpose,
-            status,
-            at,
-            recorded_at,
-            sequence,
-            sealed,
-            commitment,
-            hash,
-        ) = row;
-        let fact = read_fact(&customer, [source, id, channel, purpose, status], at)?;
+        let (customer, source, id, channel, purpose, status, at, recorded_at, shown_at, said, ..) = row;
+        let (.., sequence, sealed, commitment, hash) = row;
+        let fact = read_fact(&customer, [source, id, channel, purpose, status], at, shown_at, said)?;
         let line = Line { fact, recorded_at, sequence, sealed, commitment, hash };
         lines.entry(customer).or_default().push(line);
     }

@@ -62,6 +62,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0007_bounces.sql"),
         sqlite: include_str!("../../migrations/sqlite/0007_bounces.sql"),
     },
+    Migration {
+        version: 8,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0008_double_opt_in.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0008_double_opt_in.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

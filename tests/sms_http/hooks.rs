@@ -122,9 +122,12 @@ async fn what_could_not_be_kept_is_asked_for_again() {
 #[tokio::test]
 async fn they_live_beside_the_unsubscribe_pages() {
     let public = declic::ops::public::Public {
-        secret: b"a secret for tests".as_slice().into(),
-        shop_name: Arc::new(String::new),
-        withdraw: Arc::new(|_, _| Box::pin(async { Ok(()) })),
+        keys: declic::domain::token::Keys::new(b"a secret for tests", []),
+        policy: Arc::new(|| declic::domain::rules::compile::compile(&[]).rules.policy),
+        now: Arc::new(|| chrono::DateTime::UNIX_EPOCH),
+        ask: Arc::new(|_| Box::pin(async { Ok(declic::ops::public::Known::default()) })),
+        tell: Arc::new(|_| Box::pin(async { Ok(()) })),
+        limit: Arc::new(declic::ops::public::limit::Limit::new(0)),
     };
     let router = declic::ops::public::router(public).merge(served(true).0);
     let good = signature(&format!("{BASE}/sms/inbound"), &TEXT);

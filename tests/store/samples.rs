@@ -57,6 +57,8 @@ pub fn consent(id: &str, status: ConsentStatus) -> ConsentFact {
         at: at("09:00"),
         event_source: "/shop".to_owned(),
         event_id: id.to_owned(),
+        shown_at: None,
+        said: None,
         proof: serde_json::from_value(json!({ "ip": "192.0.2.1" })).expect("a map"),
     }
 }

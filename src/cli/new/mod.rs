@@ -173,7 +173,7 @@ fn rule(common: &Common, event: &str, purpose: &str, compiled: &Compiled) -> Str
 /// The text of its test to begin with.
 fn rule_test(common: &Common, event: &str, purpose: &str, compiled: &Compiled) -> String {
     let policy = &compiled.rules.policy;
-    let basis = policy.purposes.get(purpose);
+    let basis = policy.purposes.get(purpose).map(|purpose| purpose.basis);
     let consents = |status: &str| {
         let each =
             common.channels().map(|channel| format!("{}: {{ {purpose}: {status} }}", channel.as_str()));
@@ -184,7 +184,7 @@ fn rule_test(common: &Common, event: &str, purpose: &str, compiled: &Compiled) -
         // Where the hours in which SMS may go are counted: those of the start.
         profile += &format!("    phone: +33612345678\n    timezone: {}\n", policy.default_timezone);
     }
-    if basis == Some(&Basis::Consent) {
+    if basis == Some(Basis::Consent) {
         profile += &format!("    consents: {}\n", consents("granted"));
     }
     let messages = |before: &str, after: &str| -> String {

@@ -236,6 +236,9 @@ fn in_french(reason: Reason) -> &'static str {
     match reason {
         Reason::NoConsent => "le client n’a pas accepté ce genre de message sur ce canal",
         Reason::ConsentWithdrawn => "le client a retiré ou refusé son consentement",
+        Reason::NothingToConfirm => {
+            "le consentement que son lien confirme n’est pas en attente : déjà confirmé, retiré, ou jamais demandé"
+        }
         Reason::TooOld => "cela aurait commencé trop loin dans le passé",
         Reason::NotInForce => "c’est arrivé avant que la règle ne soit en vigueur",
         Reason::Restricted => "le client a demandé que ses données soient conservées sans être utilisées",

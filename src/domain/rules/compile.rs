@@ -180,15 +180,22 @@ fn operation(op: &Op) -> Value {
     match op {
         Op::Wait { id, wait: Wait::For(length) } => json!(["wait", id, length.num_seconds()]),
         Op::Wait { id, wait: Wait::Until(time) } => json!(["until", id, time.to_string()]),
-        Op::Send(send) => json!([
-            "send",
-            send.id,
-            send.email,
-            send.expire_after.num_seconds(),
-            send.wait_for_consent.map(|length| length.num_seconds()),
-            send.sms,
-            send.prefer.map(Channel::as_str)
-        ]),
+        Op::Send(send) => {
+            let mut meaning = json!([
+                "send",
+                send.id,
+                send.email,
+                send.expire_after.num_seconds(),
+                send.wait_for_consent.map(|length| length.num_seconds()),
+                send.sms,
+                send.prefer.map(Channel::as_str)
+            ]);
+            // Only where it is there: rules without it keep the version that they have.
+            if let (Some(purpose), Some(fields)) = (&send.confirm, meaning.as_array_mut()) {
+                fields.push(json!(["confirm", purpose]));
+            }
+            meaning
+        }
         Op::Branch { id, condition, on_false, end } => json!(["if", id, condition.source(), on_false, end]),
         Op::Jump(to) => json!(["jump", to]),
         Op::PromoCode(promo) => {

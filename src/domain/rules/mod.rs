@@ -186,6 +186,8 @@ pub struct Send {
     pub expire_after: TimeDelta,
     /// How long to wait here for a grant that is missing.
     pub wait_for_consent: Option<TimeDelta>,
+    /// The purpose that the `confirm_url` of its templates confirms; it goes only to whom that is pending for.
+    pub confirm: Option<String>,
 }
 
 impl Send {
@@ -230,6 +232,25 @@ pub enum Basis {
     Contract,
 }
 
+/// Why we write: what it stands on, and what customers are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purpose {
+    pub basis: Basis,
+    /// What the pages call it, by language; empty: in words of ours.
+    pub label: BTreeMap<String, String>,
+    /// Whether a grant is only asked for until a link in a message has confirmed it.
+    pub double_opt_in: bool,
+    /// For how long such a link confirms, from the planned instant of its message on (default 30 days).
+    pub confirm_within: TimeDelta,
+}
+
+impl Purpose {
+    pub fn of(basis: Basis) -> Self {
+        let (label, confirm_within) = (BTreeMap::new(), TimeDelta::days(30));
+        Self { basis, label, double_opt_in: false, confirm_within }
+    }
+}
+
 /// What all rules share: `rules/policy.yaml`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
@@ -237,7 +258,7 @@ pub struct Policy {
     pub default_locale: String,
     pub default_timezone: Tz,
     /// By name; `marketing`, `service` and `transactional` are always there.
-    pub purposes: BTreeMap<String, Basis>,
+    pub purposes: BTreeMap<String, Purpose>,
     pub sender: Sender,
     /// How far in the past an entry may start and still begin (default 24 h).
     pub max_age: TimeDelta,

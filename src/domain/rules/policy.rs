@@ -3,6 +3,7 @@
 pub(super) mod caps;
 mod country;
 pub(super) mod hours;
+pub(super) mod purposes;
 pub(super) mod sms;
 #[cfg(test)]
 pub(super) mod tests;
@@ -10,10 +11,10 @@ pub(super) mod tests;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::reader::{Fields, Reader, is_name, listed};
+use super::reader::{Fields, Reader, listed};
 use super::timing::parse_zone;
 use super::tree::{Kind, Node};
-use super::{Basis, Policy, Sender};
+use super::{Basis, Policy, Purpose, Sender};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::hours::QuietHours;
@@ -60,7 +61,10 @@ pub(super) fn placeholder() -> Policy {
     Policy {
         default_locale: "en".to_owned(),
         default_timezone: Tz::UTC,
-        purposes: BUILT_IN_PURPOSES.iter().map(|(name, basis)| ((*name).to_owned(), *basis)).collect(),
+        purposes: BUILT_IN_PURPOSES
+            .iter()
+            .map(|(name, basis)| ((*name).to_owned(), Purpose::of(*basis)))
+            .collect(),
         sender: Sender {
             name: String::new(),
             email: String::new(),
@@ -98,7 +102,7 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
         policy.default_timezone = zone;
     }
     if let Some(node) = fields.get("purposes") {
-        purposes(reader, node, &mut policy);
+        purposes::purposes(reader, node, &mut policy);
     }
     let example = "sender: { name: …, email: …, postal_address: … }";
     if let Some(sender) =
@@ -154,11 +158,7 @@ pub(super) fn begin_with() -> String {
 
 fn locale_tag<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<String> {
     let text = reader.text(node, "default_locale")?;
-    let mut parts = text.split('-');
-    let language =
-        parts.next().is_some_and(|l| (2..=3).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_lowercase()));
-    let rest = parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()));
-    if !(language && rest) {
+    if !is_locale(text) {
         let message = format!("`{text}` is not a locale");
         let diagnostic = Diagnostic::error("E0403", reader.path, node.span.clone(), message);
         reader.report(diagnostic.help("write a language, or a language and a country, like `fr` or `fr-CH`"));
@@ -167,34 +167,12 @@ fn locale_tag<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn purposes<'a>(reader: &mut Reader<'a>, node: &'a Node, policy: &mut Policy) {
-    let known = [
-        ("consent", Basis::Consent),
-        ("legitimate_interest", Basis::LegitimateInterest),
-        ("contract", Basis::Contract),
-    ];
-    let Some(fields) = reader.open_fields(node, "`purposes`") else { return };
-    for (key, value) in fields.iter() {
-        if !is_name(&key.name) {
-            let message =
-                format!("`{}` cannot be a purpose: use small letters, digits, `-` and `_`", key.name);
-            reader.error("E0403", key.span.clone(), message);
-        }
-        let Some(basis) = reader.choice(value, &key.name, &known) else {
-            // The name stands, so that rules which use it are not reported as well.
-            policy.purposes.entry(key.name.clone()).or_insert(Basis::Consent);
-            continue;
-        };
-        if key.name == "marketing" && basis != Basis::Consent {
-            let message =
-                "marketing without consent: messages of this purpose will be sent to people who never agreed";
-            let diagnostic = Diagnostic::warning("E0404", reader.path, value.span.clone(), message);
-            reader.report(diagnostic.help(
-                "e-mail marketing needs consent in the EU (ePrivacy directive, article 13); use another purpose for other mail",
-            ));
-        }
-        policy.purposes.insert(key.name.clone(), basis);
-    }
+/// Whether it has the shape of a locale: `fr`, `fr-CH`.
+fn is_locale(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language =
+        parts.next().is_some_and(|l| (2..=3).contains(&l.len()) && l.bytes().all(|b| b.is_ascii_lowercase()));
+    language && parts.all(|p| (2..=8).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn sender<'a>(reader: &mut Reader<'a>, node: &'a Node) -> Option<Sender> {

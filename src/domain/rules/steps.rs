@@ -29,7 +29,8 @@ const KINDS: [&str; 4] = ["wait", "send", "if", "promo_code"];
 pub(super) const WAIT_STEP: [&str; 2] = ["wait", "id"];
 pub(super) const WAIT: [&str; 2] = ["until", "id"];
 pub(super) const SEND_STEP: [&str; 2] = ["send", "id"];
-pub(super) const SEND: [&str; 6] = ["email", "sms", "prefer", "expire_after", "wait_for_consent", "id"];
+pub(super) const SEND: [&str; 7] =
+    ["email", "sms", "prefer", "expire_after", "wait_for_consent", "confirm", "id"];
 pub(super) const IF_STEP: [&str; 4] = ["if", "then", "else", "id"];
 pub(super) const PROMO_CODE_STEP: [&str; 2] = ["promo_code", "id"];
 pub(super) const PROMO_CODE: [&str; 4] = ["prefix", "discount", "valid_for", "id"];
@@ -218,6 +219,13 @@ impl Writer<'_> {
         let wait_for_consent = optional_duration(reader, &inner, "wait_for_consent");
         let (Some(email), Some(sms), Some(prefer)) = (email, sms, prefer) else { return };
         let (Some(expire_after), Some(wait_for_consent)) = (expire_after, wait_for_consent) else { return };
+        let confirm = match inner.get("confirm") {
+            Some(node) => match reader.text(node, "confirm") {
+                Some(purpose) => Some(purpose.to_owned()),
+                None => return,
+            },
+            None => None,
+        };
         let name = email.as_ref().or(sms.as_ref()).map_or_else(String::new, |n| n.replace('/', "-"));
         let id = self.id(fields.get("id").or(inner.get("id")), &format!("send-{name}"));
         let send = Send {
@@ -227,6 +235,7 @@ impl Writer<'_> {
             prefer,
             expire_after: expire_after.unwrap_or(EXPIRE_AFTER),
             wait_for_consent,
+            confirm,
         };
         self.push(Op::Send(send), node);
     }

@@ -14,14 +14,20 @@ pub fn shows_what_customers_write(source: &str) -> bool {
     })
 }
 
+/// A sealed link is long: it says who, what for, and by which message.
+const LINK: &str = "https://news.example.com/c/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
+                    0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// What stands for a value: as long as such values usually are.
 fn sample<'a>(expression: &str, policy: &'a Policy) -> &'a str {
-    const SAMPLES: [(&str, &str); 9] = [
+    const SAMPLES: [(&str, &str); 11] = [
         ("promo_code.code", "WELCOME-7K2MX4QP9RTZ"),
         ("promo_code.discount", "15 %"),
         ("valid_until", "23 septembre 2026"),
         ("first_name", "Maximilien"),
         ("unsubscribe_url", "https://news.example.com/u/0123456789abcdef0123456789abcdef"),
+        ("preferences_url", LINK),
+        ("confirm_url", LINK),
         ("url", "https://www.example.com/orders/1234567890"),
         ("money", "1 234,50 EUR"),
         ("date", "23 septembre 2026"),

@@ -39,6 +39,8 @@ pub const ROOTS: &[&str] = &[
     "promo_code",
     "sender",
     "unsubscribe_url",
+    "preferences_url",
+    "confirm_url",
     "locale",
     "timezone",
     "now",

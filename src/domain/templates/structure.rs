@@ -65,6 +65,9 @@ const STRUCTURE: &[&str] = &[
     "mj-carousel",
 ];
 
+/// Links that are made by us and need no checking.
+const OWN_LINKS: [&str; 3] = ["unsubscribe_url", "preferences_url", "confirm_url"];
+
 const LINKS: &[&str] = &["href", "src", "background-url", "background"];
 
 /// Nesting that recursive parsers bear without trouble.
@@ -179,7 +182,8 @@ fn expressions(masked: &Masked<'_>, tag: &Tag<'_>, findings: &mut Vec<Finding>) 
             let inner = expression.trim_matches(['{', '}', '~', ' ']);
             let block = inner.starts_with(['#', '/', '^']) || inner.starts_with("else");
             let first = inner.split_whitespace().next().unwrap_or_default();
-            let trusted = matches!(inner, "unsubscribe_url" | "@root.unsubscribe_url" | "../unsubscribe_url");
+            let root = inner.strip_prefix("@root.").or(inner.strip_prefix("../")).unwrap_or(inner);
+            let trusted = OWN_LINKS.contains(&root);
             if block || trusted || matches!(first, "url" | "urlencode") {
                 continue;
             }

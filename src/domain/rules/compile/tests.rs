@@ -265,7 +265,7 @@ fn marketing_without_consent_is_a_warning() {
     assert_eq!(compiled.diagnostics.len(), 1);
     assert_eq!(compiled.diagnostics[0].severity, Severity::Warning);
     assert!(!compiled.has_errors());
-    assert_eq!(compiled.rules.policy.purposes["vip-club"], super::super::Basis::Consent);
+    assert_eq!(compiled.rules.policy.purposes["vip-club"].basis, super::super::Basis::Consent);
 }
 
 #[test]

@@ -311,8 +311,7 @@ fn spread<'a>(reader: &mut Reader<'a>, node: &'a Node, hours: &QuietHours) -> Op
 
 /// Whether `earlier` fits whatever `later` fits.
 fn covers(earlier: &HoursRule, later: &HoursRule, policy: &Policy) -> bool {
-    let no_contract =
-        |purpose: &str| policy.purposes.get(purpose).is_none_or(|basis| *basis != Basis::Contract);
+    let no_contract = |purpose: &str| policy.purposes.get(purpose).is_none_or(|p| p.basis != Basis::Contract);
     let purposes = match (&earlier.purpose, &later.purpose) {
         (None, None) => true,
         (None, Some(purpose)) => no_contract(purpose),

@@ -8,7 +8,7 @@ use super::shapes::{
 };
 use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::presets;
-use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, sms};
+use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, purposes, sms};
 
 /// A country's code in capitals.
 const COUNTRY: &str = "[A-Z]{2}";
@@ -38,14 +38,7 @@ pub(super) fn policy() -> Value {
                     "Why we may write, beside `marketing`, `service` and `transactional`, which are always there. A rule \
                      names one of them.",
                     NAME,
-                    choice(
-                        "The legal basis of this purpose.",
-                        [
-                            ("consent", "only to customers who said yes"),
-                            ("legitimate_interest", "to all but those who said no"),
-                            ("contract", "always: the message belongs to an order"),
-                        ],
-                    ),
+                    any_of("The legal basis alone, or with more.", vec![basis(), own_purpose()]),
                 ),
             ),
             ("sender", sender()),
@@ -73,6 +66,42 @@ pub(super) fn policy() -> Value {
                 list("How much one customer may get at most. All caps that fit hold together.", 0, cap()),
             ),
             ("sms", sms()),
+        ],
+    )
+}
+
+fn basis() -> Value {
+    choice(
+        "The legal basis of this purpose.",
+        [
+            ("consent", "only to customers who said yes"),
+            ("legitimate_interest", "to all but those who said no"),
+            ("contract", "always: the message belongs to an order"),
+        ],
+    )
+}
+
+fn own_purpose() -> Value {
+    let label = form("What customers are told it is, in one line.", "\\S.*", &["Notre lettre du jeudi"]);
+    mapping(
+        "A purpose with what customers are told of it.",
+        &purposes::FIELDS,
+        &["basis"],
+        vec![
+            ("basis", basis()),
+            (
+                "label",
+                named(
+                    "What the pages call it, by language; without it, by its name.",
+                    "[a-z]{2,3}(-[A-Za-z0-9]{2,8})*",
+                    label,
+                ),
+            ),
+            (
+                "double_opt_in",
+                switch("A grant counts once a link in a message of ours has confirmed it.", false),
+            ),
+            ("confirm_within", duration("For how long such a link confirms (default: 30d).", &["30d"])),
         ],
     )
 }

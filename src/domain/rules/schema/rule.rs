@@ -221,6 +221,14 @@ fn send() -> Value {
                 ),
             ),
             (
+                "confirm",
+                name(
+                    "The purpose that the link `confirm_url` of the template confirms. It goes only to customers who have \
+                     not confirmed yet, and not to those who have said no since.",
+                    &["newsletter"],
+                ),
+            ),
+            (
                 "wait_for_consent",
                 duration("Waits here, at most so long, for a customer who has not agreed yet.", &["7d"]),
             ),

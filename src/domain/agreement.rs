@@ -1,5 +1,6 @@
 //! Whether rules, templates and policy fit each other: what one file alone cannot tell.
 
+mod confirmations;
 mod room;
 mod twins;
 
@@ -21,9 +22,9 @@ use super::templates::{Body, Template, Templates};
 /// The text of each file, by its path.
 type Texts<'a> = BTreeMap<&'a str, &'a str>;
 
-/// The findings that a policy with a mistake would call forth, and that are gone with it: its default locale, hours,
-/// caps and SMS.
-pub const GOES_BY_POLICY: [&str; 6] = ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608"];
+/// The findings that a policy with a mistake would call forth, and that are gone with it: its default locale, purposes,
+/// hours, caps and SMS.
+pub const GOES_BY_POLICY: [&str; 7] = ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608", "E0609"];
 
 /// Everything that is wrong between these rules, these templates and the policy.
 pub fn check(
@@ -39,15 +40,16 @@ pub fn check(
     let mut closed = BTreeMap::new();
     for rule in rules.rules.values() {
         findings.extend(room::check(rule, &rules.policy, &set.texts));
+        findings.extend(confirmations::check(rule, &rules.policy, &set.texts));
         for op in &rule.program {
             let Op::Send(send) = op else { continue };
             if let Some(email) = &send.email {
                 let place = Place::of(rule, Channel::Email, email, &set.texts);
-                findings.extend(set.mail(&place, rule, email));
+                findings.extend(set.mail(&place, rule, send, email));
             }
             if let Some(sms) = &send.sms {
                 let place = Place::of(rule, Channel::Sms, sms, &set.texts);
-                findings.extend(set.text(&place, rule, sms));
+                findings.extend(set.text(&place, rule, send, sms));
                 let closed = closed.entry(rule.purpose.as_str()).or_insert_with(|| set.longest_closed(rule));
                 findings.extend(short_lived(&place, send, *closed));
             }
@@ -71,7 +73,7 @@ impl Set<'_> {
         self.policy.quiet_hours.longest_closed(Channel::Sms, &rule.purpose, basis, country)
     }
 
-    fn mail(&self, place: &Place, rule: &Rule, name: &str) -> Vec<Diagnostic> {
+    fn mail(&self, place: &Place, rule: &Rule, send: &Send, name: &str) -> Vec<Diagnostic> {
         let templates = self.templates;
         if !templates.contains(name) {
             return self.missing(place, name, templates.names(), ["email.", "LOCALE.mjml"]);
@@ -83,6 +85,9 @@ impl Set<'_> {
             let read = Read { name, locale: &template.locale, variables: template.variables(), origins };
             findings.extend(unprovided(place, rule, &read, self.catalogue));
             findings.extend(promo_code(place, rule, &read));
+            let bodies: Vec<_> =
+                template.bodies().iter().map(|(body, reads)| (*body, reads.as_slice())).collect();
+            findings.extend(confirmations::link(place, send, &read, &bodies));
             if !contract {
                 findings.extend(owed(place, rule, &template));
             }
@@ -90,7 +95,7 @@ impl Set<'_> {
         findings
     }
 
-    fn text(&self, place: &Place, rule: &Rule, name: &str) -> Vec<Diagnostic> {
+    fn text(&self, place: &Place, rule: &Rule, send: &Send, name: &str) -> Vec<Diagnostic> {
         let (templates, policy) = (self.templates, self.policy);
         if !templates.contains_sms(name) {
             return self.missing(place, name, templates.sms_names(), ["sms.", "LOCALE.txt"]);
@@ -103,6 +108,7 @@ impl Set<'_> {
             let read = Read { name, locale: &template.locale, variables, origins };
             findings.extend(unprovided(place, rule, &read, self.catalogue));
             findings.extend(promo_code(place, rule, &read));
+            findings.extend(confirmations::link(place, send, &read, &[(Body::Text, variables.as_slice())]));
             findings.extend(too_long(place, &template.source().sms, &read, marketing, policy));
         }
         let sender = policy.sms.sender.as_deref();

@@ -39,13 +39,10 @@ impl Composer<'_> {
         })
     }
 
-    /// The signed link to all of the customer's choices; none where there is no [`Self::unsubscribe_url`].
-    pub fn preferences_url(&self, message: &Message) -> Option<String> {
-        (basis(self.policy, &message.purpose) != Basis::Contract).then(|| {
-            let token =
-                Preferences { customer_id: message.customer_id.clone(), message_id: message.id.clone() };
-            format!("{}/p/{}", self.public_url, token.seal(self.secret))
-        })
+    /// The signed link to all of the customer's choices.
+    pub fn preferences_url(&self, message: &Message) -> String {
+        let token = Preferences { customer_id: message.customer_id.clone(), message_id: message.id.clone() };
+        format!("{}/p/{}", self.public_url, token.seal(self.secret))
     }
 
     /// The signed link by which the customer confirms what their message is about (double opt-in); none where its step
@@ -148,9 +145,7 @@ impl Composer<'_> {
         if let Some(url) = self.unsubscribe_url(message) {
             context["unsubscribe_url"] = url.into();
         }
-        if let Some(url) = self.preferences_url(message) {
-            context["preferences_url"] = url.into();
-        }
+        context["preferences_url"] = self.preferences_url(message).into();
         if let Some(url) = self.confirm_url(message) {
             context["confirm_url"] = url.into();
         }

@@ -10,9 +10,9 @@ use super::compose::{Composer, FinishedSms};
 use super::consent::Channel;
 use super::customer::Profile;
 use super::event::Event;
-use super::message::{Lane, Message, MessageState};
+use super::message::{CONFIRMS, Lane, Message, MessageState};
 use super::promo;
-use super::rules::{Discount, Op, PromoSpec, Rule, RuleSet, Trigger};
+use super::rules::{Discount, Op, PromoSpec, Rule, RuleSet, Send, Trigger};
 use super::snapshot::PromoCode;
 use super::templates::{Rendered, Sample, Templates};
 
@@ -60,7 +60,7 @@ impl Version {
 impl Previewer<'_> {
     /// Renders a template in each of its languages; without versions where it has none that compile.
     pub fn preview(&self, template: &str, sample: &Sample) -> Preview {
-        let sent_by = self.rules.rules.values().find_map(|rule| Some((&**rule, step(rule, template)?)));
+        let sent_by = self.rules.rules.values().find_map(|rule| sent(rule, template));
         let versions = self
             .locales(template)
             .into_iter()
@@ -87,7 +87,7 @@ impl Previewer<'_> {
         Preview {
             template: template.to_owned(),
             purpose: purpose(sent_by).to_owned(),
-            rule: sent_by.map(|(rule, _)| rule.name.clone()),
+            rule: sent_by.map(|sent| sent.rule.name.clone()),
             versions,
         }
     }
@@ -138,18 +138,24 @@ impl Previewer<'_> {
         sent_by: Option<Sent<'_>>,
     ) -> Message {
         let customer = |name: &str| sample.customer.get(name).and_then(Value::as_str);
-        let kind = match sent_by.map(|(rule, _)| &rule.trigger) {
+        let kind = match sent_by.map(|sent| &sent.rule.trigger) {
             Some(Trigger::Event { kind, .. } | Trigger::Absent { kind, .. }) => Some(kind.as_str()),
             Some(Trigger::Anniversary { .. } | Trigger::Schedule { .. }) => None,
             None => Some("preview"),
         };
         let event = kind.map(|kind| self.event(kind, sample.data.clone()));
-        let rule = sent_by.map_or("preview", |(rule, _)| &rule.name);
+        let rule = sent_by.map_or("preview", |sent| &sent.rule.name);
         let promo = match sent_by {
-            Some((_, promo)) => promo.cloned(),
+            Some(sent) => sent.promo.cloned(),
             None => Some(specimen()),
         };
         let promo = promo.map(|spec| self.promo_code(rule, &spec));
+        let mut context = json!({ "event": event, "promo_code": promo.as_ref().map(PromoCode::to_json) });
+        // One that no rule sends yet may become a confirmation.
+        let confirms = sent_by.map_or(Some("marketing"), |sent| sent.send.confirm.as_deref());
+        if let Some(purpose) = confirms {
+            context[CONFIRMS] = purpose.into();
+        }
         Message {
             id: "preview".to_owned(),
             customer_id: customer("id").unwrap_or(CUSTOMER).to_owned(),
@@ -165,7 +171,7 @@ impl Previewer<'_> {
             state: MessageState::Pending,
             reason: None,
             detail: None,
-            context: json!({ "event": event, "promo_code": promo.as_ref().map(PromoCode::to_json) }),
+            context,
             promo_code: promo.map(|promo| promo.code),
             due_at: self.now,
             attempts: 0,
@@ -195,16 +201,24 @@ impl Previewer<'_> {
     }
 }
 
-/// A rule that sends the template, and the promo code that the send carries.
-type Sent<'a> = (&'a Rule, Option<&'a PromoSpec>);
+/// A send of the template.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    rule: &'a Rule,
+    send: &'a Send,
+    /// The promo code that it carries: the last that is made before it.
+    promo: Option<&'a PromoSpec>,
+}
 
-/// Whether the rule sends the template; with the last promo code that is made before it.
-fn step<'a>(rule: &'a Rule, template: &str) -> Option<Option<&'a PromoSpec>> {
+/// The rule's send of the template, if it has one.
+fn sent<'a>(rule: &'a Rule, template: &str) -> Option<Sent<'a>> {
     let mut promo = None;
     for op in &rule.program {
         match op {
             Op::PromoCode(spec) => promo = Some(spec),
-            Op::Send(send) if send.channels().any(|(_, name)| name == template) => return Some(promo),
+            Op::Send(send) if send.channels().any(|(_, name)| name == template) => {
+                return Some(Sent { rule, send, promo });
+            }
             _ => {}
         }
     }
@@ -212,7 +226,7 @@ fn step<'a>(rule: &'a Rule, template: &str) -> Option<Option<&'a PromoSpec>> {
 }
 
 fn purpose(sent_by: Option<Sent<'_>>) -> &str {
-    sent_by.map_or("marketing", |(rule, _)| &rule.purpose)
+    sent_by.map_or("marketing", |sent| &sent.rule.purpose)
 }
 
 /// The promo code of a template that no rule sends yet.

@@ -221,7 +221,10 @@ impl Writer<'_> {
         let (Some(expire_after), Some(wait_for_consent)) = (expire_after, wait_for_consent) else { return };
         let confirm = match inner.get("confirm") {
             Some(node) => match reader.text(node, "confirm") {
-                Some(purpose) => Some(purpose.to_owned()),
+                Some(purpose) => {
+                    self.mentions.confirmed.push((purpose.to_owned(), node.span.clone()));
+                    Some(purpose.to_owned())
+                }
                 None => return,
             },
             None => None,

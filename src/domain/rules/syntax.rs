@@ -27,6 +27,8 @@ pub(super) struct Mentions {
     /// The paths that conditions, the key and an anniversary read, each with the place of the whole expression.
     pub paths: Vec<Placed<String>>,
     pub conditions: Vec<Placed<Condition>>,
+    /// The purposes that sends confirm.
+    pub confirmed: Vec<Placed<String>>,
 }
 
 /// The fields of a rule.

@@ -21,9 +21,8 @@ pub(super) fn check(
         let diagnostic = Diagnostic::error("E0201", reader.path, place.clone(), message);
         reader.report(diagnostic.help(format!("write `rule: {stem}`, or rename the file to `{name}.yaml`")));
     }
-    if let Some((purpose, place)) =
-        parsed.purpose.as_ref().filter(|(name, _)| !policy.purposes.contains_key(name))
-    {
+    let purposes = parsed.purpose.iter().chain(&parsed.mentions.confirmed);
+    for (purpose, place) in purposes.filter(|(name, _)| !policy.purposes.contains_key(name)) {
         let message = format!("the policy has no purpose `{purpose}`");
         let diagnostic = Diagnostic::error("E0402", reader.path, place.clone(), message);
         let names: Vec<&str> = policy.purposes.keys().map(String::as_str).collect();

@@ -67,7 +67,7 @@ pub struct App {
     bounces: bounces::Bounces,
     amqp: Option<AmqpConfig>,
     source: publish::Source,
-    secret: Vec<u8>,
+    keys: Keys,
 }
 
 /// What is asked of the start beside the configuration.
@@ -88,7 +88,8 @@ impl App {
         let clock = config.clock();
         let store = open_store(&config, clock.clone()).await?;
         anyhow::ensure!(store.is_in_its_place().await?, ELSEWHERE);
-        let secret = secret(&config, &store).await?;
+        let keys = keys(&config, &store).await?;
+        let secret = keys.first().to_vec();
         let source = publish::Source {
             store: store.clone(),
             clock: clock.clone(),
@@ -127,7 +128,7 @@ impl App {
             processor: processor.clone(),
             config: sections.bounces,
             address: sections.bounce_address,
-            secret: secret.clone(),
+            keys: keys.clone(),
         };
         let sink = sink::sink(&processor, &store);
         Ok(Self {
@@ -144,7 +145,7 @@ impl App {
             ways,
             amqp,
             source,
-            secret,
+            keys,
         })
     }
 
@@ -290,9 +291,8 @@ impl App {
             name: None,
             also: events,
         });
-        let previous = self.config.previous_secrets.iter().map(|secret| secret.expose().as_bytes().to_vec());
         let mut public = ops::public::router(pages::public(
-            Keys::new(&self.secret, previous),
+            self.keys.clone(),
             Limit::new(self.config.public.views_per_minute),
             self.store.clone(),
             self.shelf.clone(),
@@ -323,6 +323,9 @@ impl App {
     }
 }
 
+/// The setting that keeps the secret which embedded mode makes.
+const SECRET: &str = "secret";
+
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.
 pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
     let store = Store::open(config.database_url(), config.database.max_connections).await?.with_clock(clock);
@@ -334,8 +337,8 @@ pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> 
         // Whoever needs it says so; what only reads does not.
         return Ok(store);
     }
-    let secret = secret(config, &store).await?;
-    Ok(store.with_secrets([&secret[..]]))
+    let keys = keys(config, &store).await?;
+    Ok(store.with_secrets(keys.iter()))
 }
 
 /// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.
@@ -348,7 +351,16 @@ pub async fn secret(config: &Config, store: &Store) -> anyhow::Result<Vec<u8>> {
         "DECLIC_SECRET is not set: it seals unsubscribe links and promo codes and must stay the same for years; \
          make one with `openssl rand -base64 32`"
     );
-    Ok(store.put_setting_if_absent("secret", &entropy::token::<32>()?).await?.into_bytes())
+    Ok(store.put_setting_if_absent(SECRET, &entropy::token::<32>()?).await?.into_bytes())
+}
+
+/// The secret, and what came before it: as the configuration says, and the one that embedded mode made until one was given.
+pub async fn keys(config: &Config, store: &Store) -> anyhow::Result<Keys> {
+    let secret = secret(config, store).await?;
+    let made = if config.uses_sqlite() { store.setting(SECRET).await? } else { None };
+    let previous = config.previous_secrets.iter().map(|secret| secret.expose().as_bytes().to_vec());
+    let previous = previous.chain(made.map(String::into_bytes)).filter(|previous| *previous != secret);
+    Ok(Keys::new(&secret, previous))
 }
 
 async fn named(name: &'static str, part: impl Future<Output = ()>) -> anyhow::Result<&'static str> {

@@ -42,7 +42,7 @@ pub async fn of_config(config: &Config, store: Store, active: Active) -> anyhow:
         clock: config.clock(),
         config: section(config)?,
         address: address(config, smtp.as_ref())?,
-        secret: super::secret(config, &store).await?,
+        keys: super::keys(config, &store).await?,
         store,
         shelf,
     })

@@ -20,6 +20,12 @@ const TAG_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct Keys(Vec<Vec<u8>>);
 
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
 impl Keys {
     pub fn new(secret: &[u8], previous: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self(std::iter::once(secret.to_vec()).chain(previous).collect())
@@ -28,6 +34,11 @@ impl Keys {
     /// The secret that seals new links.
     pub fn first(&self) -> &[u8] {
         self.0.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// The secret that seals, and then those before it.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Vec::as_slice)
     }
 }
 

@@ -25,6 +25,7 @@ use crate::domain::hex;
 use crate::domain::message::{Message, MessageState};
 use crate::domain::outcome::Outcome;
 use crate::domain::rules::book::CONSENT_CHANGED;
+use crate::domain::token::Keys;
 use crate::domain::verdict::Reason;
 use crate::failpoint;
 use crate::process::{ProcessError, Processor};
@@ -101,7 +102,8 @@ pub struct Bounces {
     pub config: BouncesConfig,
     /// Where bounces come back to, when each message has a return path of its own.
     pub address: Option<BounceAddress>,
-    pub secret: Vec<u8>,
+    /// What return paths were made with.
+    pub keys: Keys,
 }
 
 impl Bounces {
@@ -123,7 +125,7 @@ impl Bounces {
 
     /// The report, if it names a message of ours.
     fn row(&self, mail: &[u8], report: Report) -> Result<BounceRow, Taken> {
-        let path = self.address.as_ref().map_or(Path::None, |address| address.find(mail, &self.secret));
+        let path = self.address.as_ref().map_or(Path::None, |address| address.find(mail, &self.keys));
         let named = report.about.iter().find_map(|id| verp::message_of(id));
         let named = named.filter(|_| !report.recipients.is_empty());
         let (message_id, recipients) = match (path, named) {

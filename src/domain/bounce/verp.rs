@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::domain::hex;
+use crate::domain::token::Keys;
 
 /// Hexadecimal digits of a message's id.
 const ID: usize = 32;
@@ -67,7 +68,7 @@ impl BounceAddress {
 
     /// The first return path of ours in a mail, wherever it stands: who the report is addressed to, and what it
     /// returns. Only what the tag fits counts, so that it does not matter who wrote it there.
-    pub fn find(&self, mail: &[u8], secret: &[u8]) -> Path {
+    pub fn find(&self, mail: &[u8], keys: &Keys) -> Path {
         let text = String::from_utf8_lossy(mail).to_ascii_lowercase();
         let (before, after) = (format!("{}+", self.user.to_ascii_lowercase()), format!("@{}", self.domain));
         let mut found = Path::None;
@@ -81,7 +82,7 @@ impl BounceAddress {
             if !rest[ID + 1 + TAG..].starts_with(&after) || !is_hex(id) {
                 continue;
             }
-            if fits(secret, id, tag) {
+            if keys.iter().any(|secret| fits(secret, id, tag)) {
                 return Path::Ours(id.to_owned());
             }
             found = Path::Forged;
@@ -131,11 +132,14 @@ mod tests {
         let path = base.of(ID_OF_ONE, b"secret");
         let (user, domain) = path.split_once('@').unwrap();
         assert_eq!((user.len(), domain), ("bounces".len() + 46, "news.shop.example"));
-        let find = |text: &str| base.find(text.as_bytes(), b"secret");
+        let keys = |secret: &[u8]| Keys::new(secret, []);
+        let find = |text: &str| base.find(text.as_bytes(), &keys(b"secret"));
         let ours = Path::Ours(ID_OF_ONE.to_owned());
         assert_eq!(find(&format!("To: <{path}>\n\n…")), ours);
         assert_eq!(find(&format!("Delivered-To: {}", path.to_uppercase())), ours, "some change the case");
-        assert_eq!(base.find(path.as_bytes(), b"another"), Path::Forged);
+        assert_eq!(base.find(path.as_bytes(), &keys(b"another")), Path::Forged);
+        let rotated = Keys::new(b"another", [b"secret".to_vec()]);
+        assert_eq!(base.find(path.as_bytes(), &rotated), ours, "a former secret still tells");
         assert_eq!(find("To: bounces@news.shop.example, bounces+x@news.shop.example"), Path::None);
         assert_eq!(find(&path.replace("news.shop", "news.shoq")), Path::None);
         for place in "bounces+".len()..user.len() {

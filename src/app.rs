@@ -301,7 +301,11 @@ impl App {
         ));
         if let Some(webhooks) = &self.webhooks {
             let receive = pages::sms_hooks(webhooks.clone(), self.incoming.clone(), self.clock.clone());
-            public = public.merge(ops::hooks::router(receive));
+            public = public.merge(ops::hooks::sms(receive));
+        }
+        if let Some(webhook) = &self.bounces.config.webhook {
+            let webhook = bounces::Webhook::new(webhook).map_err(anyhow::Error::msg)?;
+            public = public.merge(ops::hooks::email(pages::email_hooks(webhook, self.bounces.clone())));
         }
         for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
         {

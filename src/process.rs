@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use crate::active::{Active, Shelf};
 use crate::clock::Clock;
 use crate::domain::admit::address_of;
+use crate::domain::bounce::notice::Notice;
 use crate::domain::consent::Channel;
 use crate::domain::customer::Profile;
 use crate::domain::decide::{self, Tick};
@@ -26,7 +27,7 @@ use crate::domain::promo;
 use crate::domain::rules::compile;
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::handoff::{Handoff, Lease};
-use crate::store::{Changes, CustomerState, Store, StoreError, Tx};
+use crate::store::{BounceRow, Changes, CustomerState, Store, StoreError, Tx};
 use crate::{failpoint, guard, telemetry};
 
 pub use error::ProcessError;
@@ -74,9 +75,15 @@ impl Processor {
     async fn accept_once(&self, events: &[Event], makes_first: bool) -> Result<Vec<bool>, ProcessError> {
         let now = self.clock.now();
         let active = self.shelf.get();
+        let mut told = told(events)?;
         let mut tx = self.store.begin().await?;
         let received_at = active.book.known_at(now);
         let fresh = tx.insert_events(events, received_at).await?;
+        if !told.is_empty() {
+            told.retain(|(event, _)| fresh[*event]);
+            let bounces = told.into_iter().map(|(_, row)| row).collect();
+            tx.write(&Changes { bounces, ..Changes::default() }).await?;
+        }
         failpoint::reach("accept.inserted");
         let mut to_send = ToSend::default();
         let by_customer = group_by_customer(events, &fresh);
@@ -328,6 +335,13 @@ async fn write(
     changes.lease = lease.as_ref().map(|lease| (lease.token.clone(), lease.lasts));
     tx.write(&changes).await?;
     Ok(ToSend { lease, messages: changes.messages })
+}
+
+/// What events tell of mails that came back, each with the place of its event; it is settled with their messages, in time.
+fn told(events: &[Event]) -> Result<Vec<(usize, BounceRow)>, ProcessError> {
+    let notices = events.iter().enumerate().filter_map(|(at, event)| Some((at, Notice::of_event(event)?)));
+    let row = |(at, notice): (usize, Result<Notice, String>)| Ok((at, BounceRow::told(&notice?)));
+    notices.map(row).collect::<Result<_, String>>().map_err(ProcessError::Poison)
 }
 
 /// Where a customer can be written to.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 /// A password, a key, or an address that holds one. Debug output hides it.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -18,6 +19,17 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is it, in a time that tells nothing of where they differ.
+    pub fn is(&self, given: &str) -> bool {
+        same(self.0.as_bytes(), given.as_bytes())
+    }
+}
+
+/// Whether both are the same, in a time that tells nothing of where they differ: what is compared are hashes, which
+/// nobody can choose digit by digit.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    Sha256::digest(a) == Sha256::digest(b)
 }
 
 impl fmt::Debug for Secret {

@@ -84,6 +84,20 @@ pub fn bounce_settled(kind: &'static str, message: &str) {
     tracing::info!(message, kind, "a report about message {message}: {kind}");
 }
 
+/// A report named an address to which no mail of ours has gone.
+pub fn bounce_of_nobody(kind: &'static str) {
+    counter!("declic_bounces_settled_total", "kind" => kind).increment(1);
+    tracing::info!(kind, "a report about an address to which no mail has gone: {kind}");
+}
+
+/// A provider will post nothing before somebody opens this address.
+pub fn wants_confirmation(url: &str) {
+    tracing::warn!(
+        url,
+        "the provider of e-mail wants to be told once that its reports are welcome: open {url}"
+    );
+}
+
 /// A STOP came from a number that no customer has: nobody's consent could be withdrawn.
 pub fn stop_from_nobody(id: &str) {
     tracing::warn!(inbound = id, "a STOP came from a number that no customer has");

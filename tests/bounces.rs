@@ -150,3 +150,81 @@ fn what_comes_back_ends_its_message_and_is_the_last_mail_to_its_address() {
     assert_eq!(ingest(&shop, &report, &away).0, Some(75), "EX_TEMPFAIL");
     drop(worker);
 }
+
+/// Posts to the provider's webhook; the status of the answer.
+fn post(shop: &Shop, key: &str, body: &Value) -> u16 {
+    let body = body.to_string();
+    let head = format!("POST /email/{key} HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/plain\r\n");
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answer = support::shop::ask(shop.public, &request).expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+#[test]
+fn a_provider_and_the_shop_tell_what_came_back() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let section = format!("[bounces.webhook]\nprovider = 'ses'\nsecret = '{key}'\n");
+    let shop = Shop::open_with(&section, "start = 2026-11-23T10:00:00Z\nspeed = 60.0");
+    let worker = shop.start();
+    let customers = ["alice", "bob", "carla", "dora"];
+    let sign_ups = customers.map(|customer| sign_up(customer, &format!("{customer}@example.com")));
+    shop.publish(&sign_ups);
+    let all = shop.wait_for(PATIENCE, |all| all.len() == 4 && all.iter().all(|m| m["state"] == "sent"));
+    let id = |customer: &str| {
+        let message = all.iter().find(|m| m["customer"] == customer).expect("a message");
+        message["id"].as_str().expect("an id").to_owned()
+    };
+
+    // The provider, in the envelope of its topic; a stranger, and a word that it wants to be welcome.
+    let message = json!({
+        "notificationType": "Bounce",
+        "bounce": {"bounceType": "Permanent", "feedbackId": "f-1", "bouncedRecipients": [
+            {"emailAddress": "alice@example.com", "status": "5.1.1", "diagnosticCode": "smtp; 550 no such user"}]},
+        "mail": {"commonHeaders": {"messageId": format!("<{}@maison-lumen.example>", id("alice"))}},
+    });
+    let notification = json!({"Type": "Notification", "Message": message.to_string()});
+    assert_eq!(post(&shop, "0123456789abcdef0123456789abcdee", &notification), 403);
+    assert_eq!(post(&shop, key, &json!({"Type": "Notification", "Message": "?"})), 400);
+    assert_eq!(post(&shop, key, &notification), 200);
+    assert_eq!(post(&shop, key, &notification), 200, "twice");
+    let url = "https://sns.eu-west-3.amazonaws.com/?Action=ConfirmSubscription&Token=1";
+    assert_eq!(post(&shop, key, &json!({"Type": "SubscriptionConfirmation", "SubscribeURL": url})), 200);
+    assert!(worker.log().contains(url), "{}", worker.log());
+
+    // The shop: by the address, by the message, of an address that nobody knows, and too little.
+    let tell = |id: &str, kind: &str, customer: &str, data: Value| {
+        event(id, kind, customer, "2026-11-23T10:05:00Z", data)
+    };
+    shop.publish(&[
+        tell("b-1", "email.bounced", "bob", json!({"email": "Bob@example.com", "status": "5.1.1"})),
+        tell("b-2", "email.bounced", "carla", json!({"message_id": id("carla"), "kind": "soft"})),
+        tell("b-3", "email.complained", "dora", json!({"message_id": id("dora")})),
+        tell("b-4", "email.bounced", "zoe", json!({"email": "zoe@example.com", "kind": "hard"})),
+        tell("b-5", "email.bounced", "alice", json!({"kind": "hard"})),
+    ]);
+    let state = |all: &[Value], customer: &str| {
+        all.iter().find(|m| m["customer"] == customer).map_or(Value::Null, |m| m["state"].clone())
+    };
+    let all = shop.wait_for(PATIENCE, |all| {
+        customers.iter().all(|customer| ["bounced", "complained"].iter().any(|s| state(all, customer) == *s))
+    });
+    assert_eq!(
+        customers.map(|customer| state(&all, customer)),
+        ["bounced", "bounced", "bounced", "complained"]
+    );
+    let words = told(&shop, &["consents", "show", "dora"]);
+    assert!(words.iter().any(|word| word["status"] == "withdrawn" && word["proof"]["source"] == "complaint"));
+    let listed = || -> Vec<String> {
+        let list = told(&shop, &["suppressions", "list"]);
+        let mut list: Vec<String> =
+            list.iter().map(|row| row["address"].as_str().unwrap_or_default().to_owned()).collect();
+        list.sort();
+        list
+    };
+    let expected = ["alice@example.com", "bob@example.com", "dora@example.com", "zoe@example.com"];
+    assert!(support::wait_until(PATIENCE, || listed() == expected), "{:?}", listed());
+    let letters = told(&shop, &["dead-letters", "list"]);
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert!(letters[0]["detail"].as_str().is_some_and(|words| words.contains("data.email")), "{letters:?}");
+    drop(worker);
+}

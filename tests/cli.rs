@@ -106,7 +106,7 @@ fn usage_errors_exit_with_2() {
 fn the_shipped_rules_pass_their_check() {
     let output = declic(Path::new(SHOP), &["check"]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "4 rules and 5 templates checked: no errors, 0 warnings\n");
+    assert_eq!(text(&output.stdout), "5 rules and 7 templates checked: no errors, 0 warnings\n");
 }
 
 #[test]

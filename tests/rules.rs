@@ -24,7 +24,7 @@ fn the_shipped_rules_compile() {
     let compiled = compile(&shipped());
     assert_eq!(compiled.diagnostics, []);
     let names: Vec<_> = compiled.rules.rules.keys().map(String::as_str).collect();
-    assert_eq!(names, ["abandoned-cart", "birthday", "order-shipped", "welcome"]);
+    assert_eq!(names, ["abandoned-cart", "birthday", "confirm-newsletter", "order-shipped", "welcome"]);
     let policy = &compiled.rules.policy;
     assert_eq!(policy.default_locale, "fr");
     assert_eq!(policy.default_timezone.name(), "Europe/Paris");

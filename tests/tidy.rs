@@ -136,9 +136,6 @@ const LINES: usize = 500;
 const EMPTY_NAMES: &[&str] =
     &["common", "helper", "helpers", "manager", "managers", "misc", "service", "services", "util", "utils"];
 
-/// Dependencies that need OpenSSL, CMake or a C++ build; there is one TLS stack: rustls with ring.
-const NOT_IN_LOCK: &[&str] = &["aws-lc-rs", "aws-lc-sys", "cmake", "native-tls", "openssl", "openssl-sys"];
-
 #[test]
 fn modules_use_only_what_lies_below_them() {
     let mut findings = Findings::default();
@@ -252,23 +249,6 @@ fn names_say_something() {
         }
     }
     findings.report("name the file after what it owns, in the marketer's or the field's words");
-}
-
-#[test]
-fn the_build_needs_no_other_tls() {
-    let lock = std::fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is committed");
-    let mut findings = Findings::default();
-    for (line, text) in numbered(&lock) {
-        if let Some(name) = text.strip_prefix("name = ").map(|name| name.trim_matches('"'))
-            && NOT_IN_LOCK.contains(&name)
-        {
-            findings.0.push(format!("Cargo.lock:{line}: `{name}`"));
-        }
-    }
-    findings.report(
-        "find who asks for it with `cargo tree -i NAME -e features`, and turn that crate's default \
-         features off, or choose its ring variant",
-    );
 }
 
 /// What a rule found, each with its place.

@@ -2,6 +2,7 @@
 
 pub use crate::incoming::bounces::{Bounces, BouncesConfig, Taken};
 pub use crate::incoming::maildir::{beginning, read as read_maildir};
+pub use crate::incoming::webhook::{Refusal, Webhook};
 
 use crate::active::{Active, Shelf};
 use crate::channels::SmtpConfig;
@@ -18,6 +19,9 @@ pub fn section(config: &Config) -> Result<BouncesConfig, ConfigError> {
         if value == 0 {
             return Err(config.invalid(key, format!("`{key}` must be at least 1")));
         }
+    }
+    if let Some(webhook) = &section.webhook {
+        Webhook::new(webhook).map_err(|words| config.invalid("bounces.webhook", words))?;
     }
     if section.soft_days < 7 {
         let message =

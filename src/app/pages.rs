@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::Pulses;
+use super::bounces::{Bounces, Refusal as EmailRefusal, Webhook};
 use crate::active::Shelf;
 use crate::channels::sms::IncomingSink;
 use crate::channels::sms::http::{Call, Refusal, Webhooks};
 use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::delivery::flow::Flow;
+use crate::domain::bounce::providers::Posted;
 use crate::domain::consent::Channel;
 use crate::domain::token::Keys;
 use crate::intake;
@@ -19,6 +21,7 @@ use crate::ops::public::limit::Limit;
 use crate::ops::public::{Known, Public};
 use crate::process::Processor;
 use crate::store::{Store, StoreError};
+use crate::telemetry;
 
 /// A part whose last sign of life is older than this is not well, in seconds.
 const STALE_AFTER: i64 = 60;
@@ -62,8 +65,32 @@ async fn known(store: &Store, customer: String) -> Result<Known, StoreError> {
     })
 }
 
+/// What the provider of e-mail tells of mails that came back: verified, kept, and only then acknowledged. For
+/// [`hooks::email`](crate::ops::hooks::email).
+pub fn email_hooks(webhook: Webhook, bounces: Bounces) -> Receive {
+    Arc::new(move |hook| {
+        let (webhook, bounces) = (webhook.clone(), bounces.clone());
+        Box::pin(async move {
+            let posted = match webhook.receive(&hook.target, &hook.headers, &hook.body) {
+                Ok(posted) => posted,
+                Err(EmailRefusal::Forbidden) => return HookAnswer::Forbidden,
+                Err(EmailRefusal::Malformed(words)) => return HookAnswer::Malformed(words),
+            };
+            match posted {
+                Posted::Notices(notices) => {
+                    if let Err(error) = bounces.take_notices(&notices).await {
+                        return HookAnswer::Later(error.to_string());
+                    }
+                }
+                Posted::Confirm(url) => telemetry::wants_confirmation(&url),
+            }
+            HookAnswer::Kept { content_type: "text/plain".to_owned(), text: String::new() }
+        })
+    })
+}
+
 /// What the SMS provider tells of its own accord: verified, kept by the sink, and only then acknowledged. For
-/// [`hooks::router`](crate::ops::hooks::router).
+/// [`hooks::sms`](crate::ops::hooks::sms).
 pub fn sms_hooks(webhooks: Webhooks, sink: IncomingSink, clock: Clock) -> Receive {
     Arc::new(move |hook| {
         let (webhooks, sink, now) = (webhooks.clone(), Arc::clone(&sink), clock.now());

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::maildir;
 use super::stop::stoppable;
+use super::webhook::WebhookConfig;
 use crate::active::Shelf;
 use crate::clock::Clock;
+use crate::domain::bounce::notice::Notice;
 use crate::domain::bounce::verp::{self, BounceAddress, Path};
 use crate::domain::bounce::{self, Kind, Reading, Report};
 use crate::domain::consent::Channel;
@@ -51,11 +53,13 @@ pub struct BouncesConfig {
     pub soft_limit: u32,
     /// Days in which soft bounces count; also how long any report is kept.
     pub soft_days: u32,
+    /// What the provider of e-mail posts reports to.
+    pub webhook: Option<WebhookConfig>,
 }
 
 impl Default for BouncesConfig {
     fn default() -> Self {
-        Self { maildir: None, soft_limit: 5, soft_days: 30 }
+        Self { maildir: None, soft_limit: 5, soft_days: 30, webhook: None }
     }
 }
 
@@ -123,6 +127,14 @@ impl Bounces {
         Ok(taken)
     }
 
+    /// Keeps what a provider tells; told again, it is known.
+    pub async fn take_notices(&self, notices: &[Notice]) -> Result<(), StoreError> {
+        let rows: Vec<BounceRow> = notices.iter().map(BounceRow::told).collect();
+        self.store.keep_bounces(&rows).await?;
+        rows.iter().for_each(|row| telemetry::bounce_taken(row.kind.as_str()));
+        Ok(())
+    }
+
     /// The report, if it names a message of ours.
     fn row(&self, mail: &[u8], report: Report) -> Result<BounceRow, Taken> {
         let path = self.address.as_ref().map_or(Path::None, |address| address.find(mail, &self.keys));
@@ -147,8 +159,33 @@ impl Bounces {
         })
     }
 
+    /// Finds the messages of reports that name an address only: the last mail to it. One to which none has gone is
+    /// suppressed all the same.
+    async fn name(&self) -> Result<(), StoreError> {
+        for row in self.store.nameless_bounces(AT_ONCE).await? {
+            let Some(address) = row.recipients.as_ref().and_then(|named| named.first()) else { continue };
+            match self.store.last_mail_to(address).await? {
+                Some(message) if row.is_about(&message) => {
+                    self.store.name_bounce(&row.id, &message.id).await?;
+                }
+                _ => {
+                    let mut tx = self.store.begin().await?;
+                    if tx.settle_nameless(&row.id, address).await? {
+                        let suppressions = self.suppression(&row, address, 1, self.clock.now());
+                        let suppressions = suppressions.into_iter().collect();
+                        tx.write(&Changes { suppressions, ..Changes::default() }).await?;
+                        telemetry::bounce_of_nobody(row.kind.as_str());
+                    }
+                    tx.commit().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Settles some reports; how many.
     pub async fn settle(&self) -> Result<usize, StoreError> {
+        self.name().await?;
         let due = self.store.due_bounces(AT_ONCE).await?;
         if due.is_empty() {
             return Ok(0);

@@ -1,4 +1,5 @@
-//! What comes back: mails that were not delivered ([`bounces`]), and what SMS providers tell: receipts ([`receipts`]), and messages from customers' telephones.
+//! What comes back: mails that were not delivered ([`bounces`], told by mail or by a provider's [`webhook`]), and what SMS
+//! providers tell: receipts ([`receipts`]), and messages from customers' telephones.
 //!
 //! A STOP becomes an event like any other, `consent.changed`, taken in by the same process, with the words and the
 //! number as its proof; so does a provider's refusal to write to somebody who told it to stop. Nothing is acknowledged
@@ -10,6 +11,7 @@ pub mod maildir;
 pub mod numbers;
 pub mod receipts;
 mod stop;
+pub mod webhook;
 
 use std::sync::Arc;
 

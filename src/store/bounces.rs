@@ -1,6 +1,7 @@
 //! Bounces and complaints: kept as they are reported, settled with the message that they are about.
 
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
 
 use super::args::{Arg, json_text};
 use super::messages;
@@ -10,6 +11,8 @@ use super::session::{Session, read_json};
 use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::bounce::Kind;
+use crate::domain::bounce::notice::Notice;
+use crate::domain::hex;
 use crate::domain::message::Message;
 
 /// A report, as it is kept.
@@ -17,17 +20,31 @@ use crate::domain::message::Message;
 pub struct BounceRow {
     /// The same for the same report.
     pub id: String,
-    /// Of the message that it says it is about.
+    /// Of the message that it says it is about; empty where it names an address only.
     pub message_id: String,
     pub kind: Kind,
     /// RFC 3463.
     pub status: Option<String>,
     pub detail: Option<String>,
-    /// One of them must be the message's own for the report to be believed; none where its return path vouches for it.
+    /// One of them must be the message's own for the report to be believed; none where its return path, or who told it,
+    /// vouches for it.
     pub recipients: Option<Vec<String>>,
 }
 
 impl BounceRow {
+    /// What somebody whom we trust tells, about the message that it names or else about the address.
+    pub fn told(notice: &Notice) -> Self {
+        let address = notice.address.clone().filter(|_| notice.message.is_none());
+        Self {
+            id: hex::encode(&Sha256::digest(notice.id.as_bytes())[..16]),
+            message_id: notice.message.clone().unwrap_or_default(),
+            kind: notice.kind,
+            status: notice.status.clone(),
+            detail: Some(notice.detail.clone()),
+            recipients: address.map(|address| vec![address]),
+        }
+    }
+
     /// Whether it may be believed about this message.
     pub fn is_about(&self, message: &Message) -> bool {
         let Some(recipients) = &self.recipients else { return true };
@@ -54,29 +71,7 @@ fn read(fields: Fields) -> Result<BounceRow, StoreError> {
 impl Store {
     /// Keeps reports until their message is known; one known already stays as it is. How many were new.
     pub async fn keep_bounces(&self, rows: &[BounceRow]) -> Result<u64, StoreError> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let mut sorted: Vec<(&BounceRow, Option<String>)> = Vec::new();
-        for row in rows {
-            sorted.push((row, row.recipients.as_ref().map(json_text).transpose()?));
-        }
-        sorted.sort_by_key(|(row, _)| &row.id);
-        let mut session = self.writing().await?;
-        let (table, args) = Rows::of(&sorted)
-            .text("id", |(b, _)| b.id.as_str())
-            .text("message_id", |(b, _)| b.message_id.as_str())
-            .text("kind", |(b, _)| b.kind.as_str())
-            .text("status", |(b, _)| b.status.as_deref())
-            .text("detail", |(b, _)| b.detail.as_deref())
-            .text("recipients", |(_, recipients)| recipients.as_deref())
-            .after(vec![session.now.into()], session.dialect());
-        let sql = format!(
-            "INSERT INTO bounces (id, message_id, kind, status, detail, recipients, received_at)
-             SELECT id, message_id, kind, status, detail, recipients, $1 FROM {table} WHERE true
-             ON CONFLICT DO NOTHING"
-        );
-        session.exec(sql, args).await
+        insert(&mut self.writing().await?, rows).await
     }
 
     /// Reports that wait and whose message is out of our hands, the oldest first, each with its message, where that can be
@@ -92,6 +87,37 @@ impl Store {
         let rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let messages = with_messages(session, &rows, "").await?;
         Ok(pairs(rows, &messages).collect())
+    }
+
+    /// Reports that name an address and no message, the oldest first.
+    pub async fn nameless_bounces(&self, limit: u32) -> Result<Vec<BounceRow>, StoreError> {
+        let sql = format!(
+            "SELECT {READ} FROM bounces b WHERE b.settled_at IS NULL AND b.message_id = ''
+             ORDER BY b.received_at, b.id LIMIT $1"
+        );
+        let rows: Vec<Fields> = self.reading().await?.fetch(sql, vec![i64::from(limit).into()]).await?;
+        rows.into_iter().map(read).collect()
+    }
+
+    /// The last mail that has gone to an address, of the customers who have it now.
+    pub async fn last_mail_to(&self, address: &str) -> Result<Option<Message>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM messages WHERE id = (
+                 SELECT m.id FROM customers c JOIN messages m ON m.customer_id = c.customer_id
+                 WHERE c.email = $1 AND m.channel = 'email'
+                   AND m.state IN ('sent', 'delivered', 'uncertain', 'bounced', 'complained')
+                 ORDER BY m.planned_at DESC, m.id LIMIT 1)",
+            messages::READ
+        );
+        let address = comparable_address(address);
+        let args = vec![address.as_str().into()];
+        Ok(load_each(&mut self.reading().await?, sql, args).await?.messages.into_iter().next())
+    }
+
+    /// Says which message a report is about that named an address only.
+    pub async fn name_bounce(&self, id: &str, message: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE bounces SET message_id = $2 WHERE id = $1 AND message_id = ''";
+        self.writing().await?.exec(sql, vec![id.into(), message.into()]).await.map(drop)
     }
 
     /// Forgets reports received before `before`, about messages that nobody knows among them.
@@ -120,6 +146,16 @@ impl Tx {
         Ok(pairs(rows, &messages).filter_map(|(row, message)| Some((row, message?))).collect())
     }
 
+    /// Notes that a report is settled which no message of ours is known for; false where another worker has.
+    pub async fn settle_nameless(&mut self, id: &str, address: &str) -> Result<bool, StoreError> {
+        let session = &mut self.session;
+        let sql = "UPDATE bounces SET settled_at = $2, address = $3, recipients = NULL
+             WHERE id = $1 AND message_id = '' AND settled_at IS NULL";
+        let address = comparable_address(address);
+        let args = vec![id.into(), session.now.into(), address.as_str().into()];
+        Ok(session.exec(sql, args).await? > 0)
+    }
+
     /// Notes whose address a settled report was about, and how many soft bounces that address has had since `since`.
     pub async fn count_soft_bounces(
         &mut self,
@@ -143,6 +179,31 @@ impl Tx {
             "messages.state <> $2 AND messages.state IN ('sent', 'delivered', 'uncertain', 'bounced')";
         messages::update(&mut self.session, messages, "complained".into(), handed_over).await
     }
+}
+
+pub(super) async fn insert(session: &mut Session, rows: &[BounceRow]) -> Result<u64, StoreError> {
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let mut sorted: Vec<(&BounceRow, Option<String>)> = Vec::new();
+    for row in rows {
+        sorted.push((row, row.recipients.as_ref().map(json_text).transpose()?));
+    }
+    sorted.sort_by_key(|(row, _)| &row.id);
+    let (table, args) = Rows::of(&sorted)
+        .text("id", |(b, _)| b.id.as_str())
+        .text("message_id", |(b, _)| b.message_id.as_str())
+        .text("kind", |(b, _)| b.kind.as_str())
+        .text("status", |(b, _)| b.status.as_deref())
+        .text("detail", |(b, _)| b.detail.as_deref())
+        .text("recipients", |(_, recipients)| recipients.as_deref())
+        .after(vec![session.now.into()], session.dialect());
+    let sql = format!(
+        "INSERT INTO bounces (id, message_id, kind, status, detail, recipients, received_at)
+         SELECT id, message_id, kind, status, detail, recipients, $1 FROM {table} WHERE true
+         ON CONFLICT DO NOTHING"
+    );
+    session.exec(sql, args).await
 }
 
 async fn with_messages(

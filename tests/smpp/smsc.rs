@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use declic::channels::SmppConfig;
@@ -45,37 +45,13 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smpp")
 }
 
-/// The folder that holds the packages of `package-lock.json`, outside the sources; filled the first time.
-fn packages() -> &'static Path {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("smsc");
-        let lock = std::fs::read(folder().join("package-lock.json")).unwrap();
-        let modules = target.join("node_modules");
-        if std::fs::read(target.join("installed")).is_ok_and(|installed| installed == lock) {
-            return modules;
-        }
-        // Whatever an interrupted run left is replaced by `npm ci`.
-        std::fs::create_dir_all(&target).unwrap();
-        for file in ["package.json", "package-lock.json"] {
-            std::fs::copy(folder().join(file), target.join(file)).unwrap();
-        }
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&target);
-        let output = npm.stdin(Stdio::null()).output();
-        let output = output.unwrap_or_else(|e| panic!("npm does not run ({e}): run `make setup`"));
-        let words = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "npm could not install the package `smpp`:\n{words}");
-        std::fs::write(target.join("installed"), lock).unwrap();
-        modules
-    })
-}
-
 impl Smsc {
     /// With the options that `smsc.js` reads.
     pub fn start(options: &Value) -> Self {
         let mut node = Command::new("node");
-        node.arg(folder().join("smsc.js")).arg(options.to_string()).env("NODE_PATH", packages());
+        node.arg(folder().join("smsc.js"))
+            .arg(options.to_string())
+            .env("NODE_PATH", crate::support::npm::packages("tests/smpp"));
         let child = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|e| panic!("node does not run ({e}): run `make setup`"));
         let talk = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));

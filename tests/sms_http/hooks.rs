@@ -33,7 +33,7 @@ fn served(works: bool) -> (Router, Kept) {
         }
         Box::pin(async move { if works { Ok(()) } else { Err("database away".to_owned()) } })
     });
-    (hooks::router(declic::app::sms_hooks(webhooks, sink, Clock::Real)), kept)
+    (hooks::sms(declic::app::sms_hooks(webhooks, sink, Clock::Real)), kept)
 }
 
 /// What Twilio computes, by its documentation; the fields must be given in the order of their names.

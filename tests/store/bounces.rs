@@ -71,6 +71,35 @@ pub async fn a_complaint_stands_whatever_is_reported_after_it(Place { store, .. 
     }
 }
 
+pub async fn what_names_an_address_only_finds_the_last_mail_to_it(Place { store, .. }: Place) {
+    let earlier = Message { planned_at: at("08:00"), ..sent("m-1") };
+    let waiting = Message { planned_at: at("11:00"), ..message("c-1", "m-3", "11:00") };
+    let profiles = vec![("c-1".to_owned(), profile(json!({"email": "Alice@example.com"})))];
+    let messages = vec![earlier, sent("m-2"), waiting];
+    write(&store, &["c-1"], Changes { profiles, messages, ..Changes::default() }).await;
+    let nameless = |id: &str| report(id, "", Kind::Hard);
+    let bounces = vec![nameless("b-1"), nameless("b-2")];
+    write(&store, &[], Changes { bounces: bounces.clone(), ..Changes::default() }).await;
+    assert_eq!(store.nameless_bounces(9).await.expect("read"), bounces);
+    assert!(due(&store).await.is_empty());
+    let found = store.last_mail_to(" alice@EXAMPLE.com").await.expect("read").expect("one");
+    assert_eq!(found.id, "m-2", "the last that has gone");
+    assert_eq!(store.last_mail_to("bob@example.com").await.expect("read"), None);
+    store.name_bounce("b-1", "m-2").await.expect("named");
+    store.name_bounce("b-1", "m-1").await.expect("too late");
+    assert_eq!(due(&store).await, ["b-1"]);
+    let row = store.due_bounces(9).await.expect("read").remove(0).0;
+    assert_eq!(row.message_id, "m-2");
+    let mut tx = begin(&store).await;
+    assert!(!tx.settle_nameless("b-1", "alice@example.com").await.expect("it has a name"));
+    assert!(tx.settle_nameless("b-2", "alice@example.com").await.expect("settled"));
+    tx.commit().await.expect("commit");
+    let mut tx = begin(&store).await;
+    assert!(!tx.settle_nameless("b-2", "alice@example.com").await.expect("once"));
+    drop(tx);
+    assert!(store.nameless_bounces(9).await.expect("read").is_empty());
+}
+
 pub async fn soft_bounces_count_by_address(Place { store, .. }: Place) {
     let mut rows = ["b-1", "b-2", "b-3", "b-4"].map(|id| report(id, &format!("m-{id}"), Kind::Soft)).to_vec();
     rows[3].message_id = "m-b-1".to_owned();

@@ -147,6 +147,7 @@ conformance! {
     bounces::a_report_waits_for_its_message_and_is_settled_once,
     bounces::a_complaint_stands_whatever_is_reported_after_it,
     bounces::soft_bounces_count_by_address,
+    bounces::what_names_an_address_only_finds_the_last_mail_to_it,
     bounces::people_see_the_list_and_take_addresses_off_it,
     holdings::all_that_is_held_of_a_customer_is_told,
     holdings::no_table_with_customers_is_left_out,

@@ -185,6 +185,17 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("SET statement_timeout", House, "for as long as it takes"),
     ("INSERT INTO bounces", Everywhere, "a report may come before anybody knows its message"),
     ("FROM bounces b JOIN messages m", Everywhere, "reports that have found their messages"),
+    (
+        "FROM bounces b WHERE b.settled_at IS NULL AND b.message_id = ''",
+        Everywhere,
+        "reports that name an address only",
+    ),
+    (
+        "SELECT m.id FROM customers c JOIN messages m",
+        Everywhere,
+        "the last mail to an address: who has it, then theirs",
+    ),
+    ("UPDATE bounces SET message_id", Everywhere, "name the message of one"),
     ("FROM bounces b WHERE b.id", Everywhere, "take these to settle them"),
     ("UPDATE bounces SET settled_at", Everywhere, "note that these are settled"),
     ("UPDATE bounces SET address = $2", Everywhere, "note whose address it was"),

@@ -11,6 +11,7 @@
 
 pub mod kept;
 pub mod mailbox;
+pub mod npm;
 pub mod place;
 pub mod postgres;
 pub mod rabbit;

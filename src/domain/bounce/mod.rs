@@ -8,7 +8,9 @@ mod arf;
 mod classes;
 mod dsn;
 mod mail;
+pub mod notice;
 mod prose;
+pub mod providers;
 pub mod verp;
 
 use serde::{Deserialize, Serialize};

@@ -114,10 +114,8 @@ fn tag(secret: &[u8], message_id: &str) -> String {
 }
 
 fn fits(secret: &[u8], message_id: &str, tag: &str) -> bool {
-    let digit = |at: usize| u8::from_str_radix(tag.get(at..at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..TAG).step_by(2).map(digit).collect();
     // In a time that tells nothing of where they differ.
-    bytes.is_some_and(|bytes| mac(secret, message_id).verify_truncated_left(&bytes).is_ok())
+    hex::decode(tag).is_some_and(|bytes| mac(secret, message_id).verify_truncated_left(&bytes).is_ok())
 }
 
 #[cfg(test)]

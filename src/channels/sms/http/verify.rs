@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::form;
 use crate::domain::hex;
+use crate::secret::same;
 
 const TWILIO_SIGNATURE: HeaderName = HeaderName::from_static("x-twilio-signature");
 
@@ -109,19 +110,6 @@ pub fn header(secret: &str, headers: &HeaderMap, (header, prefix): (&HeaderName,
     given
         .and_then(|given| given.strip_prefix(prefix.as_bytes()))
         .is_some_and(|given| same(given, secret.as_bytes()))
-}
-
-/// Whether both are the same, in a time that tells nothing of where they differ: what is compared are hashes, which
-/// nobody can choose digit by digit.
-pub fn same(a: &[u8], b: &[u8]) -> bool {
-    Sha256::digest(a) == Sha256::digest(b)
-}
-
-pub fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
 }
 
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {

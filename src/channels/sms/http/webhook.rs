@@ -14,6 +14,7 @@ use super::provider::{check_pointer, header_name};
 use super::report::{is_form, items, parsed, receipt, text};
 use super::verify;
 use crate::channels::sms::Incoming;
+use crate::domain::hex;
 use crate::secret::Secret;
 
 /// Where reports go, below the public base URL.
@@ -169,7 +170,7 @@ impl Webhooks {
     fn verifies(&self, Call { target, headers, body }: Call<'_>, key: Option<&str>) -> bool {
         let secret = self.secret.expose();
         match (&self.check, key) {
-            (Check::Path, key) => key.is_some_and(|key| verify::same(key.as_bytes(), secret.as_bytes())),
+            (Check::Path, key) => key.is_some_and(|key| self.secret.is(key)),
             (_, Some(_)) => false,
             (Check::Twilio, None) => {
                 verify::twilio(secret, &format!("{}{target}", self.base_url), headers, body, is_form(headers))
@@ -194,7 +195,7 @@ fn check(how: &Verify, secret: &Secret) -> Result<Check, String> {
             header: header_name("webhook.verify.hmac_sha256.header", header)?,
             prefix: prefix.clone(),
             decode: match encoding {
-                Encoding::Hex => verify::from_hex,
+                Encoding::Hex => hex::decode,
                 Encoding::Base64 => verify::from_base64,
             },
         },

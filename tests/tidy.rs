@@ -79,7 +79,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("incoming", &["active", "channels", "clock", "domain", "failpoint", "process", "store", "telemetry"]),
+    (
+        "incoming",
+        &["active", "channels", "clock", "domain", "failpoint", "process", "secret", "store", "telemetry"],
+    ),
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
     ("retention", &["clock", "store", "telemetry"]),
     ("ops", &["domain"]),

@@ -1,5 +1,5 @@
-//! The pages behind the links of mails: as a mailbox provider uses them, as scanners and strangers do, and in a real
-//! browser.
+//! Mails as another program reads them, and the pages behind their links: as a mailbox provider uses them, as scanners and
+//! strangers do, and in a real browser.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,6 +7,7 @@ mod support;
 mod browser;
 mod driver;
 mod links;
+mod mails;
 
 use serde_json::{Value, json};
 use support::shop::{Shop, event, lines};

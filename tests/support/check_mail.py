@@ -2,7 +2,8 @@
 
 Prints one JSON object a line, ordered by file name as a number:
     file, message_id, from, to, subject, date (RFC 3339, UTC), list_unsubscribe, list_unsubscribe_post,
-    auto_submitted, content_type, parts (content types of the leaves), text, html, dkim, defects
+    auto_submitted, headers (names, in lower case), content_type, parts (content types of the leaves), text, html, dkim,
+    defects
 
 `defects` gathers what the parser found and what RFC 5322 asks beyond it: bare line feeds, lines over 998
 octets, bytes outside ASCII in headers, a header missing or there twice. With --dkim-txt RECORD, `dkim` tells
@@ -78,6 +79,7 @@ def describe(path, record):
         "list_unsubscribe": header(mail, "list-unsubscribe"),
         "list_unsubscribe_post": header(mail, "list-unsubscribe-post"),
         "auto_submitted": header(mail, "auto-submitted"),
+        "headers": [name.lower() for name in mail.keys()],
         "content_type": mail.get_content_type(),
         "parts": [part.get_content_type() for part in mail.walk() if not part.is_multipart()],
         "text": body(mail, "plain"),

@@ -5,9 +5,13 @@
 //! CRLF, and nothing that comes from data can begin a new header. lettre encodes names and subjects; its
 //! `Message` is not used, because that parses our own headers back.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue, Headers, MIME_VERSION_1_0, Subject};
+use lettre::message::header::{
+    ContentType, Header as _, HeaderName, HeaderValue, Headers, MIME_VERSION_1_0, Subject,
+};
 use lettre::message::{Mailbox, Mailboxes, MultiPart, SinglePart, header};
 use thiserror::Error;
 
@@ -18,6 +22,8 @@ use crate::channels::Answer;
 
 /// Characters of a subject or a name that are sent; beyond, clients cut anyway.
 const LONGEST_PHRASE: usize = 250;
+/// Octets of an encoded word's text: RFC 2047 2 allows 75 characters for a word, twelve of which are not text.
+const ENCODED_AT_ONCE: usize = 45;
 /// RFC 5322 2.1.1 allows 998 octets a line, and a URL in a header cannot be folded.
 const LONGEST_URL: usize = 900;
 
@@ -67,7 +73,7 @@ pub fn build(mail: &Email) -> Result<Built, Unbuildable> {
         let address = parse(address).ok_or_else(|| Unbuildable::ReplyTo(address.clone()))?;
         headers.set(header::ReplyTo::from(Mailboxes::from(Mailbox::new(None, address))));
     }
-    headers.set(Subject::from(one_line(&mail.subject)));
+    headers.insert_raw(subject(one_line(&mail.subject)));
     headers.insert_raw(verbatim("Date", rfc5322_date(mail.date)));
     headers.insert_raw(verbatim("Message-ID", message_id(&mail.message_id, from.domain())?));
     if let Some(url) = &mail.unsubscribe_url {
@@ -112,6 +118,27 @@ fn unsubscribe(url: &str) -> Result<String, Unbuildable> {
         return Err(Unbuildable::UnsubscribeUrl);
     }
     Ok(format!("<{url}>"))
+}
+
+/// lettre leaves words alone that are ASCII, also one that looks encoded: a reader would show what is encoded in it, which a
+/// customer's name may have chosen. Such a subject is encoded whole.
+fn subject(text: String) -> HeaderValue {
+    if !text.contains("=?") {
+        return Subject::from(text).display();
+    }
+    let mut encoded = String::new();
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let mut end = rest.len().min(ENCODED_AT_ONCE);
+        while !rest.is_char_boundary(end) {
+            end -= 1;
+        }
+        // Blanks between encoded words are no part of the text, and a line may be folded there (RFC 2047 2, 6.2).
+        let before = if encoded.is_empty() { "" } else { "\r\n " };
+        encoded += &format!("{before}=?utf-8?b?{}?=", STANDARD.encode(&rest[..end]));
+        rest = &rest[end..];
+    }
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str("Subject"), text, encoded)
 }
 
 /// RFC 5322 3.3, in UTC.

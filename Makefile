@@ -12,7 +12,7 @@ setup: ## install what the tests need (Debian or Ubuntu; root or sudo)
 
 test: ## every test, with private PostgreSQL, RabbitMQ, SMTP and SMPP servers
 	@scripts/setup --check || scripts/setup
-	cargo test --locked --features server-tests
+	scripts/test
 
 chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/guarantees.md)
 	@scripts/setup --check || scripts/setup

@@ -2,6 +2,8 @@
 //!
 //! Labels are bounded (rules, states, reasons); addresses and message bodies never appear.
 
+mod catalogue;
+
 use std::io::IsTerminal;
 
 use metrics::{counter, gauge, histogram};
@@ -26,7 +28,9 @@ pub fn start_logging(default_level: &str) {
 
 /// Starts counting. The handle renders the Prometheus text format.
 pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
-    Ok(PrometheusBuilder::new().install_recorder()?)
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    catalogue::describe();
+    Ok(handle)
 }
 
 /// The core has decided about one customer.

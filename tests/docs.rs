@@ -24,16 +24,19 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 20] = [
+const PAGES: &[&str] = &[
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
+    "docs/bounces.md",
     "docs/checking.md",
     "docs/configuration.md",
+    "docs/consent.md",
     "docs/dead-letters.md",
     "docs/explain.md",
     "docs/guarantees.md",
     "docs/marketers.md",
+    "docs/operations.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/rules.md",
@@ -408,6 +411,7 @@ fn every_key_is_explained() {
 #[test]
 fn every_metric_is_explained() {
     let explained = page("docs/configuration.md");
+    let described = page("src/telemetry/catalogue.rs");
     let mut folders = vec![root().join("src")];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
@@ -426,6 +430,12 @@ fn every_metric_is_explained() {
             {
                 let named = ["`", "{"].iter().any(|end| explained.contains(&format!("`{name}{end}")));
                 assert!(named, "docs/configuration.md says nothing of {name} ({})", entry.display());
+                let described = described.contains(&format!("\"{name}\","));
+                assert!(
+                    described,
+                    "src/telemetry/catalogue.rs does not describe {name} ({})",
+                    entry.display()
+                );
                 seen += 1;
             }
         }
@@ -453,7 +463,7 @@ fn pages_stay_short() {
     for name in PAGES {
         let lines = page(name).lines().count();
         // The guide is followed step by step, and half of it is what is typed and printed.
-        let most = if name == "docs/marketers.md" { 300 } else { 250 };
+        let most = if *name == "docs/marketers.md" { 300 } else { 250 };
         assert!(lines <= most, "{name} has {lines} lines: nobody reads more than {most}");
     }
 }

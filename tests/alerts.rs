@@ -1,0 +1,100 @@
+//! The alerts in `deploy/prometheus`: read and tried by Prometheus' own tool, with a runbook for each, about metrics that
+//! a worker has; and the metrics themselves, as that tool wants them.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::shop::{Shop, ask, event};
+use support::{needed, run, wait_until};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn promtool() -> Command {
+    let mut promtool = Command::new(needed("/usr/bin/promtool"));
+    promtool.current_dir(root().join("deploy/prometheus"));
+    promtool
+}
+
+fn read(path: impl Into<PathBuf>) -> String {
+    let path = root().join(path.into());
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+#[test]
+fn alerts_fire_when_they_should_and_are_quiet_otherwise() {
+    let said = run(promtool().args(["check", "rules", "declic.rules.yml"]));
+    assert!(said.contains("SUCCESS"), "{said}");
+    let said = run(promtool().args(["test", "rules", "declic.rules.test.yml"]));
+    assert!(said.contains("SUCCESS"), "{said}");
+}
+
+#[test]
+fn each_alert_has_its_test_its_runbook_and_metrics_that_exist() {
+    let (rules, tests) =
+        (read("deploy/prometheus/declic.rules.yml"), read("deploy/prometheus/declic.rules.test.yml"));
+    let (pages, metrics) = (read("docs/operations.md"), read("docs/configuration.md"));
+    let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 8, "{alerts:?}");
+    for alert in &alerts {
+        assert!(pages.contains(&format!("\n## {alert}\n")), "docs/operations.md has no runbook for {alert}");
+        assert!(
+            rules.contains(&format!("runbook: docs/operations.md#{}\n", alert.to_lowercase())),
+            "{alert}"
+        );
+        assert!(tests.contains(&format!("alertname: {alert} }}")), "no test in which {alert} is quiet");
+        let fires = tests.split("- eval_time").filter(|case| case.contains("exp_alerts"));
+        assert!(
+            fires.clone().any(|case| case.contains(&format!("alertname: {alert}\n"))),
+            "none in which it fires: {alert}"
+        );
+    }
+    let sections = pages.lines().filter_map(|line| line.strip_prefix("## "));
+    for section in sections {
+        assert!(
+            alerts.contains(&section),
+            "docs/operations.md has a runbook for {section}, which is no alert"
+        );
+    }
+    for name in rules
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("declic_"))
+    {
+        let known = ["`", "{"].iter().any(|end| metrics.contains(&format!("`{name}{end}")));
+        assert!(known, "docs/configuration.md has no metric {name}");
+    }
+}
+
+#[test]
+fn prometheus_reads_a_workers_metrics_without_a_complaint() {
+    let shop = Shop::open("start = 2026-11-23T09:45:00Z\nspeed = 60.0");
+    let worker = shop.start();
+    let data = serde_json::json!({"email": "alice@example.com", "first_name": "Alice"});
+    shop.publish(&[
+        event("1", "customer.signed_up", "alice", "2026-11-23T09:45:00Z", data),
+        "this is no event".to_owned(),
+    ]);
+    shop.sink.wait_for(1, Duration::from_secs(60));
+    let mut metrics = String::new();
+    let told = wait_until(Duration::from_secs(30), || {
+        let answer = ask(shop.admin, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").expect("an answer");
+        metrics = answer.split_once("\r\n\r\n").expect("a body").1.to_owned();
+        metrics.contains("declic_dead_letters_total") && metrics.contains("declic_messages_total")
+    });
+    assert!(told, "{metrics}");
+    let file = shop.folder.join("metrics");
+    std::fs::write(&file, &metrics).expect("written");
+    let output = promtool()
+        .args(["check", "metrics"])
+        .stdin(Stdio::from(std::fs::File::open(&file).expect("it is there")))
+        .output()
+        .expect("promtool runs");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{words}");
+    assert_eq!(words, "", "{metrics}");
+    drop(worker);
+}

@@ -2,6 +2,7 @@
 
 pub mod bounces;
 mod pages;
+pub mod register;
 mod sink;
 mod watch;
 mod ways;

@@ -19,6 +19,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::clock::Clock;
+use crate::domain::countries::is_code;
 use crate::secret::Secret;
 
 use layers::Layers;
@@ -65,11 +66,13 @@ pub struct Database {
     pub url: Option<Secret>,
     /// Connections to PostgreSQL at most, for this process.
     pub max_connections: u32,
+    /// Where it is kept (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, max_connections: 10 }
+        Self { url: None, max_connections: 10, country: None }
     }
 }
 
@@ -269,6 +272,15 @@ impl Config {
         ] {
             if value == 0 {
                 return Err(self.invalid(path, format!("`{path}` must be at least 1")));
+            }
+        }
+        for section in ["database", "amqp", "smtp", "sms", "smpp"] {
+            let path = format!("{section}.country");
+            if let Some(country) = self.layers.text(&path)
+                && !is_code(country)
+            {
+                let message = format!("`{path}` is the two capital letters of ISO 3166-1, like \"FR\"");
+                return Err(self.invalid(&path, message));
             }
         }
         if !(self.clock.speed.is_finite() && self.clock.speed > 0.0) {

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::domain::register::{Kept, Kind, Span};
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 
@@ -24,6 +25,25 @@ const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
 
 /// Until when erasures have been tidied up after, as a setting: no worker does it again after a start.
 const TIDIED_UNTIL: &str = "retention.tidied_until";
+
+/// How long each kind of data is kept, for the register of processing: what [`run`] forgets, and what nothing forgets but
+/// an erasure.
+pub fn kept(bounces_kept: TimeDelta) -> Vec<Kept> {
+    let days = |time: TimeDelta| Span::Days(time.num_days());
+    [
+        (Kind::Profiles, Span::UntilErased),
+        (Kind::Events, Span::UntilErased),
+        (Kind::Messages, Span::UntilErased),
+        (Kind::Consents, Span::AsLongAsOwed),
+        (Kind::Suppressions, Span::AsLongAsOwed),
+        (Kind::Bounces, days(bounces_kept)),
+        (Kind::Receipts, days(RECEIPTS_KEPT)),
+        (Kind::Texts, days(TEXTS_KEPT)),
+        (Kind::DeadLetters, Span::UntilErased),
+    ]
+    .map(|(what, span)| Kept { what, span })
+    .to_vec()
+}
 
 /// Forgets what is old, and tidies up after erasures, until told to stop. `bounces_kept` is how long reports on mails are
 /// kept.

@@ -75,6 +75,13 @@ impl Layers {
         keys.fold(first, |value, key| value?.get(key)).is_some()
     }
 
+    /// The text at `path`; none where there is none, or something else.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|key| self.table.0.get(key));
+        keys.fold(first, |value, key| value?.get(key))?.as_str()
+    }
+
     /// The table at `path` (empty: all of it) as a `T`.
     pub(super) fn parse<T: DeserializeOwned>(&self, path: &str) -> Result<T, ConfigError> {
         let mut value = Value::Table(self.table.0.clone());

@@ -24,7 +24,7 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
@@ -39,6 +39,7 @@ const PAGES: [&str; 21] = [
     "docs/register.md",
     "docs/rules.md",
     "docs/scaling.md",
+    "docs/security.md",
     "docs/simulate.md",
     "docs/smpp.md",
     "docs/sms-providers.md",
@@ -365,7 +366,7 @@ fn configurations_load_as_printed() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("declic.toml");
     let mut seen = 0;
-    for name in ["README.md", "docs/configuration.md", "docs/scaling.md"] {
+    for name in ["README.md", "docs/configuration.md", "docs/scaling.md", "docs/security.md"] {
         for block in blocks(&page(name), "toml") {
             std::fs::write(&path, with_files(&block, &folder)).unwrap();
             let config = config::load(Some(&path), std::iter::empty());

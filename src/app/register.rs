@@ -30,7 +30,7 @@ pub fn surroundings(config: &Config) -> Result<Surroundings, ConfigError> {
         kept: retention::kept(bounces::section(config)?.kept()),
         secret,
         public_over_tls: config.public.base_url().starts_with("https://"),
-        admin_guarded: config.admin.listen.ip().to_canonical().is_loopback(),
+        admin_guarded: config.admin.is_guarded(),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::domain::diagnostic::did_you_mean;
 
 /// Keys whose value can be given by a file instead, under this name and `_file`. Others that end in `_file`,
 /// such as a certificate's, are ordinary keys.
-const SECRETS: [&str; 5] = ["password", "previous_secrets", "private_key", "secret", "url"];
+const SECRETS: [&str; 6] = ["password", "previous_secrets", "private_key", "secret", "token", "url"];
 
 /// The one of them that is a list; its file has one a line.
 const LIST: &str = "previous_secrets";

@@ -93,8 +93,9 @@ fn what_is_configured_is_told_and_nothing_else() {
         ("DATABASE__URL", "postgres://db.example/d"),
         ("PUBLIC__BASE_URL", "https://news.example"),
         ("ADMIN__LISTEN", "0.0.0.0:8025"),
+        ("ADMIN__TOKEN", "a token of sixteen"),
     ]);
-    assert_eq!((away.secret, away.public_over_tls, away.admin_guarded), (SecretKept::Missing, true, false));
+    assert_eq!((away.secret, away.public_over_tls, away.admin_guarded), (SecretKept::Missing, true, true));
     assert_eq!(read(&[("SECRET", "a secret of sixteen")]).secret, SecretKept::Apart);
 }
 

@@ -117,7 +117,10 @@ impl Teller<'_> {
             | Measure::LedgerChained
             | Measure::LinksSealed => self.pick("give a `secret`", "donnez un `secret`").to_owned(),
             Measure::AdminGuarded => self
-                .pick("bind `admin.listen` on loopback", "écoutez sur la boucle locale (`admin.listen`)")
+                .pick(
+                    "give an `admin.token`, or listen on loopback (`admin.listen`)",
+                    "donnez un `admin.token`, ou écoutez sur la boucle locale (`admin.listen`)",
+                )
                 .to_owned(),
             Measure::PublicOverTls => self
                 .pick("write `public.base_url` with `https://`", "écrivez `public.base_url` en `https://`")

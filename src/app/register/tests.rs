@@ -6,6 +6,9 @@ use crate::clock::Clock;
 use crate::config::load;
 use crate::domain::register::Kind;
 
+/// A recipient, the variables that configure it, and what is told of it.
+type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
+
 fn read(lines: &[(&str, &str)]) -> Surroundings {
     let env = lines.iter().map(|(name, value)| (format!("DECLIC_{name}"), (*value).to_owned()));
     surroundings(&load(None, env).unwrap()).unwrap()
@@ -56,7 +59,7 @@ fn what_is_configured_is_told_and_nothing_else() {
     assert_eq!((told.secret, told.public_over_tls), (SecretKept::InDatabase, false));
     assert!(told.admin_guarded);
 
-    let cases: &[(Role, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         (Role::Database, &[("DATABASE__URL", "postgres://u:p@db.example/d")], "db.example - - Open"),
         (
             Role::Database,

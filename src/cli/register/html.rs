@@ -81,7 +81,7 @@ fn list(body: &mut String, items: &[String]) {
 fn words(text: &str) -> String {
     let text = escape(text);
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return text;
     }
     let part = |(index, part): (usize, &&str)| match index % 2 {

@@ -69,7 +69,7 @@ fn title(out: &mut String, caption: Option<&str>) {
 /// Plain text, of which Markdown makes nothing else. What stands between backticks is ours and stays code, as long as
 /// they come in pairs; within it only what would end a table's cell is escaped.
 fn escape(text: &str) -> String {
-    let paired = text.matches('`').count() % 2 == 0;
+    let paired = text.matches('`').count().is_multiple_of(2);
     let mut out = String::with_capacity(text.len());
     let (mut code, mut before) = (false, ' ');
     let mut chars = text.chars().peekable();

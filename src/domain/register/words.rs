@@ -124,8 +124,16 @@ pub(super) fn transport(language: Language, transport: Transport) -> &'static st
 
 pub(super) fn kind(language: Language, kind: Kind) -> &'static str {
     match kind {
-        Kind::Profiles => pick(language, "profiles", "profils"),
-        Kind::Events => pick(language, "events, with their data", "événements, avec leurs données"),
+        Kind::Profiles => pick(
+            language,
+            "profiles, with every attribute that the shop sends",
+            "profils, avec tous les attributs que la boutique envoie",
+        ),
+        Kind::Events => pick(
+            language,
+            "events, with all data that the shop sends",
+            "événements, avec toutes les données que la boutique envoie",
+        ),
         Kind::Messages => pick(
             language,
             "messages and promo codes: what was sent, when, and what became of it",

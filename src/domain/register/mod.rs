@@ -15,10 +15,11 @@ mod tests;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::consent::Channel;
 use super::rules::catalogue::Catalogue;
-use super::rules::{Basis, Op, RuleSet, Sender};
+use super::rules::{Basis, Op, Rule, RuleSet, Sender};
 use super::templates::Templates;
 
 pub use countries::is_in_eea;
@@ -182,7 +183,7 @@ pub struct Activity {
     /// What customers are told it is, by language.
     pub label: BTreeMap<String, String>,
     pub double_opt_in: bool,
-    /// Its rules and their descriptions (les sous-finalités), by name.
+    /// Its rules, and those that have its consents confirmed, with their descriptions (les sous-finalités), by name.
     pub rules: BTreeMap<String, String>,
     pub channels: BTreeSet<Channel>,
     pub reads: Reads,
@@ -231,7 +232,8 @@ impl Register {
                 promo_codes: false,
             };
             // A rule that is disabled begins nothing and reads nobody.
-            for rule in rules.rules.values().filter(|rule| rule.enabled && rule.purpose == *name) {
+            let of_it = |rule: &&Arc<Rule>| rule.enabled && (rule.purpose == *name || confirms(rule, name));
+            for rule in rules.rules.values().filter(of_it) {
                 activity.rules.insert(rule.name.clone(), rule.description.clone());
                 activity.reads.add(rule, templates);
                 for op in &rule.program {
@@ -267,4 +269,10 @@ impl Register {
         let of_channel = |channel: Channel| activity.channels.contains(&channel);
         self.recipients.iter().filter(move |recipient| recipient.role.channel().is_none_or(of_channel))
     }
+}
+
+/// Whether a rule asks customers to confirm their consent to a purpose (double opt-in): it gathers what that stands on,
+/// whatever its own purpose is.
+fn confirms(rule: &Rule, purpose: &str) -> bool {
+    rule.program.iter().any(|op| matches!(op, Op::Send(send) if send.confirm.as_deref() == Some(purpose)))
 }

@@ -205,6 +205,19 @@ fn a_rule_that_is_disabled_reads_nobody() {
 }
 
 #[test]
+fn a_purpose_is_used_by_the_rule_that_has_it_confirmed() {
+    let rule =
+        "purpose: transactional\ntrigger: { event: e }\nsteps: [{ send: { email: t, confirm: news } }]";
+    let shop = Shop::new(rule)
+        .policy("purposes: { news: { basis: consent, double_opt_in: true } }\n")
+        .file("templates/t/email.fr.mjml", mjml("x", "{{confirm_url}}"));
+    let register = shop.register();
+    let told: Vec<_> = register.activities.iter().map(|a| (a.purpose.as_str(), a.rules.len())).collect();
+    assert_eq!(told, [("news", 1), ("transactional", 1)]);
+    assert!(!register.gaps.iter().any(|gap| matches!(gap, Gap::UnusedPurpose(_))), "{:?}", register.gaps);
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let readers = |by: &[Reader]| by.iter().cloned().collect::<BTreeSet<_>>();
     let purpose = || "marketing".to_owned();

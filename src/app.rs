@@ -2,6 +2,7 @@
 
 pub mod bounces;
 mod pages;
+pub mod register;
 mod sink;
 mod watch;
 mod ways;
@@ -82,6 +83,7 @@ impl App {
     pub async fn build(config: Config, options: Options) -> anyhow::Result<Self> {
         // Mistakes in the configuration first, before anything is touched.
         let sections = ways::Sections::read(&config)?;
+        config.check_admin()?;
         let amqp: Option<AmqpConfig> = config.section("amqp")?;
         // Beside the rest: reading all countries' numbering plans takes a tenth of a second.
         tokio::task::spawn_blocking(crate::domain::phone::warm);
@@ -288,6 +290,7 @@ impl App {
             health: pages::health(self.store.clone(), pulses.clone(), broker, ways::states(&self.ways)),
             capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
             bound: admin_at.ip(),
+            token: self.config.admin.token.as_ref().map(|token| token.expose().as_bytes().into()),
             name: None,
             also: events,
         });

@@ -19,6 +19,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::clock::Clock;
+use crate::domain::countries::is_code;
 use crate::secret::Secret;
 
 use layers::Layers;
@@ -29,7 +30,7 @@ pub const DEFAULT_FILE: &str = "declic.toml";
 /// Where state is kept in embedded mode: beside the rules, where it is found again.
 pub const EMBEDDED_DATABASE: &str = "sqlite:declic.db";
 
-/// Links and promo codes are keyed with the secret; a shorter one could be guessed.
+/// Links and promo codes are keyed with the secret, and a token opens the operator's pages; shorter ones could be guessed.
 const SHORTEST_SECRET: usize = 16;
 
 /// Everything that can be configured. All of it has defaults: without any file Declic runs embedded.
@@ -65,11 +66,13 @@ pub struct Database {
     pub url: Option<Secret>,
     /// Connections to PostgreSQL at most, for this process.
     pub max_connections: u32,
+    /// Where it is kept (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, max_connections: 10 }
+        Self { url: None, max_connections: 10, country: None }
     }
 }
 
@@ -99,17 +102,26 @@ impl Default for Public {
     }
 }
 
-/// `[admin]`: the operator's page, health and metrics. It shows customers' data and asks for no password, so it
-/// belongs on loopback or behind something that does.
+/// `[admin]`: the operator's page, health and metrics. It shows customers' data: whoever reaches it from another machine is
+/// asked for the token.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     pub listen: SocketAddr,
+    /// What requests must bring (RFC 6750); none on loopback asks for nothing.
+    pub token: Option<Secret>,
+}
+
+impl Admin {
+    /// Whether nobody else reaches the pages, or whoever does is asked for a token.
+    pub fn is_guarded(&self) -> bool {
+        self.token.is_some() || self.listen.ip().to_canonical().is_loopback()
+    }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: loopback(8025) }
+        Self { listen: loopback(8025), token: None }
     }
 }
 
@@ -244,6 +256,27 @@ impl Config {
         self.layers.invalid(path, message.into())
     }
 
+    /// Refuses operator's pages that others reach and that ask for nothing.
+    ///
+    /// # Errors
+    /// A token that is too short, or none where the listener is not on loopback.
+    pub fn check_admin(&self) -> Result<(), ConfigError> {
+        if self.admin.token.as_ref().is_some_and(|token| token.expose().len() < SHORTEST_SECRET) {
+            let message = format!("`admin.token` is shorter than {SHORTEST_SECRET} characters");
+            return Err(self.invalid("admin.token", message));
+        }
+        if self.admin.is_guarded() {
+            return Ok(());
+        }
+        let message = format!(
+            "`admin.listen` is {}, which other machines reach, and whoever reaches it can read and change customers: give \
+             it an `admin.token` of {SHORTEST_SECRET} characters or more (DECLIC_ADMIN__TOKEN; `openssl rand -base64 32` \
+             makes one), or listen on 127.0.0.1",
+            self.admin.listen
+        );
+        Err(self.invalid("admin.listen", message))
+    }
+
     /// What types alone cannot say.
     fn check(&self) -> Result<(), ConfigError> {
         let too_short = |secret: &Secret| secret.expose().len() < SHORTEST_SECRET;
@@ -256,6 +289,7 @@ impl Config {
                 format!("the previous secret {} is shorter than {SHORTEST_SECRET} characters", at + 1);
             return Err(self.invalid(&format!("previous_secrets[{at}]"), message));
         }
+        self.check_admin()?;
         let known = ["postgres://", "postgresql://", "sqlite:"];
         let url = self.database.url.as_ref().map(Secret::expose);
         if url.is_some_and(|url| !known.iter().any(|scheme| url.starts_with(scheme))) {
@@ -269,6 +303,15 @@ impl Config {
         ] {
             if value == 0 {
                 return Err(self.invalid(path, format!("`{path}` must be at least 1")));
+            }
+        }
+        for section in ["database", "amqp", "smtp", "sms", "smpp"] {
+            let path = format!("{section}.country");
+            if let Some(country) = self.layers.text(&path)
+                && !is_code(country)
+            {
+                let message = format!("`{path}` is the two capital letters of ISO 3166-1, like \"FR\"");
+                return Err(self.invalid(&path, message));
             }
         }
         if !(self.clock.speed.is_finite() && self.clock.speed > 0.0) {

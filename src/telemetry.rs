@@ -131,6 +131,16 @@ pub fn sent_after(seconds: f64) {
     histogram!("declic_send_delay_seconds").record(seconds);
 }
 
+/// The database role may not VACUUM these tables after an erasure.
+pub fn may_not_make_room(tables: &[String]) {
+    tracing::warn!(
+        "this database role may not VACUUM {}: what was erased is deleted, and its bytes stay in PostgreSQL's files until \
+         autovacuum frees them and they are written over. To be sure, run `declic maintain` as the owner of the tables, or \
+         on PostgreSQL 17 grant MAINTAIN (docs/security.md)",
+        tables.join(", ")
+    );
+}
+
 /// The provider refuses us, not a message: nobody gets any until this is mended.
 pub fn provider_refused(channel: Channel, reply: &str, pause_seconds: u64) {
     counter!("declic_provider_refusals_total", "channel" => channel.as_str()).increment(1);

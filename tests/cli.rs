@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 25] = [
         &[],
         &["demo"],
         &["run"],
@@ -59,6 +59,7 @@ fn help_of_every_command() {
         &["new", "template"],
         &["schema"],
         &["explain"],
+        &["register"],
         &["customers"],
         &["customers", "import"],
         &["customers", "show"],

@@ -39,8 +39,10 @@ const PAGES: &[&str] = &[
     "docs/operations.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
+    "docs/register.md",
     "docs/rules.md",
     "docs/scaling.md",
+    "docs/security.md",
     "docs/simulate.md",
     "docs/smpp.md",
     "docs/sms-providers.md",
@@ -77,7 +79,7 @@ fn yaml_file(block: &str) -> SourceFile {
     match block.split_whitespace().collect::<Vec<_>>()[..] {
         ["rule:", rule, ..] => return file(format!("rules/{rule}.yaml"), block),
         ["default_locale:", ..] => return file("rules/policy.yaml", block),
-        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:", ..] => {
+        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:" | "register:", ..] => {
             return file("rules/policy.yaml", policy::EXAMPLE.to_owned() + block);
         }
         ["events:", ..] => return file("rules/events.yaml", block),
@@ -97,7 +99,14 @@ fn yaml_file(block: &str) -> SourceFile {
 #[test]
 fn rules_compile_as_printed() {
     let mut seen = 0;
-    for name in ["README.md", "docs/policy.md", "docs/quiet-hours.md", "docs/rules.md", "docs/sms.md"] {
+    for name in [
+        "README.md",
+        "docs/policy.md",
+        "docs/quiet-hours.md",
+        "docs/register.md",
+        "docs/rules.md",
+        "docs/sms.md",
+    ] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];
             if files[0].path != "rules/policy.yaml" {
@@ -360,7 +369,7 @@ fn configurations_load_as_printed() {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("declic.toml");
     let mut seen = 0;
-    for name in ["README.md", "docs/configuration.md", "docs/scaling.md"] {
+    for name in ["README.md", "docs/configuration.md", "docs/scaling.md", "docs/security.md"] {
         for block in blocks(&page(name), "toml") {
             std::fs::write(&path, with_files(&block, &folder)).unwrap();
             let config = config::load(Some(&path), std::iter::empty());

@@ -84,7 +84,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["active", "channels", "clock", "domain", "failpoint", "process", "secret", "store", "telemetry"],
     ),
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
-    ("retention", &["clock", "store", "telemetry"]),
+    ("retention", &["clock", "domain", "store", "telemetry"]),
     ("ops", &["domain"]),
     ("process", &["active", "clock", "domain", "failpoint", "guard", "handoff", "store", "telemetry"]),
     ("store", &["clock", "domain", "entropy", "failpoint"]),

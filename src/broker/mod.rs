@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::OwnedTLSConfig;
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use serde::Deserialize;
 
@@ -51,6 +51,16 @@ impl AmqpUrl {
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
         Ok(Self(uri))
+    }
+
+    /// The broker's host.
+    pub fn host(&self) -> &str {
+        &self.0.authority.host
+    }
+
+    /// Whether the way there is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.0.scheme == AMQPScheme::AMQPS
     }
 }
 
@@ -110,6 +120,8 @@ pub struct AmqpConfig {
     pub delivery_limit: u32,
     /// Shown in RabbitMQ's management pages.
     pub connection_name: String,
+    /// Where the broker runs (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
 }
 
 impl Default for AmqpConfig {
@@ -132,6 +144,7 @@ impl Default for AmqpConfig {
             batch_wait_ms: 20,
             delivery_limit: MIN_DELIVERY_LIMIT,
             connection_name: "declic".into(),
+            country: None,
         }
     }
 }

@@ -16,7 +16,14 @@ pub async fn maintain(config: Option<&Path>, args: &Args) -> Result<(), Failure>
     let config = environment::config(config)?;
     let store = environment::store(&config).await?;
     let done = if args.rewrite { store.rewrite().await } else { store.tidy_up().await };
-    done.map_err(environment::failed)?;
+    let forbidden = done.map_err(environment::failed)?;
+    if !forbidden.is_empty() {
+        return Err(Failure::Environment(format!(
+            "this database role may not VACUUM {}: run it as the owner of the tables, with DECLIC_DATABASE__URL set to \
+             that role (docs/security.md)",
+            forbidden.join(", ")
+        )));
+    }
     println!("done");
     Ok(())
 }

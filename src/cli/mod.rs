@@ -15,6 +15,7 @@ mod migrate;
 mod new;
 mod preview;
 mod progress;
+mod register;
 mod restored;
 mod run;
 mod schema;
@@ -75,6 +76,8 @@ enum Command {
     /// Shows the ledger of consents, and verifies that nobody has altered it
     #[command(subcommand)]
     Consents(consents::Command),
+    /// Writes the register of processing (GDPR article 30) from rules, templates and configuration
+    Register(register::Args),
     /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
@@ -166,6 +169,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Explain(args) => explain::explain(config, &args).await,
         Command::Customers(command) => customers::customers(config, command).await,
         Command::Consents(command) => consents::consents(config, command).await,
+        Command::Register(args) => register::register(config, &args),
         Command::Messages(command) => messages::messages(config, command).await,
         Command::Bounces(command) => bounces::bounces(config, command).await,
         Command::Suppressions(command) => suppressions::suppressions(config, command).await,

@@ -15,7 +15,8 @@ use crate::domain::diagnostic::did_you_mean;
 
 /// Keys whose value can be given by a file instead, under this name and `_file`. Others that end in `_file`,
 /// such as a certificate's, are ordinary keys.
-const SECRETS: [&str; 6] = ["password", "previous_secrets", "private_key", "secret", "signing_key", "url"];
+const SECRETS: [&str; 7] =
+    ["password", "previous_secrets", "private_key", "secret", "signing_key", "token", "url"];
 
 /// The one of them that is a list; its file has one a line.
 const LIST: &str = "previous_secrets";
@@ -73,6 +74,13 @@ impl Layers {
         let mut keys = path.split('.');
         let first = keys.next().and_then(|key| self.table.0.get(key));
         keys.fold(first, |value, key| value?.get(key)).is_some()
+    }
+
+    /// The text at `path`; none where there is none, or something else.
+    pub(super) fn text(&self, path: &str) -> Option<&str> {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|key| self.table.0.get(key));
+        keys.fold(first, |value, key| value?.get(key))?.as_str()
     }
 
     /// The table at `path` (empty: all of it) as a `T`.

@@ -117,6 +117,7 @@ fn the_environment_lies_over_the_file() {
         ("DECLIC_SECRET", "an example of a secret"),
         ("DECLIC_CLOCK__SPEED", "60"),
         ("DECLIC_ADMIN__LISTEN", "0.0.0.0:9000"),
+        ("DECLIC_ADMIN__TOKEN", "1234567890123456"),
         ("DECLIC_AMQP__URL", "amqp://guest:guest@localhost/"),
         // Not ours: unset, a platform's, another program's.
         ("DECLIC_WORKER__LEASE_S", ""),
@@ -131,6 +132,8 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.clock.start.unwrap().to_rfc3339(), "2026-11-22T09:00:00+00:00");
     assert_eq!(config.clock.speed, 60.0);
     assert_eq!(config.admin.listen.port(), 9000);
+    assert_eq!(config.admin.token.as_ref().unwrap().expose(), "1234567890123456");
+    assert!(!format!("{config:?}").contains("1234567890123456"));
     assert_eq!(config.worker.lease_s, Worker::default().lease_s);
     let smtp = config.section::<Smtp>("smtp").unwrap().unwrap();
     assert_eq!((smtp.host.as_str(), smtp.port), ("relay.example.com", 2525));
@@ -185,7 +188,11 @@ fn errors_say_where_and_what() {
             &[],
             "declic.toml:3:3: unknown key `max_conections` in [database]; did you mean `max_connections`?",
         ),
-        ("[admin]\ncolour = 1", &[], "declic.toml:2:1: unknown key `colour` in [admin]; known are listen"),
+        (
+            "[admin]\ncolour = 1",
+            &[],
+            "declic.toml:2:1: unknown key `colour` in [admin]; known are listen, token",
+        ),
         (
             "",
             &[("DECLIC_WORKER__LEASES_S", "3")],
@@ -219,6 +226,15 @@ fn errors_say_where_and_what() {
         ),
         ("secret = 'short'", &[], "declic.toml:1:1: the secret is shorter than 16 characters"),
         ("secret = 12345", &[], "declic.toml:1:1: `secret` must be a text"),
+        ("[admin]\ntoken = 'short'", &[], "declic.toml:2:1: `admin.token` is shorter than 16 characters"),
+        ("[admin]\ntoken = 12345", &[], "declic.toml:2:1: `admin.token` must be a text"),
+        (
+            "[admin]\nlisten = '0.0.0.0:8025'",
+            &[],
+            "declic.toml:2:1: `admin.listen` is 0.0.0.0:8025, which other machines reach, and whoever reaches it can read \
+             and change customers: give it an `admin.token` of 16 characters or more (DECLIC_ADMIN__TOKEN; `openssl rand \
+             -base64 32` makes one), or listen on 127.0.0.1",
+        ),
         (
             "[database]\nurl = 'mysql://root:hunter2@db'",
             &[],

@@ -26,6 +26,7 @@ pub mod outcome;
 pub mod phone;
 pub mod preview;
 pub mod promo;
+pub mod register;
 pub mod restore;
 pub mod retry;
 pub mod rules;

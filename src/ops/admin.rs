@@ -1,18 +1,21 @@
 //! The operator's listener: metrics, health and, in embedded mode, the captured mail.
 //!
-//! It has no passwords: it is bound on loopback unless the operator says otherwise, and then refuses
-//! requests that a web page elsewhere made a browser send here under another name (DNS rebinding).
+//! On loopback it refuses requests that a web page elsewhere made a browser send here under another name (DNS rebinding).
+//! Bound elsewhere, or where a token is set, it asks for that (RFC 6750), but for probes, which are then told yes or no.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hmac::{Hmac, Mac as _};
 use metrics_exporter_prometheus::PrometheusHandle;
+use sha2::Sha256;
 
 use super::health::{self, AskHealth};
 use super::mail::{self, MailSource};
@@ -31,10 +34,29 @@ pub struct Admin {
     pub capture: Option<MailSource>,
     /// The address that the listener is bound on; on loopback, `Host` is checked.
     pub bound: IpAddr,
+    /// What requests must bring; without one, nobody is let in from other machines.
+    pub token: Option<Arc<[u8]>>,
     /// A name, without port, under which a proxy on this machine may ask beside `localhost`.
     pub name: Option<String>,
     /// Routes of other parts that belong on this listener and behind its checks: `POST /events`.
     pub also: Router,
+}
+
+/// What platforms ask before they know any token: is it alive, is it well.
+const PROBES: [&str; 2] = ["/health", "/health/live"];
+
+impl Admin {
+    fn is_local(&self) -> bool {
+        self.bound.to_canonical().is_loopback()
+    }
+
+    /// Whether a request may see everything.
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        match &self.token {
+            Some(token) => bearer(headers).is_some_and(|given| is_same(token, given.as_bytes())),
+            None => self.is_local(),
+        }
+    }
 }
 
 /// The routes of the operator's listener: `/metrics`, `/health` (200 or 503), `/health/live` (200 while the
@@ -43,12 +65,12 @@ pub fn router(admin: Admin) -> Router {
     let mail = admin.capture.clone().map(mail::router).unwrap_or_default();
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/health", get(async |State(admin): State<Admin>| health::report(&admin.health).await))
+        .route("/health", get(health))
         .route("/health/live", get("ok"))
         .with_state(admin.clone())
         .merge(mail)
         .merge(admin.also.clone())
-        .layer(middleware::from_fn_with_state(admin, known_host))
+        .layer(middleware::from_fn_with_state(admin, admitted))
         .layer(middleware::map_response(page::harden))
 }
 
@@ -56,13 +78,40 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     ([(CONTENT_TYPE, METRICS_TYPE)], admin.metrics.render()).into_response()
 }
 
-async fn known_host(State(admin): State<Admin>, request: Request, next: Next) -> Response {
-    if admin.bound.to_canonical().is_loopback() && !is_known(request.headers(), admin.name.as_deref()) {
+async fn health(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    health::report(&admin.health, admin.admits(&headers)).await
+}
+
+async fn admitted(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    if admin.is_local() && !is_known(request.headers(), admin.name.as_deref()) {
         let text =
             "This listener answers to localhost only. Behind a proxy, configure the name it asks for.\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
+    if !PROBES.contains(&request.uri().path()) && !admin.admits(request.headers()) {
+        let text = "This listener asks for the token of `[admin] token`, as `Authorization: Bearer TOKEN`.\n";
+        let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"declic\"")];
+        return (StatusCode::UNAUTHORIZED, challenge, text).into_response();
+    }
     next.run(request).await
+}
+
+/// The token of a request (RFC 6750 §2.1); several headers say nothing.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())
+}
+
+/// Compares in a time that tells nothing of where they differ, nor of how long the token is: by a code of each, under the
+/// token as the key.
+fn is_same(token: &[u8], given: &[u8]) -> bool {
+    let code = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(b"declic admin"));
+    match (code(token), code(given)) {
+        (Ok(expected), Ok(given)) => expected.verify(&given.finalize().into_bytes()).is_ok(),
+        _ => false,
+    }
 }
 
 /// Whether each `Host` names this machine. Without one (HTTP/1.0 probes) it was no browser, so no rebinding.

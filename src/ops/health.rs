@@ -36,19 +36,22 @@ pub type AskHealth = Arc<dyn Fn() -> BoxFuture<'static, Vec<Check>> + Send + Syn
 struct Report {
     /// `ok` or `failing`.
     status: &'static str,
-    checks: Vec<Check>,
+    /// None for whoever may only know whether all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Vec<Check>>,
 }
 
-/// `{status, checks}`: 200 when all is well, 503 when any part is not or they do not answer in time.
-pub(super) async fn report(ask: &AskHealth) -> Response {
-    report_within(ask, PATIENCE).await
+/// `{status, checks}`: 200 when all is well, 503 when any part is not or they do not answer in time. The checks only `in_detail`.
+pub(super) async fn report(ask: &AskHealth, in_detail: bool) -> Response {
+    report_within(ask, PATIENCE, in_detail).await
 }
 
-pub(super) async fn report_within(ask: &AskHealth, patience: Duration) -> Response {
+pub(super) async fn report_within(ask: &AskHealth, patience: Duration, in_detail: bool) -> Response {
     let checks = tokio::time::timeout(patience, ask()).await.unwrap_or_else(|_| {
         vec![Check::new("health", false, format!("no answer within {} s", patience.as_secs_f32()))]
     });
     let ok = checks.iter().all(|check| check.ok);
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let checks = in_detail.then_some(checks);
     (status, Json(Report { status: if ok { "ok" } else { "failing" }, checks })).into_response()
 }

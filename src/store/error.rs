@@ -81,6 +81,9 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
     if code == "42P01" || error.message().contains("no such table") {
         return StoreError::Schema { found: 0, works_for: 0, known: super::schema::KNOWN };
     }
+    if code == FORBIDDEN {
+        return StoreError::Other(format!("{words}: this database role lacks a right; {ADVICE}"));
+    }
     // Only a migration bounds its wait for locks.
     if code == "55P03" {
         return StoreError::Held(words);
@@ -95,6 +98,12 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> StoreError {
         StoreError::Other(words)
     }
 }
+
+/// PostgreSQL's insufficient_privilege.
+const FORBIDDEN: &str = "42501";
+
+const ADVICE: &str = "`declic migrate` and `declic maintain` are run as the owner of the tables, and after each migration \
+     deploy/postgres/roles.sql gives the worker's role its rights (docs/security.md)";
 
 /// SQLite's words about a text that its JSON functions cannot read, under the code of any mistake. PostgreSQL keeps such a
 /// text out of the column.

@@ -60,6 +60,7 @@ pub use error::StoreError;
 pub use holdings::tables_told;
 pub use inbound::InboundText;
 pub use messages::{Claim, MessageFilter};
+pub use open::Address;
 pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;

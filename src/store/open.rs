@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Executor};
 
@@ -25,6 +25,35 @@ const SERVER_LIMITS: &str = "SET statement_timeout = '30s'; SET idle_in_transact
 /// do read a whole table still can, and none is worth being compiled or shared out over several processes.
 const PLANS: &str = "SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0";
 
+/// Where state is kept, as the URL says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// SQLite, in a file of this machine.
+    File(String),
+    /// PostgreSQL, and whether the URL (or `PGSSLMODE`) requires TLS: by default it is tried, and done without.
+    Host { host: String, tls_required: bool },
+}
+
+impl Address {
+    /// Reads a database URL.
+    ///
+    /// # Errors
+    /// A URL of PostgreSQL that cannot be read. The URL is not repeated: it may hold a password.
+    pub fn of(url: &str) -> Result<Self, StoreError> {
+        if let Some(rest) = url.strip_prefix("sqlite:") {
+            return Ok(Self::File(rest.strip_prefix("//").unwrap_or(rest).to_owned()));
+        }
+        let options = postgres_options(url)?;
+        let tls_required = match options.get_ssl_mode() {
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull => true,
+            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer => false,
+        };
+        // A socket is a place of this machine.
+        let host = options.get_socket().map_or(options.get_host(), |_| "localhost");
+        Ok(Self::Host { host: host.to_owned(), tls_required })
+    }
+}
+
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         postgres(url, max_connections.max(1)).await
@@ -41,15 +70,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Pool, Sto
 }
 
 async fn postgres(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|e| {
-            StoreError::Other(format!(
-                "the database URL cannot be read ({}); write postgres://USER:PASSWORD@HOST:5432/DATABASE",
-                cause(&e)
-            ))
-        })?
-        .application_name("declic")
-        .disable_statement_logging();
+    let options = postgres_options(url)?.application_name("declic").disable_statement_logging();
     // One connection by hand first: the pool would retry a refusal until its timeout and then only say "timed out".
     let probe = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await;
     match probe {
@@ -74,6 +95,15 @@ async fn postgres(url: &str, max_connections: u32) -> Result<Pool, StoreError> {
         })
         .connect_lazy_with(options);
     Ok(Pool::Postgres(pool))
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    PgConnectOptions::from_str(url).map_err(|e| {
+        StoreError::Other(format!(
+            "the database URL cannot be read ({}); write postgres://USER:PASSWORD@HOST:5432/DATABASE",
+            cause(&e)
+        ))
+    })
 }
 
 fn place(options: &PgConnectOptions) -> String {

@@ -237,6 +237,7 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("INSERT INTO restores", House, "record"),
     ("FROM restores", House, "what was forgotten, and when"),
     ("FROM pg_control_system()", House, "where the database lives"),
+    ("FROM pg_class c", House, "which tables this role may not VACUUM"),
     ("declic_schema", House, "migrate, and check at the start"),
     ("SET LOCAL ", House, "migrate"),
     ("pg_advisory_xact_lock", House, "one migrates or publishes at a time"),

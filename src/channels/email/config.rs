@@ -45,6 +45,8 @@ pub struct SmtpConfig {
     pub burst: Option<u32>,
     /// Limits by recipient's domain.
     pub domains: BTreeMap<String, DomainLimits>,
+    /// Where the provider works (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
 }
 
 impl SmtpConfig {
@@ -75,6 +77,7 @@ impl Default for SmtpConfig {
             max_rate: None,
             burst: None,
             domains: BTreeMap::new(),
+            country: None,
         }
     }
 }

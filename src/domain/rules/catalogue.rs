@@ -36,6 +36,11 @@ impl Catalogue {
         self.events.keys().map(String::as_str).chain(BUILT_IN)
     }
 
+    /// The event types of the shop's own, which nothing but rules can use.
+    pub fn own(&self) -> impl Iterator<Item = &str> {
+        self.events.keys().map(String::as_str).filter(|name| !BUILT_IN.contains(name))
+    }
+
     /// Whether an event type is declared or built in.
     pub fn knows(&self, event: &str) -> bool {
         self.events.contains_key(event) || BUILT_IN.contains(&event)

@@ -38,8 +38,7 @@ pub struct Condition(Arc<Compiled>);
 struct Compiled {
     source: String,
     expression: IdedExpr,
-    reads: Vec<String>,
-    uses: Vec<unlike::Use>,
+    found: check::Found,
     /// The names with which it could begin to read something. By its text, so that none can be overlooked.
     roots: Vec<&'static str>,
 }
@@ -97,7 +96,7 @@ impl Condition {
             return Err(ConditionError::new(0..text.len(), "the condition is empty"));
         }
         syntax::scan(text)?;
-        let (expression, (reads, uses)) = parsed(text, || {
+        let (expression, found) = parsed(text, || {
             let program = ENV.compile(text).map_err(|errors| syntax::reword(text, &errors))?;
             let found = check::check(text, &program)?;
             let mut expression = program.expression().clone();
@@ -105,7 +104,7 @@ impl Condition {
             Ok((expression, found))
         })?;
         let roots = check::ROOTS.into_iter().filter(|root| text.contains(root)).collect();
-        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, reads, uses, roots })))
+        Ok(Self(Arc::new(Compiled { source: text.to_owned(), expression, found, roots })))
     }
 
     /// Says whether the condition holds in `scope`.
@@ -126,13 +125,18 @@ impl Condition {
     /// What it reads, as dotted paths in the order of the text: `customer.country`, `data.total`. `event.data.x`
     /// is given as `data.x`. A path ends where it stops being known, as at `data.items[0]` (`data.items`).
     pub fn reads(&self) -> &[String] {
-        &self.0.reads
+        &self.0.found.reads
+    }
+
+    /// What it reads of the items that `exists` and the like go through, from the root: `data.items.price`.
+    pub fn items(&self) -> &[String] {
+        &self.0.found.within
     }
 
     /// What can never be told, since it compares values of unlike types. `type_of` says what a field (`data.total`,
     /// `customer.country`) holds, where that is known.
     pub fn unlike(&self, type_of: impl Fn(&str) -> Option<Type>) -> Vec<ConditionError> {
-        self.0.uses.iter().filter_map(|u| u.complaint(&type_of)).collect()
+        self.0.found.uses.iter().filter_map(|u| u.complaint(&type_of)).collect()
     }
 
     /// Whether it names this root (`customer`, `entry`): a scope need not be given what is not named.
@@ -143,7 +147,7 @@ impl Condition {
     /// Whether its answer may depend on this attribute of the customer. A path does not tell `customer.a.b` from
     /// `customer["a.b"]`, so both `a` and `a.b` may be meant.
     pub fn reads_attribute(&self, name: &str) -> bool {
-        self.0.reads.iter().filter_map(|path| path.strip_prefix("customer")).any(|rest| {
+        self.0.found.reads.iter().filter_map(|path| path.strip_prefix("customer")).any(|rest| {
             let names = rest.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
             rest.is_empty() || names.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
@@ -151,7 +155,7 @@ impl Condition {
 
     /// Whether its answer depends on the customer's profile.
     pub fn reads_customer(&self) -> bool {
-        self.0.reads.iter().any(|path| path == "customer" || path.starts_with("customer."))
+        self.0.found.reads.iter().any(|path| path == "customer" || path.starts_with("customer."))
     }
 }
 

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::caps::Cap;
 use super::consent::Channel;
 use super::hours::QuietHours;
+use super::register::Declared;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
 pub use reader::{as_name, is_name};
@@ -269,6 +270,8 @@ pub struct Policy {
     pub quiet_hours: QuietHours,
     pub frequency_caps: Vec<Cap>,
     pub sms: SmsPolicy,
+    /// What the register of processing says beside all this.
+    pub register: Declared,
 }
 
 /// Who writes: the identity in From, and what the law wants in each mail.

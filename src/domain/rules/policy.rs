@@ -4,6 +4,7 @@ pub(super) mod caps;
 mod country;
 pub(super) mod hours;
 pub(super) mod purposes;
+pub(super) mod register;
 pub(super) mod sms;
 #[cfg(test)]
 pub(super) mod tests;
@@ -18,6 +19,7 @@ use super::{Basis, Policy, Purpose, Sender};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::hours::QuietHours;
+use crate::domain::register::Declared;
 use crate::domain::sms::SmsPolicy;
 
 pub(in crate::domain) use hours::shipped_hours;
@@ -28,6 +30,11 @@ pub(super) const BUILT_IN_PURPOSES: [(&str, Basis); 3] = [
     ("service", Basis::LegitimateInterest),
     ("transactional", Basis::Contract),
 ];
+
+/// Whether a purpose is there in every policy, named or not.
+pub(in crate::domain) fn is_built_in(purpose: &str) -> bool {
+    BUILT_IN_PURPOSES.iter().any(|(name, _)| *name == purpose)
+}
 
 /// A whole policy file to begin with, shown to whoever has none.
 pub const EXAMPLE: &str = "\
@@ -40,7 +47,7 @@ sender:
 ";
 
 /// The fields of the policy.
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 11] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -51,6 +58,7 @@ pub(super) const FIELDS: [&str; 10] = [
     "quiet_hours",
     "frequency_caps",
     "sms",
+    "register",
 ];
 
 /// The fields of `sender`.
@@ -78,6 +86,7 @@ pub(super) fn placeholder() -> Policy {
         quiet_hours: QuietHours::default(),
         frequency_caps: Vec::new(),
         sms: SmsPolicy::default(),
+        register: Declared::default(),
     }
 }
 
@@ -127,6 +136,9 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
     }
     if let Some(node) = fields.get("sms") {
         policy.sms = sms::sms(reader, node, policy.default_country.as_deref());
+    }
+    if let Some(node) = fields.get("register") {
+        policy.register = register::register(reader, node);
     }
     policy
 }

@@ -3,7 +3,7 @@
 //! Walks the parsed handlebars tree: unknown roots, unknown expressions, wrong arguments, and the parts of the
 //! dialect that we leave out because they render wrongly or unsafely. Also lists the variables that are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use handlebars::TemplateErrorReason;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
@@ -123,6 +123,14 @@ pub fn reads(template: &handlebars::Template) -> Vec<String> {
     walk.reads.into_keys().collect()
 }
 
+/// The dotted paths it reads of the items of collections and of what `#with` opens: `data.items.name` for `{{this.name}}`
+/// within `{{#each data.items}}`.
+pub fn reads_within(template: &handlebars::Template) -> Vec<String> {
+    let mut walk = Walk::new("");
+    walk.template(template);
+    walk.within.into_iter().collect()
+}
+
 /// Everything wrong in a parsed template, and where each variable is first read, as it is spelt there.
 pub fn check(text: &str, template: &handlebars::Template) -> (Vec<Finding>, BTreeMap<String, usize>) {
     let mut walk = Walk::new(text);
@@ -130,20 +138,34 @@ pub fn check(text: &str, template: &handlebars::Template) -> (Vec<Finding>, BTre
     (walk.findings, walk.spelt)
 }
 
-/// What a name without `this` or `../` means at a place: the root, or an item of a collection.
-#[derive(Clone, Copy, PartialEq)]
+/// What a name without `this` or `../` means at a place: the root, or an item of a collection, whose path is given where
+/// it can be told.
+#[derive(Clone, PartialEq)]
 enum Scope {
     Root,
-    Local,
+    Local(Option<String>),
+}
+
+/// A path as it is spelt, taken apart.
+struct Spelt {
+    /// Which scope it starts in.
+    depth: usize,
+    /// Whether it says so itself (`this.`, `../`, `@root.`).
+    explicit: bool,
+    /// The rest, dotted.
+    path: String,
+    first: String,
 }
 
 struct Walk<'a> {
     text: &'a str,
     scopes: Vec<Scope>,
-    block_params: Vec<String>,
+    /// Names that blocks give their items, with the path of the collection.
+    block_params: Vec<(String, Option<String>)>,
     offset: usize,
     findings: Vec<Finding>,
     reads: BTreeMap<String, usize>,
+    within: BTreeSet<String>,
     spelt: BTreeMap<String, usize>,
 }
 
@@ -156,6 +178,7 @@ impl<'a> Walk<'a> {
             offset: 0,
             findings: Vec::new(),
             reads: BTreeMap::new(),
+            within: BTreeSet::new(),
             spelt: BTreeMap::new(),
         }
     }
@@ -250,8 +273,11 @@ impl<'a> Walk<'a> {
         let local = matches!(name.as_str(), "each" | "with");
         let known = self.block_params.len();
         if local {
-            self.scopes.push(Scope::Local);
-            self.block_params.extend(block_param_names(call));
+            let of = call.params.first().and_then(Parameter::as_name).and_then(|raw| self.resolved(raw));
+            // The first name is the item, or what is opened; the second an index.
+            let names = block_param_names(call).into_iter().zip([of.clone(), None]);
+            self.scopes.push(Scope::Local(of));
+            self.block_params.extend(names);
         }
         if let Some(inner) = &call.template {
             self.template(inner);
@@ -315,8 +341,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn path(&mut self, raw: &str) {
-        self.spelt.entry(raw.to_owned()).or_insert(self.offset);
+    /// Takes a path apart; none for `@index` and the like.
+    fn located(&self, raw: &str) -> Option<Spelt> {
         let mut rest = raw;
         let mut depth = self.scopes.len() - 1;
         let mut explicit = false;
@@ -324,7 +350,7 @@ impl<'a> Walk<'a> {
             (rest, depth, explicit) = (up, depth.saturating_sub(1), true);
         }
         if let Some(special) = rest.strip_prefix('@') {
-            let Some(root) = special.strip_prefix("root") else { return };
+            let root = special.strip_prefix("root")?;
             (rest, depth, explicit) = (root, 0, true);
         }
         for prefix in ["this", "./", "."] {
@@ -337,16 +363,39 @@ impl<'a> Walk<'a> {
         }
         let path = rest.trim_start_matches(['.', '/']).replace('/', ".");
         let first = path.split(['.', '[']).next().unwrap_or_default().to_owned();
-        if first.is_empty() || (!explicit && self.block_params.contains(&first)) {
+        Some(Spelt { depth, explicit, path, first })
+    }
+
+    /// The path from the root of the context, where that can be told.
+    fn resolved(&self, raw: &str) -> Option<String> {
+        let Spelt { depth, explicit, path, first } = self.located(raw)?;
+        if !explicit && let Some((_, of)) = self.block_params.iter().rfind(|(name, _)| *name == first) {
+            return of.as_ref().map(|of| format!("{of}{}", &path[first.len()..]));
+        }
+        match self.scopes.get(depth)? {
+            Scope::Root => ROOTS.contains(&first.as_str()).then_some(path),
+            Scope::Local(of) if path.is_empty() => of.clone(),
+            Scope::Local(of) => of.as_ref().map(|of| format!("{of}.{path}")),
+        }
+    }
+
+    fn path(&mut self, raw: &str) {
+        self.spelt.entry(raw.to_owned()).or_insert(self.offset);
+        let Some(Spelt { depth, explicit, path, first }) = self.located(raw) else { return };
+        if first.is_empty() {
             return;
         }
-        match self.scopes.get(depth).copied().unwrap_or(Scope::Root) {
-            Scope::Local if !explicit && ROOTS.contains(&first.as_str()) => {
+        if !explicit && self.block_params.iter().any(|(name, _)| *name == first) {
+            self.within.extend(self.resolved(raw));
+            return;
+        }
+        match self.scopes.get(depth).unwrap_or(&Scope::Root) {
+            Scope::Local(_) if !explicit && ROOTS.contains(&first.as_str()) => {
                 let help = format!("write `@root.{path}`, or `this.{path}` if the item has such a field");
                 let message = format!("within a loop, `{path}` is a field of the item, not of the message");
                 self.error("E0514", message, Some(help));
             }
-            Scope::Local => {}
+            Scope::Local(_) => self.within.extend(self.resolved(raw)),
             Scope::Root => self.root(&path, &first),
         }
     }

@@ -101,6 +101,13 @@ impl Template {
         &self.reads.all
     }
 
+    /// The dotted paths it reads of items of collections, from the root: `data.items.name`.
+    pub fn items(&self) -> Vec<String> {
+        let parts = [&self.subject, &self.html].into_iter().chain(&self.text);
+        let all: BTreeSet<String> = parts.flat_map(lint::reads_within).collect();
+        all.into_iter().collect()
+    }
+
     /// The bodies that were written, each with the dotted paths it reads.
     pub fn bodies(&self) -> &[(Body, Vec<String>)] {
         &self.reads.bodies

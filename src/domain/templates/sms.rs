@@ -65,6 +65,11 @@ impl SmsTemplate {
     pub fn variables(&self) -> Vec<String> {
         lint::reads(&self.text).into_iter().collect()
     }
+
+    /// The dotted paths it reads of items of collections, from the root.
+    pub fn items(&self) -> Vec<String> {
+        lint::reads_within(&self.text)
+    }
 }
 
 impl Templates {

@@ -11,6 +11,10 @@ use crate::ops::health::Check;
 const LOOPBACK: &str = "127.0.0.1";
 
 fn admin(bound: &str, well: bool) -> Router {
+    with_token(bound, well, None)
+}
+
+fn with_token(bound: &str, well: bool, token: Option<&str>) -> Router {
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || metrics::counter!("declic_tests_total").increment(3));
     router(Admin {
@@ -21,8 +25,9 @@ fn admin(bound: &str, well: bool) -> Router {
         }),
         capture: None,
         bound: bound.parse().unwrap(),
+        token: token.map(|token| token.as_bytes().into()),
         name: Some("declic.internal".to_owned()),
-        also: Router::new(),
+        also: Router::new().route("/events", axum::routing::post("taken")),
     })
 }
 
@@ -63,7 +68,7 @@ async fn health_is_the_worst_of_its_parts() {
 #[tokio::test]
 async fn health_that_hangs_is_failing() {
     let hanging: AskHealth = Arc::new(|| std::future::pending().boxed());
-    let answer = health::report_within(&hanging, std::time::Duration::from_millis(1)).await;
+    let answer = health::report_within(&hanging, std::time::Duration::from_millis(1), true).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
@@ -96,6 +101,75 @@ async fn on_loopback_only_known_hosts_are_answered() {
             assert_eq!(ask(&router, path, Some(host)).await.0, StatusCode::MISDIRECTED_REQUEST, "{host}");
         }
     }
-    let open = admin("0.0.0.0", true);
-    assert_eq!(ask(&open, "/metrics", Some("metrics.shop.example")).await.0, StatusCode::OK);
+}
+
+const TOKEN: &str = "a token of twenty-two";
+
+async fn bring(router: &Router, method: &str, path: &str, authorization: &[&str]) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(path);
+    for value in authorization {
+        request = request.header(AUTHORIZATION, *value);
+    }
+    let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer realm=\"declic\"");
+    }
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_brings_the_token_is_let_in() {
+    let right = format!("Bearer {TOKEN}");
+    for bound in [LOOPBACK, "0.0.0.0", "::", "10.0.0.1"] {
+        let router = with_token(bound, true, Some(TOKEN));
+        for (method, path) in [("GET", "/metrics"), ("POST", "/events")] {
+            assert_eq!(bring(&router, method, path, &[&right]).await.0, StatusCode::OK, "{bound} {path}");
+            assert_eq!(bring(&router, method, path, &[&format!("bearer {TOKEN}")]).await.0, StatusCode::OK);
+        }
+        assert_eq!(bring(&router, "GET", "/nowhere", &[&right]).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn whoever_does_not_bring_it_is_told_yes_or_no_at_most() {
+    let right = format!("Bearer {TOKEN}");
+    let wrong: &[&[&str]] = &[
+        &[],
+        &["Bearer"],
+        &["Bearer "],
+        &["Bearer a token of twenty-tw"],
+        &["Bearer a token of twenty-two!"],
+        &["Basic a token of twenty-two"],
+        &[TOKEN],
+        &[&right, &right],
+    ];
+    for (bound, token) in [(LOOPBACK, Some(TOKEN)), ("0.0.0.0", Some(TOKEN)), ("0.0.0.0", None)] {
+        let router = with_token(bound, true, token);
+        for authorization in wrong {
+            for (method, path) in
+                [("GET", "/metrics"), ("POST", "/events"), ("GET", "/"), ("GET", "/nowhere")]
+            {
+                let (status, body) = bring(&router, method, path, authorization).await;
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "{bound} {path} {authorization:?}");
+                assert!(!body.contains(TOKEN));
+            }
+            let told = bring(&router, "GET", "/health", authorization).await;
+            assert_eq!(told, (StatusCode::OK, r#"{"status":"ok"}"#.to_owned()));
+            assert_eq!(bring(&router, "GET", "/health/live", authorization).await.0, StatusCode::OK);
+        }
+        let failing = bring(&with_token(bound, false, token), "GET", "/health", &[]).await;
+        assert_eq!(failing, (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"failing"}"#.to_owned()));
+    }
+    // Where no token is set, nobody needs one on loopback, and nobody comes in from elsewhere with one.
+    assert_eq!(bring(&admin(LOOPBACK, true), "GET", "/metrics", &[]).await.0, StatusCode::OK);
+    assert_eq!(
+        bring(&admin("0.0.0.0", true), "GET", "/metrics", &[&right]).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(
+        bring(&admin("0.0.0.0", true), "GET", "/metrics", &["Bearer "]).await.0,
+        StatusCode::UNAUTHORIZED
+    );
 }

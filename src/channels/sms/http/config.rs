@@ -62,6 +62,8 @@ pub struct HttpSmsConfig {
     pub max_rate: Option<f64>,
     /// Messages that may go at once after a quiet moment; by default what a quarter of a second brings.
     pub burst: Option<u32>,
+    /// Where the provider works (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
     pub webhook: WebhookConfig,
 }
 
@@ -99,6 +101,7 @@ impl Default for HttpSmsConfig {
             idle_s: 15,
             max_rate: None,
             burst: None,
+            country: None,
             webhook: WebhookConfig::default(),
         }
     }

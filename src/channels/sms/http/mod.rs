@@ -27,3 +27,12 @@ pub use config::{
 };
 pub use presets::names as preset_names;
 pub use webhook::{Call, Refusal, Webhooks};
+
+/// The host that messages are posted to, and whether over TLS.
+///
+/// # Errors
+/// What is wrong with the description, in words.
+pub fn server(config: &HttpSmsConfig) -> Result<(String, bool), String> {
+    let uri = provider::Provider::new(&presets::with_preset(config)?)?.uri;
+    Ok((uri.host().unwrap_or_default().to_owned(), uri.scheme_str() == Some("https")))
+}

@@ -52,6 +52,8 @@ pub struct SmppConfig {
     pub max_rate: Option<f64>,
     /// Messages that may go at once after a quiet moment; by default what a quarter of a second brings.
     pub burst: Option<u32>,
+    /// Where the provider works (ISO 3166-1 alpha-2), for the register of processing.
+    pub country: Option<String>,
 }
 
 impl SmppConfig {
@@ -91,6 +93,7 @@ impl Default for SmppConfig {
             bad_number_errors: Vec::new(),
             max_rate: None,
             burst: None,
+            country: None,
         }
     }
 }

@@ -64,11 +64,21 @@ const FUNCTIONS: [&str; 38] = [
 /// How deep an expression may nest. Evaluation recurses, and its frames are large in a debug build.
 const MAX_DEPTH: usize = 64;
 
+/// What a program reads and asks.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Dotted paths from a root, in the order of the text.
+    pub reads: Vec<String>,
+    /// The same of the items that macros such as `exists` go through: `data.items.price`.
+    pub within: Vec<String>,
+    pub uses: Vec<Use>,
+}
+
 /// Checks a program, and lists what it reads and what it asks of that.
-pub(super) fn check(text: &str, program: &Program) -> Result<(Vec<String>, Vec<Use>), ConditionError> {
-    let mut walk = Walk { text, program, bound: Vec::new(), reads: Vec::new(), uses: Vec::new() };
+pub(super) fn check(text: &str, program: &Program) -> Result<Found, ConditionError> {
+    let mut walk = Walk { text, program, bound: Vec::new(), items: Vec::new(), found: Found::default() };
     walk.visit(program.expression(), 0)?;
-    not_a_question(program.expression()).map_or(Ok((walk.reads, walk.uses)), |kind| {
+    not_a_question(program.expression()).map_or(Ok(walk.found), |kind| {
         let message = format!("the condition gives {kind}, not yes or no");
         Err(ConditionError::new(0..text.len(), message)
             .help("compare it with something, like `data.total >= 50`"))
@@ -104,8 +114,9 @@ struct Walk<'a> {
     program: &'a Program,
     /// The names that macros such as `exists` bind, innermost last.
     bound: Vec<&'a str>,
-    reads: Vec<String>,
-    uses: Vec<Use>,
+    /// The collections whose items they are, by their paths from a root, where that can be told.
+    items: Vec<(&'a str, String)>,
+    found: Found,
 }
 
 impl<'a> Walk<'a> {
@@ -146,13 +157,17 @@ impl<'a> Walk<'a> {
                         .help("an inner `all`, `exists`, `map` or `filter` may only go through a part of the outer one's item"));
                 }
                 self.visit(&c.iter_range, depth + 1)?;
-                let outer = self.bound.len();
+                let (outer, outer_items) = (self.bound.len(), self.items.len());
+                if let Some(of) = path_of(&c.iter_range).and_then(|path| self.resolved(&path)) {
+                    self.items.push((c.iter_var.as_str(), of));
+                }
                 self.bound.extend([c.iter_var.as_str(), c.accu_var.as_str()]);
                 self.bound.extend(c.iter_var2.as_deref());
                 for part in [&c.accu_init, &c.loop_cond, &c.loop_step, &c.result] {
                     self.visit(part, depth + 1)?;
                 }
                 self.bound.truncate(outer);
+                self.items.truncate(outer_items);
                 Ok(())
             }
         }
@@ -178,7 +193,7 @@ impl<'a> Walk<'a> {
         }
         // An operator's place is its own; CEL writes it between underscores.
         let written = name.trim_matches(['_', '@']).len();
-        self.uses.extend(unlike::uses(call, &self.place(node.id, written), &self.bound));
+        self.found.uses.extend(unlike::uses(call, &self.place(node.id, written), &self.bound));
         call.target.iter().try_for_each(|target| self.visit(target, depth + 1))?;
         call.args.iter().try_for_each(|arg| self.visit(arg, depth + 1))
     }
@@ -228,10 +243,13 @@ impl<'a> Walk<'a> {
         // `.data` is the event's even where a macro has bound the name.
         let absolute = path.segments[0].starts_with('.');
         let root = path.segments[0].trim_start_matches('.');
-        if (!absolute && self.bound.contains(&root))
-            || root.starts_with('@')
-            || (path.segments.len() == 1 && TYPES.contains(&root))
-        {
+        if !absolute && self.bound.contains(&root) {
+            let item = self.resolved(path).filter(|path| !self.found.within.contains(path));
+            // The item itself is what the collection holds.
+            self.found.within.extend(item.filter(|_| path.segments.len() > 1));
+            return Ok(());
+        }
+        if root.starts_with('@') || (path.segments.len() == 1 && TYPES.contains(&root)) {
             return Ok(());
         }
         let place = self.place(path.root, root.len());
@@ -260,14 +278,26 @@ impl<'a> Walk<'a> {
             return Err(ConditionError::new(place, "`now` is an instant and has no fields")
                 .help("ask it for a part, like `now.getHours(\"Europe/Paris\")`"));
         }
-        let dotted = match (root, path.segments.get(1)) {
-            ("event", Some(&"data")) => path.segments[1..].join("."),
-            _ => path.segments.join(".").trim_start_matches('.').to_owned(),
-        };
-        if !self.reads.contains(&dotted) {
-            self.reads.push(dotted);
+        let dotted = path.dotted();
+        if !self.found.reads.contains(&dotted) {
+            self.found.reads.push(dotted);
         }
         Ok(())
+    }
+
+    /// The path from a root, of an item too; none where that cannot be told.
+    fn resolved(&self, path: &Path<'_>) -> Option<String> {
+        let root = path.segments[0];
+        if !self.bound.contains(&root) {
+            return Some(path.dotted());
+        }
+        let (_, of) = self.items.iter().rfind(|(name, _)| *name == root)?;
+        Some(
+            std::iter::once(of.as_str())
+                .chain(path.segments[1..].iter().copied())
+                .collect::<Vec<_>>()
+                .join("."),
+        )
     }
 
     fn rooted_in_bound(&self, range: &IdedExpr) -> bool {
@@ -290,6 +320,16 @@ pub(super) struct Path<'a> {
     /// The node of the first segment.
     root: u64,
     pub segments: Vec<&'a str>,
+}
+
+impl Path<'_> {
+    /// With `event.data` as `data`.
+    fn dotted(&self) -> String {
+        match (self.segments[0].trim_start_matches('.'), self.segments.get(1)) {
+            ("event", Some(&"data")) => self.segments[1..].join("."),
+            _ => self.segments.join(".").trim_start_matches('.').to_owned(),
+        }
+    }
 }
 
 /// The names of `a.b["c"].?d`, if the expression is such a path from its root on.

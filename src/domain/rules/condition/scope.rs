@@ -45,7 +45,7 @@ impl<'a> Scope<'a> {
     pub(super) fn eval(&self, condition: &Compiled) -> Truth {
         let mut context = Context::with_env(ENV.clone());
         for root in &condition.roots {
-            if let Some(value) = self.value_of(root, &condition.reads) {
+            if let Some(value) = self.value_of(root, &condition.found.reads) {
                 context.add_variable_as_val(*root, value);
             }
         }
@@ -55,7 +55,7 @@ impl<'a> Scope<'a> {
             Ok(other) => {
                 Truth::Unknown(format!("the condition gives {}, not yes or no", words::kind(&other)))
             }
-            Err(error) => Truth::Unknown(self.why(&error, &condition.reads)),
+            Err(error) => Truth::Unknown(self.why(&error, &condition.found.reads)),
         }
     }
 

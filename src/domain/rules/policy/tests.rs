@@ -8,6 +8,7 @@ use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{SourceFile, lsp, render};
 use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::{Holidays, HoursRule, Range, presets};
+use crate::domain::register::Officer;
 use crate::domain::rules::compile::{Compiled, compile};
 
 fn read(lines: &str) -> (Compiled, Vec<SourceFile>) {
@@ -269,6 +270,43 @@ fn mistakes_about_sms() {
         ("sender: MaisonLumen", "from: MaisonLumen", "E0104", "from"),
     ] {
         let (compiled, files) = read(&SMS.replacen(from, to, 1));
+        let shown = render(&compiled.diagnostics, &files, false);
+        assert_eq!(compiled.diagnostics.len(), 1, "{to}: {shown}");
+        assert!(shown.contains(code) && shown.contains(words), "{to}: {shown}");
+    }
+}
+
+const REGISTER: &str = "\
+register:
+  joint_controller: Shop B, 2 rue X, Lyon
+  representative: Jean Dupont, Paris
+  dpo: Jeanne Martin, dpo@my-shop.example
+  safeguards: { US: standard contractual clauses, IN: binding corporate rules }
+";
+
+#[test]
+fn a_whole_register_section_means_what_it_says() {
+    let (compiled, files) = read(REGISTER);
+    assert!(compiled.diagnostics.is_empty(), "{}", render(&compiled.diagnostics, &files, false));
+    let declared = compiled.rules.policy.register;
+    assert_eq!(declared.joint_controller.as_deref(), Some("Shop B, 2 rue X, Lyon"));
+    assert_eq!(declared.representative.as_deref(), Some("Jean Dupont, Paris"));
+    assert_eq!(declared.dpo, Some(Officer::Is("Jeanne Martin, dpo@my-shop.example".to_owned())));
+    assert_eq!(declared.safeguards["IN"], "binding corporate rules");
+    let (without, _) = read("register: { dpo: none }\n");
+    assert_eq!(without.rules.policy.register.dpo, Some(Officer::None));
+    assert_eq!(read("").0.rules.policy.register.dpo, None);
+}
+
+#[test]
+fn mistakes_about_the_register() {
+    for (from, to, code, words) in [
+        ("representative: Jean", "representant: Jean", "E0104", "did you mean `representative`"),
+        ("dpo: Jeanne Martin, dpo@my-shop.example", "dpo: \"two\\nlines\"", "E0403", "`dpo` is one line"),
+        ("US: standard", "USA: standard", "E0407", "did you mean `US`"),
+        ("US: standard contractual clauses", "US: \"a\\tb\"", "E0403", "`US` is one line"),
+    ] {
+        let (compiled, files) = read(&REGISTER.replacen(from, to, 1));
         let shown = render(&compiled.diagnostics, &files, false);
         assert_eq!(compiled.diagnostics.len(), 1, "{to}: {shown}");
         assert!(shown.contains(code) && shown.contains(words), "{to}: {shown}");

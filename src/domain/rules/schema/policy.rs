@@ -8,7 +8,7 @@ use super::shapes::{
 };
 use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::presets;
-use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, purposes, sms};
+use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, purposes, register, sms};
 
 /// A country's code in capitals.
 const COUNTRY: &str = "[A-Z]{2}";
@@ -66,6 +66,7 @@ pub(super) fn policy() -> Value {
                 list("How much one customer may get at most. All caps that fit hold together.", 0, cap()),
             ),
             ("sms", sms()),
+            ("register", register()),
         ],
     )
 }
@@ -280,6 +281,43 @@ fn sms() -> Value {
                     "What a segment costs, for estimates.",
                     "[0-9]{1,6}(\\.[0-9]{1,5})? +[A-Z]{3}",
                     &["0.045 EUR"],
+                ),
+            ),
+        ],
+    )
+}
+
+fn register() -> Value {
+    let who = |description: &str| form(description, "\\S.*", &["Jane Doe, dpo@my-shop.example"]);
+    mapping(
+        "What the register of processing (`declic register`) says beside all this.",
+        &register::FIELDS,
+        &[],
+        vec![
+            (
+                "joint_controller",
+                who("Who decides with you what data is used for, and how they are reached."),
+            ),
+            (
+                "representative",
+                who("Your representative in the European Union, for a shop outside of it (GDPR article 27)."),
+            ),
+            (
+                "dpo",
+                who(
+                    "The data protection officer and how they are reached; `none` where the law asks for none.",
+                ),
+            ),
+            (
+                "safeguards",
+                named(
+                    "What protects data with a provider outside of the European Economic Area, by its country.",
+                    COUNTRY,
+                    form(
+                        "The ground of the transfer.",
+                        "\\S.*",
+                        &["standard contractual clauses of 2021/914"],
+                    ),
                 ),
             ),
         ],

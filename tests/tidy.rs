@@ -81,7 +81,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("incoming", &["active", "channels", "clock", "domain", "failpoint", "process", "store", "telemetry"]),
     ("publish", &["active", "clock", "domain", "files", "guard", "store", "telemetry"]),
-    ("retention", &["clock", "store", "telemetry"]),
+    ("retention", &["active", "clock", "domain", "store", "telemetry"]),
     ("ops", &["domain"]),
     ("process", &["active", "clock", "domain", "failpoint", "guard", "handoff", "store", "telemetry"]),
     ("store", &["clock", "domain", "entropy", "failpoint"]),

@@ -27,6 +27,7 @@ pub mod phone;
 pub mod preview;
 pub mod promo;
 pub mod restore;
+pub mod retention;
 pub mod retry;
 pub mod rules;
 pub mod sms;

@@ -8,7 +8,7 @@ use super::{Store, StoreError};
 /// The tables that an erasure or the end of a retention empties.
 const TABLES: &str =
     "customers, customer_dates, consents, events, entries, messages, outcomes, suppressions, bounces,
-     dead_letters, sms_inbound";
+     dead_letters, sms_inbound, promo_codes, archive";
 
 impl Store {
     /// Whether a customer was erased after an instant, by the store's clock.

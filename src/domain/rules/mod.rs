@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::caps::Cap;
 use super::consent::Channel;
 use super::hours::QuietHours;
+use super::retention::Retention;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
 pub use reader::{as_name, is_name};
@@ -269,6 +270,8 @@ pub struct Policy {
     pub quiet_hours: QuietHours,
     pub frequency_caps: Vec<Cap>,
     pub sms: SmsPolicy,
+    /// How long each kind of data is kept.
+    pub retention: Retention,
 }
 
 /// Who writes: the identity in From, and what the law wants in each mail.

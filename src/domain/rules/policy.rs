@@ -4,6 +4,7 @@ pub(super) mod caps;
 mod country;
 pub(super) mod hours;
 pub(super) mod purposes;
+pub(super) mod retention;
 pub(super) mod sms;
 #[cfg(test)]
 pub(super) mod tests;
@@ -18,6 +19,7 @@ use super::{Basis, Policy, Purpose, Sender};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::hours::QuietHours;
+use crate::domain::retention::Retention;
 use crate::domain::sms::SmsPolicy;
 
 pub(in crate::domain) use hours::shipped_hours;
@@ -40,7 +42,7 @@ sender:
 ";
 
 /// The fields of the policy.
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 11] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -51,6 +53,7 @@ pub(super) const FIELDS: [&str; 10] = [
     "quiet_hours",
     "frequency_caps",
     "sms",
+    "retention",
 ];
 
 /// The fields of `sender`.
@@ -78,6 +81,7 @@ pub(super) fn placeholder() -> Policy {
         quiet_hours: QuietHours::default(),
         frequency_caps: Vec::new(),
         sms: SmsPolicy::default(),
+        retention: Retention::default(),
     }
 }
 
@@ -127,6 +131,10 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
     }
     if let Some(node) = fields.get("sms") {
         policy.sms = sms::sms(reader, node, policy.default_country.as_deref());
+    }
+    // Held against the caps and ages above.
+    if let Some(node) = fields.get("retention") {
+        policy.retention = retention::retention(reader, node, &policy);
     }
     policy
 }

@@ -31,6 +31,9 @@ const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(7);
 /// STOP's proof is in the ledger.
 const TEXTS_KEPT: TimeDelta = TimeDelta::days(90);
 
+/// How often the database is made to let go of what was deleted: it costs reading its indexes.
+const TIDIED_EVERY: TimeDelta = TimeDelta::days(1);
+
 /// Until when it has been tidied up after erasures and deletions, as a setting: no worker does it again after a start.
 const TIDIED_UNTIL: &str = "retention.tidied_until";
 
@@ -136,7 +139,10 @@ impl Keeper {
         let (store, now) = (&self.store, self.clock.now());
         let until = store.setting(TIDIED_UNTIL).await?.and_then(|text| text.parse().ok());
         let until = until.unwrap_or(DateTime::UNIX_EPOCH);
-        if store.was_anybody_erased_since(until).await? || store.was_anything_retained_since(until).await? {
+        // An erasure is not to wait; what is deleted every hour is.
+        let a_day_ago = until <= now - TIDIED_EVERY;
+        let erased = store.was_anybody_erased_since(until).await?;
+        if erased || (a_day_ago && store.was_anything_retained_since(until).await?) {
             store.tidy_up().await?;
             let mut tx = store.begin().await?;
             tx.put_setting(TIDIED_UNTIL, &now.to_rfc3339()).await?;

@@ -24,7 +24,7 @@ use declic::simulate::stand_in_secret;
 use declic::trial;
 use serde_json::{Value, json};
 
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 21] = [
     "README.md",
     "docs/ARCHITECTURE.md",
     "docs/backup.md",
@@ -36,6 +36,7 @@ const PAGES: [&str; 20] = [
     "docs/marketers.md",
     "docs/policy.md",
     "docs/quiet-hours.md",
+    "docs/retention.md",
     "docs/rules.md",
     "docs/scaling.md",
     "docs/simulate.md",
@@ -74,7 +75,7 @@ fn yaml_file(block: &str) -> SourceFile {
     match block.split_whitespace().collect::<Vec<_>>()[..] {
         ["rule:", rule, ..] => return file(format!("rules/{rule}.yaml"), block),
         ["default_locale:", ..] => return file("rules/policy.yaml", block),
-        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:", ..] => {
+        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:" | "retention:", ..] => {
             return file("rules/policy.yaml", policy::EXAMPLE.to_owned() + block);
         }
         ["events:", ..] => return file("rules/events.yaml", block),

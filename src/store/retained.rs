@@ -237,6 +237,9 @@ async fn messages(held: &mut Held<'_>) -> Result<(), StoreError> {
     let sql =
         format!("DELETE FROM messages WHERE (customer_id, id) IN (SELECT r.customer_id, r.a FROM {table})");
     held.session.exec(sql, args).await?;
+    // A report on a mail knows whom it was about by its message only.
+    let sql = format!("DELETE FROM bounces WHERE message_id {}", d.among(1));
+    held.session.exec(sql, vec![Arg::list(rows.iter().map(|(_, id, ..)| id))]).await?;
     lay(held, Kind::Messages, "messages", rows).await
 }
 

@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "intake",
             "ops",
             "process",
+            "retention",
             "secret",
             "simulate",
             "store",

@@ -272,7 +272,7 @@ async fn promo_codes(held: &mut Held<'_>) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let sql = format!("DELETE FROM promo_codes WHERE code {}", d.among(1));
+    let sql = format!("DELETE FROM promo_codes AS k WHERE k.code {}", d.among(1));
     held.session.exec(sql, vec![Arg::list(rows.iter().map(|(_, code, ..)| code))]).await?;
     lay(held, Kind::PromoCodes, "promo_codes", rows).await
 }

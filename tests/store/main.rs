@@ -208,6 +208,8 @@ conformance! {
     retention::a_ledger_goes_whole_when_its_time_is_over,
     retention::what_could_not_be_used_is_forgotten_when_the_policy_says,
     retention::much_is_taken_in_several_steps,
+    retention::several_workers_share_one_walk,
+    retention::who_is_held_by_others_is_passed_over,
     concurrency::concurrent_claims_give_no_duplicate,
     concurrency::locked_customers_lose_no_update,
     concurrency::overlapping_batches_insert_each_event_once,

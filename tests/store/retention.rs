@@ -311,3 +311,38 @@ pub async fn much_is_taken_in_several_steps(place: Place) {
     let done = walk(store, &duty(31, &KINDS)).await;
     assert_eq!(sum(&done, Kind::Events, Phase::Archived), 600);
 }
+
+pub async fn several_workers_share_one_walk(place: Place) {
+    let store = &place.store;
+    let customers: Vec<String> = (0..1_200).map(|n| format!("c-{n:04}")).collect();
+    let events: Vec<_> = customers.iter().map(|id| event(id, "e-1", "cart.updated", "09:00")).collect();
+    let mut tx = begin(store).await;
+    tx.insert_events(&events, at("09:31")).await.expect("insert");
+    tx.lock_customers(&customers, &[]).await.expect("lock");
+    tx.commit().await.expect("commit");
+    let duty = duty(31, &KINDS);
+    let (ours, theirs, others) = tokio::join!(walk(store, &duty), walk(store, &duty), walk(store, &duty));
+    let sums = [ours, theirs, others].map(|done| sum(&done, Kind::Events, Phase::Archived));
+    assert_eq!(sums.iter().sum::<u64>(), 1_200, "{sums:?}");
+    assert_eq!(store.retention_runs().await.expect("read")[0].amount, 1_200);
+    assert_eq!(store.archived().await.expect("counted"), [("events".to_owned(), 1_200)]);
+}
+
+/// On PostgreSQL: SQLite has one writer, who waits.
+pub async fn who_is_held_by_others_is_passed_over(place: Place) {
+    let store = &place.store;
+    let mut tx = begin(store).await;
+    let events = ["c-1", "c-2"].map(|id| event(id, "e-1", "cart.updated", "09:00"));
+    tx.insert_events(&events, at("09:31")).await.expect("insert");
+    tx.lock_customers(&texts(&["c-1", "c-2"]), &[]).await.expect("lock");
+    tx.commit().await.expect("commit");
+    let mut left = 2;
+    if place.url.starts_with("postgres") {
+        let mut tx = begin(store).await;
+        tx.lock_customers(&texts(&["c-1"]), &[]).await.expect("lock");
+        assert_eq!(sum(&walk(store, &duty(31, &KINDS)).await, Kind::Events, Phase::Archived), 1);
+        tx.rollback().await.expect("over");
+        left = 1;
+    }
+    assert_eq!(sum(&walk(store, &duty(31, &KINDS)).await, Kind::Events, Phase::Archived), left);
+}

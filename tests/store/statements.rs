@@ -200,7 +200,7 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         "retention: those that are over",
     ),
     (
-        "DELETE FROM promo_codes WHERE code",
+        "DELETE FROM promo_codes AS k",
         Everywhere,
         "retention: by the code, which is unique in the whole house",
     ),
@@ -251,7 +251,6 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("INSERT INTO retention_runs", House, "add to the day's sums"),
     ("FROM retention_runs ORDER", House, "`declic retention report`"),
     ("FROM retention_runs WHERE", House, "was anything deleted since it was tidied up?"),
-    ("DELETE FROM settings", House, "close the ledger's guard again"),
     ("INSERT INTO suppressions", Everywhere, "an address has no customer; every place must know it"),
     ("FROM messages WHERE true", Everywhere, "`declic messages list`, by any column"),
     ("FROM messages WHERE id = $1", Everywhere, "`declic messages show`: one look at an index"),

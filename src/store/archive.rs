@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::args::{Arg, json_text};
+use super::args::Arg;
 use super::consents::Chained;
 use super::customers::{self, CustomerState};
 use super::rows::Rows;
@@ -191,9 +191,4 @@ impl Tx {
         session.exec(sql, vec![Arg::list(&opened)]).await?;
         customers::again(session, &opened, rules).await
     }
-}
-
-/// A person as the JSON of a row.
-pub(super) fn person_row(person: &Person) -> Result<String, StoreError> {
-    json_text(person)
 }

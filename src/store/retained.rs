@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::archive::{self, Laid, Person};
-use super::args::Arg;
+use super::args::{Arg, json_text};
 use super::erasure::{self, End};
 use super::holdings::as_json;
 use super::retention::{Duty, Held, ROWS};
@@ -330,7 +330,7 @@ async fn quiet(held: &mut Held<'_>) -> Result<(), StoreError> {
         }
         let until = phases.archive.map(|archive| archive.after(phases.active.after(last)));
         match until.filter(|until| *until > held.duty.now) {
-            Some(until) => laid.push(Laid { row: archive::person_row(&person)?, customer_id, until }),
+            Some(until) => laid.push(Laid { row: json_text(&person)?, customer_id, until }),
             None => _ = gone.insert(customer_id, before),
         }
     }

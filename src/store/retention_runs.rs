@@ -1,5 +1,7 @@
 //! What retention has done: how much of each kind on which day, and nothing of whom.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::rows::Rows;
@@ -31,7 +33,7 @@ pub struct RunRow {
 /// Adds to the day's sums.
 pub(super) async fn note(session: &mut Session, done: &[Done]) -> Result<(), StoreError> {
     let day = session.now.format("%Y-%m-%d").to_string();
-    let mut sums: std::collections::BTreeMap<(Kind, Phase), u64> = std::collections::BTreeMap::new();
+    let mut sums: BTreeMap<(Kind, Phase), u64> = BTreeMap::new();
     for done in done.iter().filter(|done| done.amount > 0) {
         *sums.entry((done.kind, done.phase)).or_default() += done.amount;
     }

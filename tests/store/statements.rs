@@ -50,7 +50,7 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("INSERT INTO customer_dates", Customers, "write"),
     ("DELETE FROM customer_dates", Customers, "write anew, erasure"),
     ("INSERT INTO consents", Customers, "append"),
-    ("status, at FROM consents WHERE", Customers, "load the ledger"),
+    ("status, at, shown_at, said FROM consents WHERE", Customers, "load the ledger"),
     ("JOIN consents c ON", Customers, "which facts are there already"),
     ("sealed FROM consents WHERE", Customers, "a ledger with its proofs"),
     ("UPDATE consents SET proof", Customers, "erasure"),

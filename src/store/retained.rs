@@ -76,12 +76,13 @@ pub(super) async fn customers_with_something_over(
     Ok(over)
 }
 
-/// The end of a question for customers known and not heard of since `$2`, of whom no event is left.
+/// The end of a question for customers known and not heard of since `$2`, of whom no event is left. One who has been known
+/// for less long, as after an import of an old list, was heard of by that.
 fn quiet_customers(among: &str) -> String {
     format!(
         "FROM customers AS k
-         WHERE k.customer_id {among} AND k.erased_at IS NULL AND COALESCE(k.last_event_at, k.created_at) < $2
-             AND NOT EXISTS (SELECT 1 FROM events v WHERE v.customer_id = k.customer_id)"
+         WHERE k.customer_id {among} AND k.erased_at IS NULL AND k.created_at < $2
+             AND (k.last_event_at IS NULL OR k.last_event_at < $2) AND NOT EXISTS (SELECT 1 FROM events v WHERE v.customer_id = k.customer_id)"
     )
 }
 
@@ -128,7 +129,8 @@ pub(super) fn count_sql(kind: Kind) -> &'static str {
         Kind::PromoCodes => "SELECT COUNT(*) FROM promo_codes AS k WHERE k.valid_until < $1",
         Kind::Customers => {
             "SELECT COUNT(*) FROM customers AS k WHERE k.erased_at IS NULL
-                 AND COALESCE(k.last_event_at, k.created_at) < $1
+                 AND k.created_at < $1
+                 AND (k.last_event_at IS NULL OR k.last_event_at < $1)
                  AND NOT EXISTS (SELECT 1 FROM events v WHERE v.customer_id = k.customer_id AND v.time >= $1)"
         }
         Kind::Consents => {
@@ -315,7 +317,7 @@ async fn quiet(held: &mut Held<'_>) -> Result<(), StoreError> {
     let d = held.session.dialect();
     let sql = format!(
         "SELECT k.customer_id, CAST(k.profile AS text), k.phone, k.forgotten_until,
-                COALESCE(k.last_event_at, k.created_at) {} ORDER BY k.customer_id",
+                CASE WHEN k.last_event_at > k.created_at THEN k.last_event_at ELSE k.created_at END {} ORDER BY k.customer_id",
         quiet_customers(&d.among(1))
     );
     type Fields = (String, String, Option<String>, Option<DateTime<Utc>>, DateTime<Utc>);

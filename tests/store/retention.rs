@@ -226,7 +226,14 @@ pub async fn who_asks_that_their_data_be_kept_is_kept(place: Place) {
     let told = profile(json!({ "processing_restricted": true, "email": "alice@example.com" }));
     let changes = Changes { profiles: vec![("c-1".to_owned(), told.clone())], ..Changes::default() };
     write(store, &["c-1"], changes).await;
-    write(store, &["c-2"], Changes::default()).await;
+    let mut tx = begin(store).await;
+    let long_ago = event("c-2", "e-1", "customer.signed_up", "09:00");
+    let long_ago = declic::domain::event::Event { time: day(-999), ..long_ago };
+    tx.insert_events(&[long_ago], at("09:31")).await.expect("insert");
+    tx.lock_customers(&texts(&["c-2"]), &[]).await.expect("lock");
+    tx.commit().await.expect("commit");
+    let done = walk(store, &duty(59, &kinds)).await;
+    assert_eq!(sum(&done, Kind::Customers, Phase::Deleted), 0, "an old customer who is new here is kept");
     let done = walk(store, &duty(99, &kinds)).await;
     assert_eq!(sum(&done, Kind::Customers, Phase::Deleted), 1);
     assert_eq!(store.customer("c-1").await.expect("read").expect("known").profile, told);

@@ -121,25 +121,25 @@ fn started(d: Dialect) -> &'static str {
 /// How many rows of a kind are over by `$1`.
 pub(super) fn count_sql(kind: Kind) -> &'static str {
     match kind {
-        Kind::Events => "SELECT COUNT(*) FROM events AS k WHERE k.time < $1",
+        Kind::Events => "SELECT /* what is over */ COUNT(*) FROM events AS k WHERE k.time < $1",
         Kind::Messages => {
-            "SELECT COUNT(*) FROM messages AS k WHERE k.updated_at < $1 AND k.planned_at < $1
+            "SELECT /* what is over */ COUNT(*) FROM messages AS k WHERE k.updated_at < $1 AND k.planned_at < $1
                  AND NOT (k.state IN ('pending', 'deferred', 'claimed', 'sending'))"
         }
-        Kind::PromoCodes => "SELECT COUNT(*) FROM promo_codes AS k WHERE k.valid_until < $1",
+        Kind::PromoCodes => "SELECT /* what is over */ COUNT(*) FROM promo_codes AS k WHERE k.valid_until < $1",
         Kind::Customers => {
-            "SELECT COUNT(*) FROM customers AS k WHERE k.erased_at IS NULL
+            "SELECT /* what is over */ COUNT(*) FROM customers AS k WHERE k.erased_at IS NULL
                  AND k.created_at < $1
                  AND (k.last_event_at IS NULL OR k.last_event_at < $1)
                  AND NOT EXISTS (SELECT 1 FROM events v WHERE v.customer_id = k.customer_id AND v.time >= $1)"
         }
         Kind::Consents => {
-            "SELECT COUNT(*) FROM customers AS k WHERE k.erased_at < $1 AND k.archived_at IS NULL
+            "SELECT /* what is over */ COUNT(*) FROM customers AS k WHERE k.erased_at < $1 AND k.archived_at IS NULL
                  AND EXISTS (SELECT 1 FROM consents f WHERE f.customer_id = k.customer_id)
                  AND NOT EXISTS (SELECT 1 FROM consents f WHERE f.customer_id = k.customer_id AND f.at >= $1)"
         }
-        Kind::Texts => "SELECT COUNT(*) FROM sms_inbound WHERE received_at < $1",
-        Kind::Bounces => "SELECT COUNT(*) FROM bounces WHERE received_at < $1",
+        Kind::Texts => "SELECT /* what is over */ COUNT(*) FROM sms_inbound WHERE received_at < $1",
+        Kind::Bounces => "SELECT /* what is over */ COUNT(*) FROM bounces WHERE received_at < $1",
         Kind::DeadLetters => "SELECT COUNT(*) FROM dead_letters WHERE received_at < $1",
     }
 }

@@ -101,7 +101,7 @@ impl Store {
 
     /// How many rows of each kind the archive holds.
     pub async fn archived(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let sql = "SELECT kind, CAST(SUM(amount) AS bigint) FROM archive GROUP BY kind ORDER BY kind";
+        let sql = "SELECT /* what is over */ kind, CAST(SUM(amount) AS bigint) FROM archive GROUP BY kind ORDER BY kind";
         self.reading().await?.fetch(sql, Vec::new()).await
     }
 }

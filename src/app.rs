@@ -34,10 +34,11 @@ use crate::ops;
 use crate::ops::public::limit::Limit;
 use crate::process::Processor;
 use crate::publish::{self, PublishError};
+use crate::retention::Keeper;
 use crate::scheduler::Scheduler;
 use crate::store::Store;
 use crate::supervise::Pulse;
-use crate::{entropy, retention, telemetry};
+use crate::{entropy, telemetry};
 
 /// Captured mails kept in memory in embedded mode.
 const CAPTURED: usize = 10_000;
@@ -262,10 +263,13 @@ impl App {
         parts.spawn(named("reclaimer", reclaim));
         let receipts = incoming::receipts::run(self.store.clone(), self.clock.clone(), shutdown.clone());
         parts.spawn(named("receipts", receipts));
-        let bounces_kept = self.bounces.config.kept();
-        let retention =
-            retention::run(self.store.clone(), self.clock.clone(), bounces_kept, shutdown.clone());
-        parts.spawn(named("retention", retention));
+        let keeper = Keeper {
+            store: self.store.clone(),
+            shelf: self.shelf.clone(),
+            clock: self.clock.clone(),
+            bounces_count: self.bounces.config.kept(),
+        };
+        parts.spawn(named("retention", keeper.run(shutdown.clone())));
         parts.spawn(named("bounces", self.bounces.clone().run(shutdown.clone())));
         let numbers = incoming::numbers::run(self.store.clone(), self.shelf.clone(), shutdown.clone());
         parts.spawn(named("reading of numbers", numbers));

@@ -33,6 +33,8 @@ pub const POINTS: &[&str] = &[
     "incoming.kept",
     "receipts.settled",
     "bounces.settled",
+    "retention.written",
+    "retention.committed",
 ];
 
 /// Passes a failpoint.

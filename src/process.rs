@@ -232,11 +232,19 @@ async fn load(
     let needs = active.book.needs(kinds, now);
     let customers: Vec<String> = by_customer.keys().cloned().collect();
     let rules: Vec<String> = needs.rules.into_iter().collect();
-    let states = if makes_first {
+    let mut states = if makes_first {
         tx.lock_customers(&customers, &rules).await?
     } else {
         tx.lock_known_customers(&customers, &rules).await?
     };
+    // Whoever is heard of again is taken out of the archive before anything is decided.
+    let woken = states
+        .values()
+        .filter(|state| by_customer[&state.customer_id].iter().any(|event| state.is_woken_by(event.time)));
+    let woken: Vec<String> = woken.map(|state| state.customer_id.clone()).collect();
+    if !woken.is_empty() {
+        states.extend(tx.bring_back(&woken, &rules).await?);
+    }
     let (kinds, since): (Vec<String>, _) = (needs.kinds.into_iter().collect(), needs.since.unwrap_or(now));
     let (new, known): (Vec<String>, _) = customers.into_iter().partition(|id| tx.is_unknown(id));
     let mut histories = histories(tx, &known, &kinds, since).await?;

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::consent::Channel;
 use crate::domain::message::Message;
+use crate::domain::retention::{Kind, Phase};
 use crate::domain::snapshot::Verdicts;
 
 /// Starts logging to standard error: for people on a terminal, JSON elsewhere. `RUST_LOG` chooses what is said.
@@ -62,6 +63,12 @@ pub fn nothing_is_sent(channel: Channel) {
         "there is no section {section}: messages by {} are captured, none is sent",
         channel.as_str()
     );
+}
+
+/// Rows whose time was over were archived or deleted.
+pub fn retained(kind: Kind, phase: Phase, amount: u64) {
+    counter!("declic_retention_rows_total", "kind" => kind.as_str(), "phase" => phase.as_str())
+        .increment(amount);
 }
 
 /// A provider has taken an SMS of so many segments, each of which is paid for.

@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["demo"],
         &["run"],
@@ -72,6 +72,9 @@ fn help_of_every_command() {
         &["migrate"],
         &["topology"],
         &["restored"],
+        &["retention"],
+        &["retention", "report"],
+        &["retention", "run"],
         &["doctor"],
     ];
     let mut all = String::new();

@@ -40,6 +40,7 @@ const PAGES: &[&str] = &[
     "docs/policy.md",
     "docs/quiet-hours.md",
     "docs/register.md",
+    "docs/retention.md",
     "docs/rules.md",
     "docs/scaling.md",
     "docs/security.md",
@@ -79,7 +80,11 @@ fn yaml_file(block: &str) -> SourceFile {
     match block.split_whitespace().collect::<Vec<_>>()[..] {
         ["rule:", rule, ..] => return file(format!("rules/{rule}.yaml"), block),
         ["default_locale:", ..] => return file("rules/policy.yaml", block),
-        ["default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:" | "register:", ..] => {
+        [
+            "default_country:" | "frequency_caps:" | "purposes:" | "quiet_hours:" | "register:"
+            | "retention:",
+            ..,
+        ] => {
             return file("rules/policy.yaml", policy::EXAMPLE.to_owned() + block);
         }
         ["events:", ..] => return file("rules/events.yaml", block),

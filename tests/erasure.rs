@@ -6,7 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use declic::domain::event::{Event, UnusableReason};
 use declic::domain::message::MessageState;
 use declic::files;
@@ -119,13 +119,7 @@ fn nothing_of_the_erased_is_left_in_sqlite_s_files() {
         let place = live(&url).await;
         assert!(!found_in(folder.path(), "").is_empty(), "the search finds what is there");
         let stop = CancellationToken::new();
-        let run = declic::retention::run(
-            place.store.clone(),
-            place.clock.clone(),
-            TimeDelta::days(30),
-            stop.clone(),
-        );
-        let task = tokio::spawn(run);
+        let task = tokio::spawn(place.keeper().run(stop.clone()));
         let began = Instant::now();
         while !found_in(folder.path(), "").is_empty() {
             assert!(began.elapsed() < Duration::from_secs(30), "{:?}", found_in(folder.path(), ""));

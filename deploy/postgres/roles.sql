@@ -27,7 +27,7 @@ GRANT USAGE, CREATE ON SCHEMA public TO declic_owner;
 GRANT USAGE ON SCHEMA public TO declic_worker;
 
 -- What the worker needs of each table, and no more. The ledger of consents is added to; what an erasure empties are the two
--- columns of a proof. To lock a row (FOR UPDATE) PostgreSQL wants the right to change it.
+-- columns of a proof. Rows are deleted when their time of retention is over: a ledger only whole, which its trigger asks for. To lock a row (FOR UPDATE) PostgreSQL wants the right to change it.
 DO $$
 DECLARE
     need record;
@@ -38,12 +38,14 @@ BEGIN
         ('declic_schema',       'SELECT'),
         ('customers',           'SELECT, INSERT, UPDATE'),
         ('customer_dates',      'SELECT, INSERT, DELETE'),
-        ('consents',            'SELECT, INSERT, UPDATE (proof, sealed)'),
-        ('events',              'SELECT, INSERT, UPDATE (data)'),
+        ('consents',            'SELECT, INSERT, UPDATE (proof, sealed), DELETE'),
+        ('events',              'SELECT, INSERT, UPDATE (data), DELETE'),
         ('entries',             'SELECT, INSERT, UPDATE, DELETE'),
-        ('messages',            'SELECT, INSERT, UPDATE'),
-        ('promo_codes',         'SELECT, INSERT'),
-        ('outcomes',            'SELECT, INSERT, UPDATE'),
+        ('messages',            'SELECT, INSERT, UPDATE, DELETE'),
+        ('promo_codes',         'SELECT, INSERT, DELETE'),
+        ('outcomes',            'SELECT, INSERT, UPDATE, DELETE'),
+        ('archive',             'SELECT, INSERT, DELETE'),
+        ('retention_runs',      'SELECT, INSERT, UPDATE'),
         ('suppressions',        'SELECT, INSERT, DELETE'),
         ('sweeps',              'SELECT, INSERT, UPDATE'),
         ('sweep_marks',         'SELECT, INSERT, UPDATE'),

@@ -61,7 +61,8 @@ async fn known(store: &Store, customer: String) -> Result<Known, StoreError> {
         locale: state.profile.text("locale").map(str::to_owned),
         channels: channels.into_iter().filter(|(_, field)| has(field)).map(|(channel, _)| channel).collect(),
         consents: state.consents,
-        erased: state.erased,
+        // Of whom the data is archived only: what they say here takes them out again.
+        erased: state.erased && !state.archived,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::channels::sms::http;
 use crate::channels::sms::smpp::Tls as SmppTls;
 use crate::config::{Config, ConfigError};
 use crate::domain::register::{Recipient, Role, SecretKept, Surroundings, Transport};
+use crate::domain::rules::Policy;
 use crate::retention;
 use crate::store::Address;
 
@@ -19,7 +20,7 @@ use crate::store::Address;
 ///
 /// # Errors
 /// A section that cannot be used, as the worker would refuse it.
-pub fn surroundings(config: &Config) -> Result<Surroundings, ConfigError> {
+pub fn surroundings(config: &Config, policy: &Policy) -> Result<Surroundings, ConfigError> {
     let secret = match (&config.secret, config.uses_sqlite()) {
         (Some(_), _) => SecretKept::Apart,
         (None, true) => SecretKept::InDatabase,
@@ -27,7 +28,7 @@ pub fn surroundings(config: &Config) -> Result<Surroundings, ConfigError> {
     };
     Ok(Surroundings {
         recipients: recipients(config)?,
-        kept: retention::kept(bounces::section(config)?.kept()),
+        kept: retention::kept(bounces::section(config)?.kept(), &policy.retention),
         secret,
         public_over_tls: config.public.base_url().starts_with("https://"),
         admin_guarded: config.admin.is_guarded(),

@@ -17,6 +17,7 @@ mod preview;
 mod progress;
 mod register;
 mod restored;
+mod retention;
 mod run;
 mod schema;
 mod simulate;
@@ -94,6 +95,9 @@ enum Command {
     Migrate(migrate::Args),
     /// Has the database let go of what was erased; the worker does it by itself, without `--rewrite`
     Maintain(maintain::Args),
+    /// Shows what retention has done and what is due, and does it by hand
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Tells a database that was restored from a back-up what it has forgotten; before any worker starts
     Restored(restored::Args),
     /// Plans the exchanges and queues that the configuration asks RabbitMQ for, and applies the plan
@@ -176,6 +180,7 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate(args) => migrate::migrate(config, &args).await,
         Command::Maintain(args) => maintain::maintain(config, &args).await,
+        Command::Retention(command) => retention::retention(config, command).await,
         Command::Restored(args) => restored::restored(config, args).await,
         Command::Topology(args) => topology::topology(config, &args).await,
         Command::Doctor => doctor::doctor(config).await,

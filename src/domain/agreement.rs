@@ -1,6 +1,7 @@
 //! Whether rules, templates and policy fit each other: what one file alone cannot tell.
 
 mod confirmations;
+mod kept;
 mod room;
 mod twins;
 
@@ -35,6 +36,7 @@ pub fn check(
 ) -> Vec<Diagnostic> {
     let texts: Texts<'_> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
     let mut findings = twins::check(rules, &texts);
+    findings.extend(kept::check(rules, &texts));
     let set = Set { policy: &rules.policy, templates, catalogue, texts };
     // The same for all rules of a purpose, and a walk through years of holidays.
     let mut closed = BTreeMap::new();

@@ -28,6 +28,7 @@ pub mod preview;
 pub mod promo;
 pub mod register;
 pub mod restore;
+pub mod retention;
 pub mod retry;
 pub mod rules;
 pub mod sms;

@@ -32,6 +32,8 @@ pub struct KeptLedger {
     pub end: End,
     /// The customer was erased once, and the proofs from before with them.
     pub was_erased: bool,
+    /// The whole ledger up to some time was deleted, since its retention was over.
+    pub was_over: bool,
 }
 
 /// The lines that these facts become, linked to the ledgers of their customers, which must have been locked.
@@ -239,8 +241,9 @@ impl Store {
     /// The ledgers of the customers after `after`, in the order of their ids, for at most `limit` customers: those who have
     /// one, or should.
     pub async fn kept_ledgers(&self, after: &str, limit: u32) -> Result<Vec<KeptLedger>, StoreError> {
-        let sql = "SELECT customer_id, ledger_length, ledger_head, forgotten_until FROM customers c
-             WHERE customer_id > $1 AND (ledger_length > 0
+        let sql =
+            "SELECT customer_id, ledger_length, ledger_head, forgotten_until, ledger_over_at FROM customers c
+             WHERE customer_id > $1 AND (ledger_length > 0 OR ledger_over_at IS NOT NULL
                  OR EXISTS (SELECT 1 FROM consents f WHERE f.customer_id = c.customer_id))
              ORDER BY customer_id LIMIT $2";
         let mut session = self.reading().await?;
@@ -249,7 +252,8 @@ impl Store {
 
     /// One customer's ledger; none of whom there is no customer of that id.
     pub async fn kept_ledger(&self, customer: &str) -> Result<Option<KeptLedger>, StoreError> {
-        let sql = "SELECT customer_id, ledger_length, ledger_head, forgotten_until FROM customers
+        let sql =
+            "SELECT customer_id, ledger_length, ledger_head, forgotten_until, ledger_over_at FROM customers
              WHERE customer_id = $1";
         let mut session = self.reading().await?;
         Ok(load_kept(&mut session, sql, vec![customer.into()]).await?.pop())
@@ -261,13 +265,15 @@ async fn load_kept(
     sql: &'static str,
     args: Vec<Arg>,
 ) -> Result<Vec<KeptLedger>, StoreError> {
-    let rows: Vec<(String, i64, String, Option<DateTime<Utc>>)> = session.fetch(sql, args).await?;
+    type Fields = (String, i64, String, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+    let rows: Vec<Fields> = session.fetch(sql, args).await?;
     let ids: Vec<&str> = rows.iter().map(|(id, ..)| id.as_str()).collect();
     let mut lines = lines_of(session, &ids).await?;
-    let kept = rows.into_iter().map(|(customer_id, length, head, forgotten_until)| KeptLedger {
+    let kept = rows.into_iter().map(|(customer_id, length, head, forgotten_until, over)| KeptLedger {
         lines: lines.remove(&customer_id).unwrap_or_default(),
         end: End { length, head },
         was_erased: forgotten_until.is_some(),
+        was_over: over.is_some(),
         customer_id,
     });
     Ok(kept.collect())

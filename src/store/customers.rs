@@ -29,13 +29,15 @@ pub struct CustomerState {
     pub erased: bool,
     /// What happened until then is forgotten, also where they have come back since.
     pub forgotten_until: Option<DateTime<Utc>>,
+    /// What describes them is in the archive ([`Tx::bring_back`]); until then they are as good as erased.
+    pub archived: bool,
 }
 
 impl CustomerState {
     /// What a decision sees of them, with these of their past events.
     pub fn with_history(self, mut history: Vec<Fact>) -> Snapshot {
         history.retain(|fact| self.forgotten_until.is_none_or(|until| fact.event.time > until));
-        let Self { customer_id, profile, consents, entries, suppressed, erased, forgotten_until } = self;
+        let Self { customer_id, profile, consents, entries, suppressed, erased, forgotten_until, .. } = self;
         let consents = consents.after_forgetting(forgotten_until);
         Snapshot { customer_id, profile, consents, suppressed, erased, forgotten_until, entries, history }
     }
@@ -131,7 +133,13 @@ impl CustomerState {
             suppressed: BTreeSet::new(),
             erased: false,
             forgotten_until: None,
+            archived: false,
         }
+    }
+
+    /// Whether a fact of that time is news of somebody whose data is archived: what happened before is known there.
+    pub fn is_woken_by(&self, time: DateTime<Utc>) -> bool {
+        self.archived && self.forgotten_until.is_none_or(|until| time > until)
     }
 }
 
@@ -196,7 +204,19 @@ struct Known {
     email: Option<String>,
     phone: Option<String>,
     forgotten_until: Option<DateTime<Utc>>,
+    archived: bool,
     ledger: Chained,
+}
+
+/// Loads customers anew whom the transaction has locked and written to.
+pub(super) async fn again(
+    session: &mut Session,
+    ids: &[String],
+    rules: &[String],
+) -> Result<BTreeMap<String, CustomerState>, StoreError> {
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let known = select(session, &ids, "").await?;
+    load(session, known, Some(rules)).await
 }
 
 /// The rows of these customers. With a `lock` they are as they are once it is had: PostgreSQL reads a row again that it
@@ -208,7 +228,7 @@ async fn select<'a>(
 ) -> Result<Vec<Known>, StoreError> {
     let sql = format!(
         "SELECT customer_id, CAST(profile AS text), erased_at, email, phone, forgotten_until,
-                ledger_key, ledger_length, ledger_head FROM customers
+                ledger_key, ledger_length, ledger_head, archived_at FROM customers
          WHERE customer_id {} ORDER BY customer_id {lock}",
         session.dialect().among(1)
     );
@@ -222,22 +242,37 @@ async fn select<'a>(
         Option<String>,
         i64,
         String,
+        Option<DateTime<Utc>>,
     );
     let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(ids)]).await?;
     rows.into_iter()
-        .map(|(customer_id, profile, erased_at, email, phone, forgotten_until, key, length, head)| {
-            let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
-            Ok(Known {
+        .map(
+            |(
                 customer_id,
                 profile,
-                erased: erased_at.is_some(),
+                erased_at,
                 email,
                 phone,
-                // What an older build has erased, it did not say until when.
-                forgotten_until: forgotten_until.or(erased_at),
-                ledger: Chained { end: End { length, head }, key, is_longer: false },
-            })
-        })
+                forgotten_until,
+                key,
+                length,
+                head,
+                archived_at,
+            )| {
+                let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
+                Ok(Known {
+                    customer_id,
+                    profile,
+                    erased: erased_at.is_some(),
+                    email,
+                    phone,
+                    // What an older build has erased, it did not say until when.
+                    forgotten_until: forgotten_until.or(erased_at),
+                    archived: archived_at.is_some(),
+                    ledger: Chained { end: End { length, head }, key, is_longer: false },
+                })
+            },
+        )
         .collect()
 }
 
@@ -295,6 +330,7 @@ async fn load(
             profile: customer.profile,
             erased: customer.erased,
             forgotten_until: customer.forgotten_until,
+            archived: customer.archived,
             customer_id: customer.customer_id,
         };
         (state.customer_id.clone(), state)

@@ -101,6 +101,12 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
+    /// Forgets what came before `before`, timers set aside among them: they are never put back.
+    pub async fn forget_dead_letters(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM dead_letters WHERE received_at < $1";
+        self.writing().await?.exec(sql, vec![before.into()]).await
+    }
+
     /// The ids of dead letters, the oldest first: the order in which events are replayed.
     pub async fn dead_letter_ids(&self, filter: &LetterFilter) -> Result<Vec<String>, StoreError> {
         let (conditions, args) = filter.conditions();

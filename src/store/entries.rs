@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::args::Arg;
 use super::rows::Rows;
-use super::session::{Session, read_json};
+use super::session::{Dialect, Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::memory::{Entry, Exit};
 use crate::domain::message::Message;
@@ -119,6 +119,21 @@ pub(super) async fn remove(
              IN (SELECT r.customer_id, r.rule, r.occurrence FROM {table})"
     );
     session.exec(sql, args).await.map(drop)
+}
+
+/// What is left of an entry in its column `body`, within a statement: without what its trigger carried, and with `ended` as
+/// one that has ended.
+pub(super) fn tombstone(dialect: Dialect, ended: bool) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            let end = if ended { r#" || '{"status":"ended","due_at":null}'"# } else { "" };
+            format!("(jsonb_set(body::jsonb, '{{trigger,data}}', 'null', false){end})::json")
+        }
+        Dialect::Sqlite => {
+            let end = if ended { ", '$.status', 'ended', '$.due_at', json('null')" } else { "" };
+            format!("json_replace(body, '$.trigger.data', json('null'){end})")
+        }
+    }
 }
 
 /// The entries of these customers: all of them, or those not ended and all of `rules`.

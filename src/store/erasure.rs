@@ -10,7 +10,7 @@ use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
 use super::session::{Dialect, Session};
-use super::{StoreError, customers, dead_letters, suppressions};
+use super::{StoreError, customers, dead_letters, entries, suppressions};
 use crate::domain::consent::Channel;
 
 /// Empties all that describes these customers, and notes until when what happened is forgotten. Messages not handed over
@@ -37,24 +37,50 @@ pub(super) async fn erase(
             ledger.key = None;
         }
     }
+    empty(session, &until, End::Asked).await
+}
+
+/// Why what describes a customer goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// They asked to be forgotten: their addresses are never to be written to again.
+    Asked,
+    /// Its time is over. They may come back by themselves.
+    Over,
+    /// Into the archive, which the caller has filled: the key that seals it stays, and so do the proofs under it.
+    Archived,
+}
+
+/// Empties all that describes these customers, beside each until when what happened is forgotten.
+pub(super) async fn empty(
+    session: &mut Session,
+    until: &BTreeMap<&str, DateTime<Utc>>,
+    end: End,
+) -> Result<(), StoreError> {
     let (d, now) = (session.dialect(), session.now);
     let among = d.among(1);
     let ids = Arg::list(until.keys());
     // While it is still known how they were reached, and from where.
     let mut reached = BTreeSet::new();
-    for (id, until) in &until {
+    for (id, until) in until {
         let theirs = addresses(session, &Arg::list([id])).await?;
         reached.extend(theirs.iter().cloned());
         let theirs_alone = of_nobody_else(session, &ids, theirs).await?;
-        suppressions::hash(session, &theirs_alone, *until).await?;
+        match end {
+            End::Asked => suppressions::hash(session, &theirs_alone, *until).await?,
+            End::Over | End::Archived => suppressions::hash_known(session, &theirs_alone).await?,
+        }
     }
-    let texts = format!("DELETE FROM sms_inbound WHERE sender {among}");
-    let numbers = reached.iter().filter(|(channel, _)| *channel == Channel::Sms).map(|(_, number)| number);
-    session.exec(texts, vec![Arg::list(numbers)]).await?;
-    let names: Vec<&str> =
-        until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
-    dead_letters::erase(session, &names).await?;
-    forget_rows(session, &until).await?;
+    if end != End::Archived {
+        let texts = format!("DELETE FROM sms_inbound WHERE sender {among}");
+        let numbers =
+            reached.iter().filter(|(channel, _)| *channel == Channel::Sms).map(|(_, number)| number);
+        session.exec(texts, vec![Arg::list(numbers)]).await?;
+        let names: Vec<&str> =
+            until.keys().copied().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
+        dead_letters::erase(session, &names).await?;
+    }
+    forget_rows(session, until, end).await?;
     let dated = [
         format!(
             "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
@@ -71,18 +97,29 @@ pub(super) async fn erase(
     for sql in dated {
         session.exec(sql, vec![ids.clone(), now.into()]).await?;
     }
-    let plain = [
+    let mut plain = vec![
         format!(
             "UPDATE bounces SET address = NULL, recipients = NULL, detail = NULL
              WHERE message_id IN (SELECT id FROM messages WHERE customer_id {among})"
         ),
         format!("DELETE FROM customer_dates WHERE customer_id {among}"),
-        format!("UPDATE consents SET proof = '{{}}', sealed = NULL WHERE customer_id {among}"),
-        format!("UPDATE events SET data = NULL WHERE customer_id {among}"),
-        format!("DELETE FROM entries WHERE customer_id {among}"),
         // Those not published yet must still reach the shop as they are.
         format!("UPDATE outcomes SET data = NULL WHERE customer_id {among} AND published_at IS NOT NULL"),
     ];
+    if end == End::Archived {
+        // What a rule says happens once stays known: they may be back.
+        plain.push(format!(
+            "UPDATE entries SET status = 'ended', due_at = NULL, body = {} WHERE customer_id {among}",
+            entries::tombstone(d, true)
+        ));
+    } else {
+        plain.extend([
+            format!("UPDATE consents SET proof = '{{}}', sealed = NULL WHERE customer_id {among}"),
+            format!("UPDATE events SET data = NULL WHERE customer_id {among}"),
+            format!("DELETE FROM entries WHERE customer_id {among}"),
+            format!("DELETE FROM archive AS k WHERE k.customer_id {among}"),
+        ]);
+    }
     for sql in plain {
         session.exec(sql, vec![ids.clone()]).await?;
     }
@@ -90,7 +127,15 @@ pub(super) async fn erase(
 }
 
 /// The customers' own rows, and with them the key of their proofs.
-async fn forget_rows(session: &mut Session, until: &BTreeMap<&str, DateTime<Utc>>) -> Result<(), StoreError> {
+async fn forget_rows(
+    session: &mut Session,
+    until: &BTreeMap<&str, DateTime<Utc>>,
+    end: End,
+) -> Result<(), StoreError> {
+    let (key, archived_at) = match end {
+        End::Asked | End::Over => ("NULL", "NULL"),
+        End::Archived => ("ledger_key", "$1"),
+    };
     let until: Vec<_> = until.iter().collect();
     let (table, args) = Rows::of(&until)
         .text("customer_id", |(id, _)| **id)
@@ -98,7 +143,7 @@ async fn forget_rows(session: &mut Session, until: &BTreeMap<&str, DateTime<Utc>
         .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
-             ledger_key = NULL, erased_at = $1, updated_at = $1,
+             ledger_key = {key}, archived_at = {archived_at}, erased_at = $1, updated_at = $1,
              forgotten_until = CASE WHEN forgotten_until > r.until THEN forgotten_until ELSE r.until END
          FROM {table} WHERE customers.customer_id = r.customer_id"
     );

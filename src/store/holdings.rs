@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::args::Arg;
 use super::dead_letters;
 use super::session::{Dialect, Session, read_json};
-use super::{Store, StoreError, consents, erasure};
+use super::{Store, StoreError, archive, consents, erasure};
 
 /// A table that holds something of customers.
 struct Held {
@@ -74,12 +74,31 @@ const HELD: &[Held] = &[
     ]),
 ];
 
-/// Tables that hold something of a customer and are told in another way: what is derived from the profile, and the ledger.
-const TOLD_OTHERWISE: &[&str] = &["customer_dates", "consents"];
+/// Tables that hold something of a customer and are told in another way: what is derived from the profile, the ledger, and the
+/// archive.
+const TOLD_OTHERWISE: &[&str] = &["customer_dates", "consents", "archive"];
 
 /// The tables from which [`Store::holdings`] tells.
 pub fn tables_told() -> impl Iterator<Item = &'static str> {
     HELD.iter().map(|held| held.table).chain(TOLD_OTHERWISE.iter().copied())
+}
+
+/// One row of a table of those told as a text of JSON, within a statement.
+pub(super) fn as_json(d: Dialect, table: &str) -> String {
+    let columns = HELD.iter().find(|held| held.table == table).map_or(&[][..], |held| held.columns);
+    let pair = |name: &&str| match (d, name.strip_prefix('*')) {
+        (Dialect::Postgres, json) => format!("'{0}', {0}", json.unwrap_or(name)),
+        // What is no JSON, for whatever reason, is told as the text it is.
+        (Dialect::Sqlite, Some(name)) => {
+            format!("'{name}', json(CASE WHEN json_valid({name}) THEN {name} ELSE json_quote({name}) END)")
+        }
+        (Dialect::Sqlite, None) => format!("'{name}', {name}"),
+    };
+    let pairs = columns.iter().map(pair).collect::<Vec<_>>().join(", ");
+    match d {
+        Dialect::Postgres => format!("CAST(json_build_object({pairs}) AS text)"),
+        Dialect::Sqlite => format!("json_object({pairs})"),
+    }
 }
 
 impl Store {
@@ -103,6 +122,7 @@ impl Store {
         }
         let ledger = consents::with_proofs(session, customer).await?;
         all.insert("consents".to_owned(), json!(ledger.0));
+        all.insert("archive".to_owned(), archive::opened(session, customer).await?);
         let names: Vec<&str> =
             [customer].into_iter().chain(reached.iter().map(|(_, address)| address.as_str())).collect();
         let letters = dead_letters::naming(session, &names).await?;

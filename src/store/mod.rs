@@ -8,6 +8,7 @@
 //! On SQLite a `Tx` holds the one writer: do not call a writing method of [`Store`] while holding one (with
 //! `sqlite::memory:` no method at all), or it waits for itself until the acquire timeout.
 
+mod archive;
 mod args;
 mod aside;
 mod bounces;
@@ -31,6 +32,9 @@ mod profiles;
 mod promo_codes;
 mod publishing;
 mod restores;
+mod retained;
+mod retention;
+mod retention_runs;
 mod rows;
 mod schema;
 mod session;
@@ -64,6 +68,8 @@ pub use open::Address;
 pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
+pub use retention::{Duty, Page};
+pub use retention_runs::{Done, RunRow};
 pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
 pub use suppressions::{Suppression, SuppressionRow};
 pub use sweeps::{Sweep, SweepState};

@@ -68,6 +68,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0008_double_opt_in.sql"),
         sqlite: include_str!("../../migrations/sqlite/0008_double_opt_in.sql"),
     },
+    Migration {
+        version: 9,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0009_retention.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0009_retention.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

@@ -147,7 +147,22 @@ pub(super) async fn hash(
     addresses: &BTreeSet<(Channel, String)>,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    hash_known(session, addresses).await?;
     let mut hashed = Vec::new();
+    for (channel, address) in addresses {
+        let address = session.vault.hashed(*channel, address)?;
+        let reason = Reason::CustomerDeleted;
+        hashed.push(Suppression { channel: *channel, address, reason, at, detail: None });
+    }
+    add(session, &hashed).await
+}
+
+/// Puts hashes in the place of those of these addresses that are on the list: an opposition outlasts what else is kept of
+/// whoever made it.
+pub(super) async fn hash_known(
+    session: &mut Session,
+    addresses: &BTreeSet<(Channel, String)>,
+) -> Result<(), StoreError> {
     for (channel, address) in addresses {
         let kept_as = session.vault.hashed(*channel, address)?;
         let sql = "INSERT INTO suppressions (channel, address, reason, at)
@@ -157,10 +172,8 @@ pub(super) async fn hash(
         session.exec(sql, args).await?;
         let sql = "DELETE FROM suppressions WHERE channel = $1 AND address = $2";
         session.exec(sql, vec![channel.as_str().into(), address.as_str().into()]).await?;
-        let (reason, address) = (Reason::CustomerDeleted, kept_as);
-        hashed.push(Suppression { channel: *channel, address, reason, at, detail: None });
     }
-    add(session, &hashed).await
+    Ok(())
 }
 
 /// Takes from the list what only an erasure has put there, before the instant beside each address: whoever has signed up

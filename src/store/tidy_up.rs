@@ -7,7 +7,7 @@ use super::session::Dialect;
 use super::{Store, StoreError};
 
 /// The tables that an erasure or the end of a retention empties.
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     "customers",
     "customer_dates",
     "consents",
@@ -19,6 +19,8 @@ const TABLES: [&str; 11] = [
     "bounces",
     "dead_letters",
     "sms_inbound",
+    "promo_codes",
+    "archive",
 ];
 
 /// Those of some tables that this role may not VACUUM: it owns neither them nor the database, and has no MAINTAIN, which

@@ -30,6 +30,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Times that sending paused because the provider was out of reach or busy.",
     ),
     ("declic_provider_refusals_total", "Times that the provider refused us."),
+    (
+        "declic_retention_rows_total",
+        "Rows archived and deleted because their time was over, by kind and phase.",
+    ),
     ("declic_rule_reload_failures_total", "Changes of rule files that were refused."),
     ("declic_rule_version_failures_total", "Older versions of rules that this program cannot read."),
     ("declic_smpp_deliveries_total", "What the SMS provider delivered, by kind."),

@@ -70,7 +70,7 @@ const CASES: &[Case] = &[
 #[test]
 fn every_failpoint_is_in_the_table() {
     // These have tests of their own, below.
-    let others = ["intake.dead_lettered", "bounces.settled"];
+    let others = ["intake.dead_lettered", "bounces.settled", "retention.written", "retention.committed"];
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guarantees.md"))
         .expect("the page");
     for point in POINTS {
@@ -209,5 +209,50 @@ fn a_kill_while_a_bounce_is_settled_settles_it_once() {
         let list =
             crate::support::run(town.shop.declic().args(["suppressions", "list", "--format", "ndjson"]));
         assert_eq!(list.lines().count(), 1, "{words}: {list}");
+    });
+}
+
+/// Whatever the pass of a worker that dies has done, the next one does the rest, once; and what was told before does not
+/// begin anew.
+#[test]
+fn a_kill_while_retention_archives_archives_once_and_sends_nothing_again() {
+    const RETENTION: &str =
+        "retention:\n  events: { active: 30d, archive: 3y }\n  messages: { active: 30d, archive: 3y }\n";
+    let cases: Vec<(Database, &str, usize)> = [Database::Postgres, Database::Sqlite]
+        .into_iter()
+        .flat_map(|database| [(database, "retention.written", 1), (database, "retention.committed", 0)])
+        .collect();
+    side_by_side(4, &cases, |(database, point, left)| {
+        let words = format!("{point} on {database:?}");
+        let town = Town::open(*database, "news");
+        town.shop.edit("rules/policy.yaml", "sms:", &format!("{RETENTION}sms:"));
+        let mut worker = town.start("sends", "");
+        wait_until_ready(&mut worker, &words);
+        town.tell("news");
+        town.wait_for("sent", &words);
+        town.shop.take_in_everything(worker);
+        town.shop.set_clock("start = 2029-06-01T10:00:00Z");
+        killed(&town, "killed", point, &words, || ());
+        assert_eq!(town.messages().len(), *left, "{words}");
+        let mut worker = town.start("heir", "");
+        wait_until_ready(&mut worker, &words);
+        let gone = crate::support::wait_until(crate::town::PATIENCE, || town.messages().is_empty());
+        assert!(gone, "{words}: the message is archived");
+        let report = || {
+            crate::support::shop::lines(&crate::support::run(town.shop.declic().args([
+                "retention",
+                "report",
+                "--by-day",
+                "--format",
+                "ndjson",
+            ])))
+        };
+        let events: Vec<_> = report().into_iter().filter(|row| row["kind"] == "events").collect();
+        assert_eq!(events.len(), 1, "{words}: {events:?}");
+        assert_eq!((&events[0]["phase"], &events[0]["rows"]), (&"archived".into(), &2.into()), "{words}");
+        town.tell("news");
+        town.shop.take_in_everything(worker);
+        assert_eq!(town.messages(), Vec::<serde_json::Value>::new(), "{words}: an old event begins nothing");
+        assert_eq!(town.taken(), 1, "{words}");
     });
 }

@@ -14,6 +14,7 @@ mod ledger;
 mod messages;
 mod publishing;
 mod restores;
+mod retention;
 mod samples;
 mod schema;
 mod sms;
@@ -200,6 +201,16 @@ conformance! {
     restores::what_waited_is_settled_whoever_held_it,
     restores::the_newest_event_is_the_last_that_came_in,
     restores::a_database_knows_its_place,
+    retention::what_is_over_is_archived_and_then_deleted,
+    retention::what_comes_too_late_for_the_archive_is_deleted,
+    retention::an_archived_customer_comes_back_whole,
+    retention::who_asks_that_their_data_be_kept_is_kept,
+    retention::an_erasure_takes_the_archive,
+    retention::a_ledger_goes_whole_when_its_time_is_over,
+    retention::what_could_not_be_used_is_forgotten_when_the_policy_says,
+    retention::much_is_taken_in_several_steps,
+    retention::several_workers_share_one_walk,
+    retention::who_is_held_by_others_is_passed_over,
     concurrency::concurrent_claims_give_no_duplicate,
     concurrency::locked_customers_lose_no_update,
     concurrency::overlapping_batches_insert_each_event_once,

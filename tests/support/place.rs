@@ -16,6 +16,7 @@ use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::event::Event;
 use declic::domain::message::{Lane, Message};
 use declic::process::Processor;
+use declic::retention::Keeper;
 use declic::scheduler::Scheduler;
 use declic::store::{MessageFilter, Store};
 use declic::supervise::Pulse;
@@ -128,6 +129,16 @@ impl Place {
             let busy = counts.oldest_due_entry.is_some() || counts.oldest_due_message.is_some();
             quiet = if busy || counts.in_hand() > 0 { 0 } else { quiet + 1 };
             tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    /// What forgets in time, by the rules of this place.
+    pub fn keeper(&self) -> Keeper {
+        Keeper {
+            store: self.store.clone(),
+            shelf: self.schedulers[0].shelf.clone(),
+            clock: self.clock.clone(),
+            bounces_count: chrono::TimeDelta::days(30),
         }
     }
 

@@ -4,14 +4,16 @@ use super::*;
 use crate::channels::{Capture, EmailChannel, Outlet, SmsChannel};
 use crate::clock::Clock;
 use crate::config::load;
-use crate::domain::register::Kind;
+use crate::domain::register::{self, Kind};
+use crate::domain::retention::{self, Phases, Span};
+use crate::domain::rules::compile::compile;
 
 /// A recipient, the variables that configure it, and what is told of it.
 type Case = (Role, &'static [(&'static str, &'static str)], &'static str);
 
 fn read(lines: &[(&str, &str)]) -> Surroundings {
     let env = lines.iter().map(|(name, value)| (format!("DECLIC_{name}"), (*value).to_owned()));
-    surroundings(&load(None, env).unwrap()).unwrap()
+    surroundings(&load(None, env).unwrap(), &compile(&[]).rules.policy).unwrap()
 }
 
 fn line(surroundings: &Surroundings, role: Role) -> String {
@@ -117,6 +119,11 @@ fn every_kind_of_data_has_its_time() {
         Kind::DeadLetters,
     ];
     assert_eq!(kinds, sorted);
+    let mut policy = compile(&[]).rules.policy;
+    let three_years = Phases { active: Span::parse("3y").unwrap(), archive: None };
+    policy.retention.0.insert(retention::Kind::Customers, three_years);
+    let told = surroundings(&load(None, std::iter::empty()).unwrap(), &policy).unwrap().kept;
+    assert_eq!(told[0].span, register::Span::Stated(three_years), "as the policy says");
 }
 
 #[test]

@@ -80,6 +80,14 @@ const KINDS: &[(&str, [&str; 2], [&str; 2])] = &[
         ],
     ),
     (
+        "archive",
+        ["Archive", "Archives"],
+        [
+            "What we do not use any more and keep, sealed, until the day beside it.",
+            "Ce que nous n’utilisons plus et conservons, scellé, jusqu’à la date indiquée.",
+        ],
+    ),
+    (
         "dead_letters",
         ["Unusable reports", "Signalements inutilisables"],
         [

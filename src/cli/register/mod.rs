@@ -47,7 +47,7 @@ pub fn register(config: Option<&Path>, args: &Args) -> Result<(), Failure> {
     if checked.has_errors() {
         return Err(Failure::errors_in("the rules", &checked.diagnostics, &files));
     }
-    let surroundings = app::register::surroundings(&config)
+    let surroundings = app::register::surroundings(&config, &checked.rules.policy)
         .map_err(|e| Failure::Refused(format!("{:#}", anyhow::Error::from(e))))?;
     let register = Register::of(&checked.rules, &checked.templates, checked.events.as_ref(), surroundings);
     let language = match args.lang {

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::consent::Channel;
+use super::retention::Phases;
 use super::rules::catalogue::Catalogue;
 use super::rules::{Basis, Op, Rule, RuleSet, Sender};
 use super::templates::Templates;
@@ -165,6 +166,8 @@ pub enum Kind {
 /// How long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
+    /// As the policy says, by the worker.
+    Stated(Phases),
     /// So many days, by the worker.
     Days(i64),
     /// Until the customer is erased; no other end is stated.

@@ -4,6 +4,7 @@
 use super::{Kind, Measure, Role, Span, Transport};
 use crate::domain::consent::Channel;
 use crate::domain::explain::Language;
+use crate::domain::retention::{self, Phases};
 use crate::domain::rules::Basis;
 
 /// The text of a language.
@@ -154,10 +155,17 @@ pub(super) fn kind(language: Language, kind: Kind) -> &'static str {
 
 pub(super) fn span(language: Language, kind: Kind, span: Span) -> String {
     match (span, kind) {
-        (Span::Days(days), _) => match language {
-            Language::English => format!("{days} days"),
-            Language::French => format!("{days} jours"),
-        },
+        (Span::Stated(Phases { active, archive: None }), _) => length(language, active),
+        (Span::Stated(Phases { active, archive: Some(archive) }), _) => {
+            let (active, archive) = (length(language, active), length(language, archive));
+            match language {
+                Language::English => format!("{active} in use, then {archive} in the archive"),
+                Language::French => {
+                    format!("{active} en base active, puis {archive} en archivage intermédiaire")
+                }
+            }
+        }
+        (Span::Days(days), _) => counted(language, days, "d"),
         (Span::UntilErased, Kind::DeadLetters) => pick(
             language,
             "until discarded, or the customer is erased",
@@ -180,6 +188,29 @@ pub(super) fn span(language: Language, kind: Kind, span: Span) -> String {
         )
         .to_owned(),
     }
+}
+
+fn length(language: Language, span: retention::Span) -> String {
+    span.parts().map(|(count, unit)| counted(language, count, unit)).collect::<Vec<_>>().join(" ")
+}
+
+/// `3 years`, of a unit as the policy writes it.
+fn counted(language: Language, count: i64, unit: &str) -> String {
+    let [english, french] = match (unit, count > 1) {
+        ("y", false) => ["year", "an"],
+        ("y", true) => ["years", "ans"],
+        ("mo", false) => ["month", "mois"],
+        ("mo", true) => ["months", "mois"],
+        ("d", false) => ["day", "jour"],
+        ("d", true) => ["days", "jours"],
+        ("h", false) => ["hour", "heure"],
+        ("h", true) => ["hours", "heures"],
+        ("m", false) => ["minute", "minute"],
+        ("m", true) => ["minutes", "minutes"],
+        (_, false) => ["second", "seconde"],
+        (_, true) => ["seconds", "secondes"],
+    };
+    format!("{count} {}", pick(language, english, french))
 }
 
 pub(super) fn measure(language: Language, measure: Measure) -> String {
@@ -272,4 +303,39 @@ pub(super) fn rights(language: Language) -> [&'static str; 5] {
              `consent.changed`",
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_policy_says_of_time_is_said_in_words() {
+        let length = |text: &str| retention::Span::parse(text).unwrap();
+        let stated = |active: &str, archive: Option<&str>| {
+            Span::Stated(Phases { active: length(active), archive: archive.map(length) })
+        };
+        for (active, archive, english, french) in [
+            ("3y", None, "3 years", "3 ans"),
+            (
+                "1y",
+                Some("18mo"),
+                "1 year in use, then 1 year 6 months in the archive",
+                "1 an en base active, puis 1 an 6 mois en archivage intermédiaire",
+            ),
+            (
+                "90d",
+                Some("1d"),
+                "90 days in use, then 1 day in the archive",
+                "90 jours en base active, puis 1 jour en archivage intermédiaire",
+            ),
+        ] {
+            let said = |language| span(language, Kind::Events, stated(active, archive));
+            assert_eq!(
+                (said(Language::English), said(Language::French)),
+                (english.to_owned(), french.to_owned())
+            );
+        }
+        assert_eq!(span(Language::French, Kind::Texts, Span::Days(90)), "90 jours");
+    }
 }

@@ -168,7 +168,7 @@ fn kinds_that_touch(rule: &Rule) -> Vec<String> {
 }
 
 /// How old an event may be and still matter to this rule.
-fn look_back(rule: &Rule, max_age: TimeDelta) -> TimeDelta {
+pub fn look_back(rule: &Rule, max_age: TimeDelta) -> TimeDelta {
     let before_start = match rule.trigger {
         Trigger::Absent { after, .. } => after,
         _ => TimeDelta::zero(),

@@ -30,6 +30,7 @@ use super::caps::Cap;
 use super::consent::Channel;
 use super::hours::QuietHours;
 use super::register::Declared;
+use super::retention::Retention;
 use super::sms::SmsPolicy;
 pub use condition::Condition;
 pub use reader::{as_name, is_name};
@@ -272,6 +273,8 @@ pub struct Policy {
     pub sms: SmsPolicy,
     /// What the register of processing says beside all this.
     pub register: Declared,
+    /// How long each kind of data is kept.
+    pub retention: Retention,
 }
 
 /// Who writes: the identity in From, and what the law wants in each mail.

@@ -5,6 +5,7 @@ mod country;
 pub(super) mod hours;
 pub(super) mod purposes;
 pub(super) mod register;
+pub(super) mod retention;
 pub(super) mod sms;
 #[cfg(test)]
 pub(super) mod tests;
@@ -20,6 +21,7 @@ use crate::domain::consent::Channel;
 use crate::domain::diagnostic::{Diagnostic, did_you_mean};
 use crate::domain::hours::QuietHours;
 use crate::domain::register::Declared;
+use crate::domain::retention::Retention;
 use crate::domain::sms::SmsPolicy;
 
 pub(in crate::domain) use hours::shipped_hours;
@@ -47,7 +49,7 @@ sender:
 ";
 
 /// The fields of the policy.
-pub(super) const FIELDS: [&str; 11] = [
+pub(super) const FIELDS: [&str; 12] = [
     "default_locale",
     "default_timezone",
     "purposes",
@@ -59,6 +61,7 @@ pub(super) const FIELDS: [&str; 11] = [
     "frequency_caps",
     "sms",
     "register",
+    "retention",
 ];
 
 /// The fields of `sender`.
@@ -87,6 +90,7 @@ pub(super) fn placeholder() -> Policy {
         frequency_caps: Vec::new(),
         sms: SmsPolicy::default(),
         register: Declared::default(),
+        retention: Retention::default(),
     }
 }
 
@@ -139,6 +143,10 @@ pub(super) fn policy<'a>(reader: &mut Reader<'a>, tree: &'a Node) -> Policy {
     }
     if let Some(node) = fields.get("register") {
         policy.register = register::register(reader, node);
+    }
+    // Held against the caps and ages above.
+    if let Some(node) = fields.get("retention") {
+        policy.retention = retention::retention(reader, node, &policy);
     }
     policy
 }

@@ -8,7 +8,7 @@ use super::shapes::{
 };
 use crate::domain::hours::holidays::Calendar;
 use crate::domain::hours::presets;
-use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, purposes, register, sms};
+use crate::domain::rules::policy::{FIELDS, SENDER, caps, hours, purposes, register, retention as kept, sms};
 
 /// A country's code in capitals.
 const COUNTRY: &str = "[A-Z]{2}";
@@ -67,8 +67,47 @@ pub(super) fn policy() -> Value {
             ),
             ("sms", sms()),
             ("register", register()),
+            ("retention", retention()),
         ],
     )
+}
+
+fn retention() -> Value {
+    let kind = |name: &'static str, what: &str| {
+        let fields = vec![
+            ("active", span("How long they are used.")),
+            (
+                "archive",
+                span(
+                    "How long they are kept after that, sealed and out of use; without it they are deleted at once.",
+                ),
+            ),
+        ];
+        (name, mapping(what, &kept::PHASES, &["active"], fields))
+    };
+    mapping(
+        "How long each kind of data is kept. A kind that is not named is kept without an end, texts for 90 days, and reports \
+         on mails as the configuration says.",
+        &kept::KINDS,
+        &[],
+        vec![
+            kind("events", "Events, from their own time on. No rule may look back further."),
+            kind("messages", "Messages, from their last change on, with their outcomes and entries."),
+            kind("promo_codes", "Promo codes, from the end of their validity on."),
+            kind("customers", "Customers, from their last event on."),
+            kind(
+                "consents",
+                "Ledgers of consents whole, from the end of the relation on. They have no archive.",
+            ),
+            kind("texts", "What customers wrote by telephone. It has no archive."),
+            kind("bounces", "Reports on mails that came back. They have no archive."),
+            kind("dead_letters", "What could not be used. It has no archive."),
+        ],
+    )
+}
+
+fn span(description: &str) -> Value {
+    form(description, "([0-9]+(y|mo|[wdhms]))+", &["3y", "18mo", "90d"])
 }
 
 fn basis() -> Value {

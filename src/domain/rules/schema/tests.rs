@@ -121,6 +121,13 @@ steps:
         (Schema::Policy, format!("{EXAMPLE}{}", policies::SMS)),
         (
             Schema::Policy,
+            format!(
+                "{EXAMPLE}retention:\n  events: {{ active: 2y, archive: 1y6mo }}\n  customers: {{ active: 3y }}\n  \
+                 texts: {{ active: 90d }}\n"
+            ),
+        ),
+        (
+            Schema::Policy,
             "default_locale: fr-CH\ndefault_timezone: Europe/Zurich\nmax_age: 1d\ncatch_up: 6h\n\
              purposes: { newsletter: consent, news: legitimate_interest, receipt: contract }\n\
              sender: { name: S, email: a@b.example, reply_to: c@b.example, website: \"https://b.example\", \

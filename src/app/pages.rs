@@ -39,9 +39,9 @@ pub fn public(
         keys,
         policy: Arc::new(move || shelf.get().book.active.policy.clone()),
         now: Arc::new(move || clock.now()),
-        ask: Arc::new(move |customer| {
+        ask: Arc::new(move |customer, message| {
             let store = store.clone();
-            Box::pin(async move { known(&store, customer).await.map_err(|e| e.to_string()) })
+            Box::pin(async move { known(&store, customer, &message).await.map_err(|e| e.to_string()) })
         }),
         tell: Arc::new(move |events| {
             let processor = processor.clone();
@@ -51,18 +51,24 @@ pub fn public(
     }
 }
 
-async fn known(store: &Store, customer: String) -> Result<Known, StoreError> {
+async fn known(store: &Store, customer: String, message: &str) -> Result<Known, StoreError> {
+    let message = store.message(message).await?.filter(|message| message.customer_id == customer);
     let Some(state) = store.customers_known(std::slice::from_ref(&customer)).await?.remove(&customer) else {
         return Ok(Known::default());
     };
     let has = |field: &str| state.profile.text(field).is_some_and(|address| !address.trim().is_empty());
     let channels = [(Channel::Email, "email"), (Channel::Sms, "phone")];
+    // A number is written in many ways; that of an SMS is compared nowhere, and confirms nothing.
+    let mailed_to = message.filter(|message| message.channel == Channel::Email).and_then(|m| m.address);
+    let same = |address: &str, now: &str| address.trim().to_lowercase() == now.trim().to_lowercase();
+    let still = state.profile.text("email").zip(mailed_to).is_some_and(|(now, then)| same(&then, now));
     Ok(Known {
         locale: state.profile.text("locale").map(str::to_owned),
         channels: channels.into_iter().filter(|(_, field)| has(field)).map(|(channel, _)| channel).collect(),
         consents: state.consents,
         // Of whom the data is archived only: what they say here takes them out again.
         erased: state.erased && !state.archived,
+        reached_by: still.then_some(Channel::Email),
     })
 }
 

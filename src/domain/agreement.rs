@@ -25,7 +25,8 @@ type Texts<'a> = BTreeMap<&'a str, &'a str>;
 
 /// The findings that a policy with a mistake would call forth, and that are gone with it: its default locale, purposes,
 /// hours, caps and SMS.
-pub const GOES_BY_POLICY: [&str; 7] = ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608", "E0609"];
+pub const GOES_BY_POLICY: [&str; 8] =
+    ["E0409", "E0505", "E0605", "E0606", "E0607", "E0608", "E0609", "E0613"];
 
 /// Everything that is wrong between these rules, these templates and the policy.
 pub fn check(
@@ -36,6 +37,7 @@ pub fn check(
 ) -> Vec<Diagnostic> {
     let texts: Texts<'_> = files.iter().map(|file| (file.path.as_str(), file.text.as_str())).collect();
     let mut findings = twins::check(rules, &texts);
+    findings.extend(confirmations::unasked(rules, &texts));
     findings.extend(kept::check(rules, &texts));
     let set = Set { policy: &rules.policy, templates, catalogue, texts };
     // The same for all rules of a purpose, and a walk through years of holidays.

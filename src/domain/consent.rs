@@ -49,6 +49,10 @@ pub const CONFIRMED: (&str, &str) = ("source", "confirmation-link");
 /// The source of the events that such links make: what the shop hears of them, and may tell again after a restore.
 pub const CONFIRMATION: &str = "/declic/confirmation";
 
+/// Where the proof says that the grant was given behind a link in a message to the very address it is about: a confirmation,
+/// too.
+pub const BY_LINK: &str = "by_link";
+
 /// Where an event says when the words were shown that the customer agreed to, in RFC 3339.
 pub const SHOWN_AT: &str = "shown_at";
 
@@ -81,7 +85,8 @@ impl ConsentFact {
     pub fn read(mut self, double_opt_in: bool) -> Self {
         let (field, word) = CONFIRMED;
         let source = self.proof.get(field).and_then(|source| source.as_str());
-        let confirmed = source.is_some_and(|source| source == word || source == CONFIRMATION);
+        let by_link = self.proof.get(BY_LINK).and_then(|by_link| by_link.as_bool()) == Some(true);
+        let confirmed = by_link || source.is_some_and(|source| source == word || source == CONFIRMATION);
         if double_opt_in && self.status == ConsentStatus::Granted && !confirmed {
             self.said = Some(self.status);
             self.status = ConsentStatus::Pending;

@@ -44,11 +44,14 @@ pub struct Known {
     pub channels: Vec<Channel>,
     pub consents: Ledger,
     pub erased: bool,
+    /// The channel whose address the link's message went to, where the customer still has that address: whoever has the link
+    /// has shown that it is theirs.
+    pub reached_by: Option<Channel>,
 }
 
-/// Looks a customer up; one that nobody knows is as good as one of whom nothing is known. The error is words for the log
-/// and holds no address.
-pub type Ask = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Known, String>> + Send + Sync>;
+/// Looks a customer up by id, with the message that carried the link; one that nobody knows is as good as one of whom nothing
+/// is known. The error is words for the log and holds no address.
+pub type Ask = Arc<dyn Fn(String, String) -> BoxFuture<'static, Result<Known, String>> + Send + Sync>;
 
 /// Takes in what a customer said, all of it or nothing. It answers after the commit; the error is words for the log and
 /// holds no address. Called again with the same, it must succeed again.

@@ -58,17 +58,27 @@ impl Browser {
         let mut browser = Self { port, session: String::new(), _driver: driver, _folder: folder };
         let session = browser.send("POST", "/session", &capabilities);
         browser.session = session["sessionId"].as_str().expect("a session").to_owned();
+        // A page may still be on its way when it is asked for an element.
+        browser.command("POST", "/timeouts", &json!({"implicit": 10_000}));
         browser
     }
 
     fn send(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.answer(method, path, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// What the driver answers, or the error that it names.
+    fn answer(&self, method: &str, path: &str, body: &Value) -> Result<Value, Value> {
         let body = if method == "GET" { String::new() } else { body.to_string() };
         let body = exchange(self.port, method, path, &body);
         let body = body.unwrap_or_else(|| panic!("{method} {path}: no answer"));
         let answer: Value =
             serde_json::from_str(&body).unwrap_or_else(|e| panic!("{method} {path}: {e}: {body}"));
-        assert!(answer["value"]["error"].is_null(), "{method} {path}: {}", answer["value"]);
-        answer["value"].clone()
+        if answer["value"]["error"].is_null() {
+            Ok(answer["value"].clone())
+        } else {
+            Err(answer["value"].clone())
+        }
     }
 
     fn command(&self, method: &str, path: &str, body: &Value) -> Value {
@@ -87,6 +97,15 @@ impl Browser {
     pub fn click(&self, css: &str) {
         let element = self.find(css);
         self.command("POST", &format!("/element/{element}/click"), &json!({}));
+    }
+
+    /// Does what leads to another page, and waits until that is there: the old one's root is known no more.
+    pub fn turn(&self, act: impl FnOnce(&Self)) {
+        let old = self.find("html");
+        act(self);
+        let path = format!("/session/{}/element/{old}/name", self.session);
+        let gone = || self.answer("GET", &path, &Value::Null).is_err();
+        assert!(wait_until(Duration::from_secs(20), gone), "the page stays as it was");
     }
 
     /// Presses keys where the focus is: `\u{E004}` is the tabulator, `\u{E007}` Enter (WebDriver §17.4.2).

@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use super::{Place, Read, Texts};
 use crate::domain::consent::Channel;
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::rules::{Basis, Op, Policy, ReEntry, Rule, Send};
+use crate::domain::rules::compile::POLICY;
+use crate::domain::rules::{Basis, Op, Policy, ReEntry, Rule, RuleSet, Send};
 use crate::domain::steps::basis;
 use crate::domain::templates::Body;
 
@@ -15,6 +16,27 @@ const AT_MOST: usize = 2;
 
 /// Whoever can fill in a form can have a stranger asked once in this time.
 const RESTS: TimeDelta = TimeDelta::days(1);
+
+/// Purposes that wait for a confirmation which no rule asks for: whoever agrees to one is never written to.
+pub(super) fn unasked(rules: &RuleSet, texts: &Texts<'_>) -> Vec<Diagnostic> {
+    let asks = |purpose: &str| {
+        let sends = rules.rules.values().filter(|rule| rule.enabled).flat_map(|rule| &rule.program);
+        sends.into_iter().any(|op| matches!(op, Op::Send(send) if send.confirm.as_deref() == Some(purpose)))
+    };
+    let waiting = rules.policy.purposes.iter().filter(|(name, purpose)| purpose.double_opt_in && !asks(name));
+    let text = texts.get(POLICY).copied().unwrap_or_default();
+    waiting
+        .map(|(name, _)| {
+            let named = format!("\n  {name}:");
+            let span = text.find(&named).map_or(0..0, |at| at + 3..at + 3 + name.len());
+            let message = format!(
+                "no rule asks for the confirmation of `{name}`: who agrees to it is never written to"
+            );
+            Diagnostic::warning("E0613", POLICY, span, message)
+                .help(format!("write a rule whose `send` has `confirm: {name}`, or take `double_opt_in` out"))
+        })
+        .collect()
+}
 
 /// What is wrong with a rule's confirmations, whatever their templates.
 pub(super) fn check(rule: &Rule, policy: &Policy, texts: &Texts<'_>) -> Vec<Diagnostic> {

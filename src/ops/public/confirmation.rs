@@ -130,7 +130,7 @@ pub(super) async fn act(
 
 /// The customer's language, and what the link can still do.
 async fn look(lang: Lang, public: &Public, link: &Confirmation) -> Result<(Lang, Standing), Response> {
-    match (public.ask)(link.customer_id.clone()).await {
+    match (public.ask)(link.customer_id.clone(), link.message_id.clone()).await {
         Ok(known) => {
             let lang = Lang::of_locale(known.locale.as_deref()).unwrap_or(lang);
             Ok((lang, standing(link, &(public.policy)(), &known, (public.now)())))

@@ -1,6 +1,7 @@
 //! `/p/TOKEN`: all that a customer can choose, as it holds now, and what they change of it.
 //!
-//! Only what was changed is recorded. A form says what its reader saw; where something else holds by then, nothing is
+//! A tick by a link in a mail to the address that the customer has now is as good as a confirmation (double opt-in): what
+//! they tick for another channel waits for one. Only what was changed is recorded. A form says what its reader saw; where something else holds by then, nothing is
 //! recorded and the page is shown again. A grant carries the instant at which the choices were read, so that a refusal
 //! which comes in between stands, in whatever order the two become known.
 
@@ -17,7 +18,7 @@ use super::super::page::Lang;
 use super::form::{Form, proof};
 use super::word::Word;
 use super::{Known, Public, Token, frame, invalid, limited, text};
-use crate::domain::consent::{Channel, ConsentStatus, SHOWN_AT};
+use crate::domain::consent::{BY_LINK, Channel, ConsentStatus, SHOWN_AT};
 use crate::domain::event::Event;
 use crate::domain::hex;
 use crate::domain::rules::{Basis, Policy};
@@ -111,6 +112,7 @@ pub(super) async fn act(
     let lang = Lang::of_locale(known.locale.as_deref()).unwrap_or(lang);
     let method = if all { "all" } else { "save" };
     let proof = proof("preference-centre", method, &extensions, &headers);
+    let reached_by = known.reached_by;
     let events: Vec<Event> = choices
         .iter()
         .filter_map(|choice| {
@@ -118,7 +120,13 @@ pub(super) async fn act(
             // Also what is not sent anyway: an older grant may still become known.
             let refuses = all && choice.word.is_none_or(|(status, _)| status < ConsentStatus::Denied);
             let changed = wanted != choice.on || refuses;
-            changed.then(|| event(lang, &public, &link, choice, wanted, &proof, now))
+            changed.then(|| {
+                let mut proof = proof.clone();
+                if wanted && reached_by == Some(choice.channel) {
+                    proof.insert(BY_LINK.to_owned(), true.into());
+                }
+                event(lang, &public, &link, choice, wanted, proof, now)
+            })
         })
         .collect();
     if events.is_empty() {
@@ -135,7 +143,7 @@ pub(super) async fn act(
 
 /// What is known of the customer, or the page that says why there is nothing to choose.
 async fn known(lang: Lang, public: &Public, link: &Preferences) -> Result<Known, Response> {
-    match (public.ask)(link.customer_id.clone()).await {
+    match (public.ask)(link.customer_id.clone(), link.message_id.clone()).await {
         Ok(known) if known.erased => Err(frame::erased(lang, public)),
         Ok(known) => Ok(known),
         Err(error) => {
@@ -190,10 +198,9 @@ fn event(
     link: &Preferences,
     choice: &Choice,
     wanted: bool,
-    proof: &Map<String, Value>,
+    mut proof: Map<String, Value>,
     now: DateTime<Utc>,
 ) -> Event {
-    let mut proof = proof.clone();
     proof.insert("wording".to_owned(), WORDING.into());
     proof.insert("language".to_owned(), lang.code().into());
     proof.insert("words".to_owned(), frame::purpose_words(lang, public, &choice.purpose).into());

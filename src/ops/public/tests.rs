@@ -22,6 +22,8 @@ use crate::domain::token::Unsubscribe;
 pub(super) const SECRET: &[u8] = b"a secret for tests";
 const ONE_CLICK: &str = "List-Unsubscribe=One-Click";
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+/// A message whose address the customer still has.
+pub(super) const REACHED: &str = "11111111111111111111111111111111";
 pub(super) const CUSTOMER: &str = "c-secret-person";
 
 const POLICY: &str = "default_locale: fr
@@ -81,7 +83,7 @@ impl Shop {
                 *now += chrono::TimeDelta::minutes(1);
                 *now
             }),
-            ask: Arc::new(move |id| {
+            ask: Arc::new(move |id, message| {
                 let customer = known.lock().unwrap();
                 assert_eq!(id, customer.customer_id);
                 let known = Known {
@@ -89,6 +91,7 @@ impl Shop {
                     channels: vec![Channel::Email],
                     consents: customer.consents.clone(),
                     erased: customer.erased,
+                    reached_by: (message == REACHED).then_some(Channel::Email),
                 };
                 async move { Ok(known) }.boxed()
             }),

@@ -1,8 +1,12 @@
-use super::super::tests::{CUSTOMER, SECRET, Shop};
+use super::super::tests::{CUSTOMER, REACHED, SECRET, Shop};
 use super::*;
 
 fn path() -> String {
-    let link = Preferences { customer_id: CUSTOMER.to_owned(), message_id: "0".repeat(32) };
+    path_in(&"0".repeat(32))
+}
+
+fn path_in(message: &str) -> String {
+    let link = Preferences { customer_id: CUSTOMER.to_owned(), message_id: message.to_owned() };
     format!("/p/{}", link.seal(SECRET))
 }
 
@@ -42,6 +46,23 @@ async fn what_is_saved_is_shown_again() {
 
     let again = shop.get(&path()).await;
     assert!(!checked(&again.body, "email.marketing") && checked(&again.body, "email.newsletter"));
+}
+
+#[tokio::test]
+async fn a_tick_behind_a_mail_to_ones_own_address_is_a_confirmation() {
+    let shop = Shop::open();
+    let path = path_in(REACHED);
+    let body = format!("seen={}&email.service=on&email.newsletter=on&save=yes", shop.get(&path).await.seen());
+    let saved = shop.post(&path, &body).await;
+    assert!(saved.status == StatusCode::OK && !saved.body.contains("waiting for your confirmation"));
+    assert_eq!(shop.word("newsletter"), Some("granted"));
+    let told = shop.told();
+    assert_eq!((told.len(), &told[0].data["by_link"]), (1, &true.into()));
+    // A withdrawal confirms nothing.
+    let body = format!("seen={}&email.service=on&save=yes", saved.seen());
+    assert_eq!(shop.post(&path, &body).await.status, StatusCode::OK);
+    assert_eq!(shop.word("newsletter"), Some("withdrawn"));
+    assert!(shop.told()[1].data["by_link"].is_null());
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ async fn they_live_beside_the_unsubscribe_pages() {
         keys: declic::domain::token::Keys::new(b"a secret for tests", []),
         policy: Arc::new(|| declic::domain::rules::compile::compile(&[]).rules.policy),
         now: Arc::new(|| chrono::DateTime::UNIX_EPOCH),
-        ask: Arc::new(|_| Box::pin(async { Ok(declic::ops::public::Known::default()) })),
+        ask: Arc::new(|_, _| Box::pin(async { Ok(declic::ops::public::Known::default()) })),
         tell: Arc::new(|_| Box::pin(async { Ok(()) })),
         limit: Arc::new(declic::ops::public::limit::Limit::new(0)),
     };

@@ -4,7 +4,15 @@ use declic::domain::diagnostic::SourceFile;
 use declic::domain::templates::{Rendered, Templates, compile};
 use serde_json::{Value, json};
 
-const NAMES: &[&str] = &["abandoned-cart", "abandoned-cart-offer", "birthday", "order-shipped", "welcome"];
+const NAMES: [&str; 7] = [
+    "abandoned-cart",
+    "abandoned-cart-offer",
+    "birthday",
+    "confirm-newsletter",
+    "confirm-newsletter-reminder",
+    "order-shipped",
+    "welcome",
+];
 
 fn shipped() -> Templates {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -42,7 +50,7 @@ fn full(locale: &str) -> Value {
         "promo_code": {"code": "CART-7KQ2-M9XD-4", "discount": {"percent": 1500}, "valid_until": "2026-12-22T22:59:59Z"},
         "sender": {"name": "Maison Lumen", "email": "bonjour@lumen.example", "website": "https://lumen.example/",
                    "postal_address": "12 rue des Lilas, 69003 Lyon, France", "reply_to": "bonjour@lumen.example"},
-        "unsubscribe_url": "https://lumen.example/u/abc?x=1&y=2",
+        "unsubscribe_url": "https://lumen.example/u/abc?x=1&y=2", "preferences_url": "https://lumen.example/p/abc", "confirm_url": "https://lumen.example/c/abc",
         "locale": locale, "timezone": "Europe/Paris", "now": "2026-11-22T10:00:00Z", "message_id": "m-1",
     })
 }
@@ -56,6 +64,7 @@ fn minimal(locale: &str) -> Value {
         "promo_code": {"code": "BDAY-0000-0000-0", "discount": {"amount": [500, "EUR"]}, "valid_until": "2026-12-22T22:59:59Z"},
         "sender": {"name": "Maison Lumen", "email": "bonjour@lumen.example"},
         "locale": locale, "timezone": "Europe/Paris", "now": "2026-11-22T10:00:00Z", "message_id": "m-2",
+        "confirm_url": "https://lumen.example/c/abc",
     })
 }
 

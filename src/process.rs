@@ -79,11 +79,9 @@ impl Processor {
         let mut tx = self.store.begin().await?;
         let received_at = active.book.known_at(now);
         let fresh = tx.insert_events(events, received_at).await?;
-        if !told.is_empty() {
-            told.retain(|(event, _)| fresh[*event]);
-            let bounces = told.into_iter().map(|(_, row)| row).collect();
-            tx.write(&Changes { bounces, ..Changes::default() }).await?;
-        }
+        told.retain(|(event, _)| fresh[*event]);
+        let bounces: Vec<BounceRow> = told.into_iter().map(|(_, row)| row).collect();
+        tx.keep_bounces(&bounces).await?;
         failpoint::reach("accept.inserted");
         let mut to_send = ToSend::default();
         let by_customer = group_by_customer(events, &fresh);

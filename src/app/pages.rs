@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::delivery::flow::Flow;
 use crate::domain::bounce::providers::Posted;
 use crate::domain::consent::Channel;
+use crate::domain::customer::comparable_address;
 use crate::domain::token::Keys;
 use crate::intake;
 use crate::ops::health::{AskHealth, Check};
@@ -60,8 +61,8 @@ async fn known(store: &Store, customer: String, message: &str) -> Result<Known, 
     let channels = [(Channel::Email, "email"), (Channel::Sms, "phone")];
     // A number is written in many ways; that of an SMS is compared nowhere, and confirms nothing.
     let mailed_to = message.filter(|message| message.channel == Channel::Email).and_then(|m| m.address);
-    let same = |address: &str, now: &str| address.trim().to_lowercase() == now.trim().to_lowercase();
-    let still = state.profile.text("email").zip(mailed_to).is_some_and(|(now, then)| same(&then, now));
+    let now = state.profile.text("email").map(comparable_address);
+    let still = now.zip(mailed_to).is_some_and(|(now, then)| now == comparable_address(&then));
     Ok(Known {
         locale: state.profile.text("locale").map(str::to_owned),
         channels: channels.into_iter().filter(|(_, field)| has(field)).map(|(channel, _)| channel).collect(),

@@ -94,3 +94,8 @@ fn held(versions: &[Version], at: DateTime<Utc>) -> Option<&Value> {
     let version = versions.iter().rev().find(|v| v.stamp.time <= at)?;
     Some(&version.value).filter(|value| !value.is_null())
 }
+
+/// An e-mail address, or a number, in the form in which it is compared.
+pub fn comparable_address(address: &str) -> String {
+    address.trim().to_lowercase()
+}

@@ -5,13 +5,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::args::{Arg, json_text};
 use super::messages;
-use super::profiles::comparable_address;
 use super::rows::Rows;
 use super::session::{Session, read_json};
 use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::bounce::Kind;
 use crate::domain::bounce::notice::Notice;
+use crate::domain::customer::comparable_address;
 use crate::domain::hex;
 use crate::domain::message::Message;
 
@@ -128,6 +128,11 @@ impl Store {
 }
 
 impl Tx {
+    /// As [`Store::keep_bounces`], with all else of the transaction or not at all.
+    pub async fn keep_bounces(&mut self, rows: &[BounceRow]) -> Result<u64, StoreError> {
+        insert(&mut self.session, rows).await
+    }
+
     /// Those of these reports that nobody has settled meanwhile, noted as settled, each with its message, which stays
     /// locked. A message that cannot be read has nothing further to follow from it.
     pub async fn settle_bounces(&mut self, ids: &[String]) -> Result<Vec<(BounceRow, Message)>, StoreError> {
@@ -181,7 +186,7 @@ impl Tx {
     }
 }
 
-pub(super) async fn insert(session: &mut Session, rows: &[BounceRow]) -> Result<u64, StoreError> {
+async fn insert(session: &mut Session, rows: &[BounceRow]) -> Result<u64, StoreError> {
     if rows.is_empty() {
         return Ok(0);
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::bounces::{self, BounceRow};
 use super::dead_letters::{self, DeadLetter};
 use super::sms::{self, SmsPart};
 use super::suppressions::{self, Suppression};
@@ -44,8 +43,6 @@ pub struct Changes {
     pub suppressions: Vec<Suppression>,
     /// Parts of SMS, by the provider's names for them.
     pub sms_parts: Vec<SmsPart>,
-    /// What was told of mails that came back, to be settled.
-    pub bounces: Vec<BounceRow>,
     /// What is set aside. Inserted; one known already stays as it is.
     pub dead_letters: Vec<DeadLetter>,
     /// Customers to erase, and until when all that happened is forgotten. Done before all else is written, which may be
@@ -77,7 +74,6 @@ impl Tx {
         suppressions::add(session, &changes.suppressions).await?;
         sms::insert_parts(session, &changes.sms_parts).await?;
         outcomes::insert(session, &changes.outcomes).await?;
-        bounces::insert(session, &changes.bounces).await?;
         dead_letters::insert(session, &changes.dead_letters).await
     }
 }

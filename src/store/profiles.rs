@@ -10,7 +10,7 @@ use super::consents::Chained;
 use super::rows::Rows;
 use super::session::Session;
 use super::{Changes, StoreError, customers};
-use crate::domain::customer::Profile;
+use crate::domain::customer::{Profile, comparable_address};
 
 /// Longer attribute names get no row in `customer_dates`: the name is part of an index key, which is bounded.
 const MAX_DATE_ATTRIBUTE_BYTES: usize = 200;
@@ -217,9 +217,4 @@ fn timezone(profile: &Profile) -> &'static str {
         .text("timezone")
         .and_then(|name| chrono_tz::Tz::from_str(name).ok())
         .map_or("", |zone| zone.name())
-}
-
-/// An address as it is compared with the suppression list.
-pub(super) fn comparable_address(address: &str) -> String {
-    address.trim().to_lowercase()
 }

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::args::Arg;
-use super::profiles::comparable_address;
 use super::rows::Rows;
 use super::session::Session;
 use super::vault::HASHED;
 use super::{Store, StoreError};
 use crate::domain::consent::Channel;
+use crate::domain::customer::comparable_address;
 use crate::domain::verdict::Reason;
 
 /// An address that is never written to again.

@@ -79,7 +79,9 @@ pub async fn what_names_an_address_only_finds_the_last_mail_to_it(Place { store,
     write(&store, &["c-1"], Changes { profiles, messages, ..Changes::default() }).await;
     let nameless = |id: &str| report(id, "", Kind::Hard);
     let bounces = vec![nameless("b-1"), nameless("b-2")];
-    write(&store, &[], Changes { bounces: bounces.clone(), ..Changes::default() }).await;
+    let mut tx = begin(&store).await;
+    assert_eq!(tx.keep_bounces(&bounces).await.expect("kept"), 2);
+    tx.commit().await.expect("commit");
     assert_eq!(store.nameless_bounces(9).await.expect("read"), bounces);
     assert!(due(&store).await.is_empty());
     let found = store.last_mail_to(" alice@EXAMPLE.com").await.expect("read").expect("one");

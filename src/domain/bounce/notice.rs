@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::classes::{self, Status};
 use super::{Kind, tidied};
+use crate::domain::customer::comparable_address;
 use crate::domain::event::Event;
 
 /// The type of the event that tells of a mail that came back.
@@ -45,7 +46,7 @@ impl Notice {
     /// About which mail: by an id of any kind, of which only ours counts, and by whom it went to.
     pub(super) fn about(mut self, message_id: &str, address: &str) -> Self {
         self.message = message_of(message_id);
-        self.address = Some(address.trim().to_lowercase()).filter(|address| address.contains('@'));
+        self.address = Some(comparable_address(address)).filter(|address| address.contains('@'));
         self
     }
 

@@ -26,6 +26,7 @@ use crate::channels::sms::http::Webhooks;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::delivery::outcomes::Outcomes;
+use crate::delivery::pauses::Pauses;
 use crate::delivery::reclaim;
 use crate::domain::token::Keys;
 use crate::incoming;
@@ -63,6 +64,7 @@ pub struct App {
     pub sink: Sink,
     config: Config,
     ways: Vec<ways::Way>,
+    pauses: Pauses,
     webhooks: Option<Webhooks>,
     /// Where providers' receipts and customers' texts go.
     incoming: IncomingSink,
@@ -146,6 +148,7 @@ impl App {
             sink,
             config,
             ways,
+            pauses: Pauses::watched(),
             amqp,
             source,
             keys,
@@ -248,6 +251,8 @@ impl App {
         let publisher = self.amqp.clone().map(crate::channels::outcomes::OutcomePublisher::new);
         let outcomes = Outcomes::new(self.store.clone(), self.clock.clone(), publisher);
         parts.spawn(named("outcome publisher", outcomes.clone().run(shutdown.clone())));
+        let follow = self.pauses.clone().follow(self.store.clone(), shutdown.clone());
+        parts.spawn(named("pauses", follow));
         for way in &self.ways {
             if let Some(smpp) = way.sessions() {
                 // Ends when the way is closed, after the dispatchers: until then what is under way needs the sessions.
@@ -291,7 +296,13 @@ impl App {
         let events = intake::http::router(self.sink.clone(), self.clock.clone());
         let admin = ops::admin::router(ops::admin::Admin {
             metrics,
-            health: pages::health(self.store.clone(), pulses.clone(), broker, ways::states(&self.ways)),
+            health: pages::health(
+                self.store.clone(),
+                pulses.clone(),
+                broker,
+                ways::states(&self.ways),
+                self.pauses.clone(),
+            ),
             capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
             bound: admin_at.ip(),
             token: self.config.admin.token.as_ref().map(|token| token.expose().as_bytes().into()),

@@ -19,6 +19,7 @@ pub mod guard;
 pub mod handoff;
 pub mod incoming;
 pub mod intake;
+pub mod operate;
 pub mod ops;
 pub mod process;
 pub mod publish;

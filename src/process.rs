@@ -98,6 +98,8 @@ impl Processor {
         tx.commit().await?;
         failpoint::reach("accept.committed");
         self.give(to_send);
+        let new = events.iter().zip(&fresh).filter_map(|(event, new)| new.then_some(event));
+        telemetry::events_taken(new, &active.book, now);
         Ok(fresh)
     }
 

@@ -2,17 +2,24 @@
 //!
 //! Labels are bounded (rules, states, reasons); addresses and message bodies never appear.
 
+mod buckets;
 mod catalogue;
+mod machine;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 
+use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::domain::consent::Channel;
-use crate::domain::message::Message;
+use crate::domain::event::Event;
+use crate::domain::message::{Message, MessageState};
+use crate::domain::pause::Pauses;
 use crate::domain::retention::{Kind, Phase};
+use crate::domain::rules::book::Book;
 use crate::domain::snapshot::Verdicts;
 
 /// Starts logging to standard error: for people on a terminal, JSON elsewhere. `RUST_LOG` chooses what is said.
@@ -29,9 +36,29 @@ pub fn start_logging(default_level: &str) {
 
 /// Starts counting. The handle renders the Prometheus text format.
 pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
-    let handle = PrometheusBuilder::new().install_recorder()?;
+    let handle = buckets::set(PrometheusBuilder::new())?.install_recorder()?;
     catalogue::describe();
+    gauge!("declic_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(handle)
+}
+
+/// New events were taken in. What no rule waits for is counted as `other`: types are the shop's, and there may be many.
+pub fn events_taken<'a>(events: impl IntoIterator<Item = &'a Event>, book: &Book, now: DateTime<Utc>) {
+    let age = histogram!("declic_event_age_seconds");
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in events {
+        age.record((now - event.time).num_milliseconds().max(0) as f64 / 1000.0);
+        *counts.entry(if book.waits_for(&event.kind) { &event.kind } else { "other" }).or_default() += 1;
+    }
+    for (kind, count) in counts {
+        counter!("declic_events_by_type_total", "type" => kind.to_owned()).increment(count);
+    }
+}
+
+/// The provider has answered, in a dialogue that took so long.
+pub fn answered(channel: Channel, class: &'static str, seconds: f64) {
+    counter!("declic_provider_replies_total", "channel" => channel.as_str(), "class" => class).increment(1);
+    histogram!("declic_hand_over_seconds", "channel" => channel.as_str()).record(seconds);
 }
 
 /// The core has decided about one customer.
@@ -40,6 +67,10 @@ pub fn decided(verdicts: &Verdicts) {
         let reason = message.reason.map_or("", |r| r.as_str());
         counter!("declic_messages_decided_total", "rule" => message.rule.clone(), "state" => message.state.as_str(), "reason" => reason)
             .increment(1);
+    }
+    for fact in &verdicts.consents {
+        let (channel, status) = (fact.channel.as_str(), fact.status.as_str());
+        counter!("declic_consents_total", "channel" => channel, "status" => status).increment(1);
     }
     for skip in &verdicts.skipped {
         counter!("declic_entries_skipped_total", "rule" => skip.rule.clone(), "reason" => skip.reason.as_str())
@@ -134,8 +165,26 @@ pub fn handed_over(message: &Message) {
 }
 
 /// How long after its planned instant a message was accepted, in seconds.
-pub fn sent_after(seconds: f64) {
-    histogram!("declic_send_delay_seconds").record(seconds);
+pub fn sent_after(channel: Channel, seconds: f64) {
+    histogram!("declic_send_delay_seconds", "channel" => channel.as_str()).record(seconds);
+}
+
+/// What operators have paused is another set than before.
+pub fn paused(before: &Pauses, now: &Pauses) {
+    let targets = |pauses: &Pauses| -> BTreeSet<String> {
+        pauses.lasting().map(|pause| pause.target.to_string()).collect()
+    };
+    let (before, after) = (targets(before), targets(now));
+    for target in before.difference(&after) {
+        gauge!("declic_paused", "target" => target.clone()).set(0.0);
+        tracing::info!(target, "resumed: {target}");
+    }
+    for pause in now.lasting().filter(|pause| !before.contains(&pause.target.to_string())) {
+        let target = pause.target.to_string();
+        gauge!("declic_paused", "target" => target.clone()).set(1.0);
+        let why = pause.why.as_deref().unwrap_or("no reason given");
+        tracing::warn!(target, by = pause.by, why, "paused: nothing of {target} is sent until it is resumed");
+    }
 }
 
 /// The database role may not VACUUM these tables after an erasure.
@@ -206,8 +255,12 @@ pub fn unreadable_rule_version(rule: &str, version: &str) {
     tracing::error!(rule, version, "a rule version that entries are pinned to cannot be read any more");
 }
 
+/// What the process takes of the machine.
+pub use machine::show as machine;
+
 /// A set of rules is in force.
 pub fn rules_in_force(rules: usize, hash: &str) {
+    counter!("declic_rule_set_changes_total").increment(1);
     gauge!("declic_rules").set(rules as f64);
     gauge!("declic_rules_stale").set(0.0);
     tracing::info!(rules, set = &hash[..hash.len().min(12)], "rules in force");
@@ -275,9 +328,17 @@ pub fn intake_slowed(slowed: bool, waiting: u64, limit: u64) {
     }
 }
 
+/// How many connections the database's pool has, and how many of them do nothing.
+pub fn database_pool(connections: u32, idle: usize) {
+    gauge!("declic_database_connections", "state" => "idle").set(idle as f64);
+    gauge!("declic_database_connections", "state" => "busy").set(f64::from(connections) - idle as f64);
+}
+
 /// What is waiting, for the gauges.
-pub fn backlog(pending: i64, oldest_message_seconds: f64, oldest_timer_seconds: f64) {
-    gauge!("declic_outbox_messages").set(pending as f64);
+pub fn backlog(open: &BTreeMap<MessageState, i64>, oldest_message_seconds: f64, oldest_timer_seconds: f64) {
+    for (state, count) in open {
+        gauge!("declic_outbox_messages", "state" => state.as_str()).set(*count as f64);
+    }
     gauge!("declic_outbox_oldest_seconds").set(oldest_message_seconds);
     gauge!("declic_timers_oldest_overdue_seconds").set(oldest_timer_seconds);
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use support::shop::{Shop, ask, event};
-use support::{needed, run, wait_until};
+use support::{Folder, needed, run, wait_until};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,7 +37,7 @@ fn alerts_fire_when_they_should_and_are_quiet_otherwise() {
 fn each_alert_has_its_test_its_runbook_and_metrics_that_exist() {
     let (rules, tests) =
         (read("deploy/prometheus/declic.rules.yml"), read("deploy/prometheus/declic.rules.test.yml"));
-    let (pages, metrics) = (read("docs/operations.md"), read("docs/configuration.md"));
+    let (pages, metrics) = (read("docs/operations.md"), read("docs/metrics.md"));
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() > 8, "{alerts:?}");
     for alert in &alerts {
@@ -65,8 +65,59 @@ fn each_alert_has_its_test_its_runbook_and_metrics_that_exist() {
         .filter(|word| word.starts_with("declic_"))
     {
         let known = ["`", "{"].iter().any(|end| metrics.contains(&format!("`{name}{end}")));
-        assert!(known, "docs/configuration.md has no metric {name}");
+        assert!(known, "docs/metrics.md has no metric {name}");
     }
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_exist_in_a_language_that_prometheus_reads() {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("deploy/grafana/declic.json")).expect("the dashboard is JSON");
+    let mut questions = Vec::new();
+    expressions(&dashboard, &mut questions);
+    assert!(questions.len() > 30, "{questions:?}");
+    let mut rules = String::from("groups:\n- name: dashboard\n  rules:\n");
+    for (number, question) in questions.iter().enumerate() {
+        let question = question.replace("$job", ".*").replace("$__rate_interval", "5m");
+        rules.push_str(&format!("  - record: question_{number}\n    expr: '{question}'\n"));
+    }
+    let folder = Folder::new("dashboard");
+    let file = folder.join("rules.yml");
+    std::fs::write(&file, rules).expect("written");
+    let said = run(promtool().args(["check", "rules"]).arg(&file));
+    assert!(said.contains("SUCCESS"), "{said}");
+    let metrics = read("docs/metrics.md");
+    for name in questions.iter().flat_map(|question| names(question)) {
+        let name = name.strip_suffix("_bucket").unwrap_or(name);
+        let known = ["`", "{"].iter().any(|end| metrics.contains(&format!("`{name}{end}")));
+        assert!(known || name == "up", "docs/metrics.md has no metric {name}");
+    }
+    let alerts = read("deploy/prometheus/declic.rules.yml");
+    for alert in dashboard.to_string().split("Alert: ").skip(1).filter_map(|rest| rest.split('.').next()) {
+        assert!(alerts.contains(&format!("- alert: {alert}\n")), "there is no alert {alert}");
+    }
+}
+
+/// What the panels and annotations ask.
+fn expressions(value: &serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            found.extend(fields.get("expr").and_then(|expr| expr.as_str()).map(str::to_owned));
+            fields.values().for_each(|value| expressions(value, found));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|value| expressions(value, found)),
+        _ => {}
+    }
+}
+
+/// The metrics that a question is about: the words before a selector.
+fn names(question: &str) -> Vec<&str> {
+    let ends = question.match_indices('{').map(|(at, _)| at);
+    ends.map(|end| {
+        let start = question[..end].rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        &question[start.map_or(0, |at| at + 1)..end]
+    })
+    .collect()
 }
 
 #[test]

@@ -174,6 +174,7 @@ fn leaving(book: &Book, mut customer: Snapshot, late: &[&Event]) -> BTreeSet<(St
             suppressed: &customer.suppressed,
             erased: false,
             exit: customer.exit_of(message),
+            held_until: None,
         };
         let gate = admit_now(&Question::about(message, book, known, &[]), message.due_at);
         matches!(gate, Gate::Open { .. })

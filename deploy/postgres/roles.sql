@@ -45,6 +45,8 @@ BEGIN
         ('promo_codes',         'SELECT, INSERT, DELETE'),
         ('outcomes',            'SELECT, INSERT, UPDATE, DELETE'),
         ('archive',             'SELECT, INSERT, DELETE'),
+        ('pauses',              'SELECT, INSERT, UPDATE'),
+        ('audit',               'SELECT, INSERT'),
         ('retention_runs',      'SELECT, INSERT, UPDATE'),
         ('suppressions',        'SELECT, INSERT, DELETE'),
         ('sweeps',              'SELECT, INSERT, UPDATE'),

@@ -10,6 +10,7 @@ use crate::channels::sms::http::{Call, Refusal, Webhooks};
 use crate::channels::{Capture, Captured, Parcel};
 use crate::clock::Clock;
 use crate::delivery::flow::Flow;
+use crate::delivery::pauses::Pauses;
 use crate::domain::bounce::providers::Posted;
 use crate::domain::consent::Channel;
 use crate::domain::customer::comparable_address;
@@ -183,9 +184,12 @@ pub fn health(
     pulses: Pulses,
     broker: Option<intake::Status>,
     providers: Vec<Flow>,
+    pauses: Pauses,
 ) -> AskHealth {
     Arc::new(move || {
         let (store, pulses, broker) = (store.clone(), pulses.clone(), broker.clone());
+        let (known, words) = pauses.describe();
+        let sending = Check::new("sending", known, words);
         let providers: Vec<Check> =
             providers.iter().map(|flow| Check::new(flow.channel().as_str(), true, flow.describe())).collect();
         Box::pin(async move {
@@ -205,6 +209,7 @@ pub fn health(
                 let words = if status.connected() { "connected" } else { "not connected" };
                 checks.push(Check::new("broker", ok, format!("{words}, last sign of life {age} s ago")));
             }
+            checks.push(sending);
             checks.extend(providers);
             checks
         })

@@ -29,6 +29,9 @@ impl Watch {
         while !shutdown.is_cancelled() {
             // Lets the histograms drop what is old.
             metrics.run_upkeep();
+            telemetry::machine();
+            let (connections, idle) = self.store.connections();
+            telemetry::database_pool(connections, idle);
             // A database that is away is others' news; the intake cannot get ahead of it.
             if let Ok(counts) = self.store.counts(self.clock.now()).await {
                 self.show(&counts);
@@ -51,8 +54,7 @@ impl Watch {
         let age = |at: Option<chrono::DateTime<chrono::Utc>>| {
             at.map_or(0.0, |at| (now - at).num_milliseconds() as f64 / 1000.0)
         };
-        let open = counts.messages.values().sum();
-        telemetry::backlog(open, age(counts.oldest_due_message), age(counts.oldest_due_entry));
+        telemetry::backlog(&counts.messages, age(counts.oldest_due_message), age(counts.oldest_due_entry));
     }
 }
 

@@ -196,6 +196,7 @@ impl App {
             clock: self.clock.clone(),
             outlet: way.outlet.clone(),
             flow: way.flow.clone(),
+            pauses: self.pauses.clone(),
             lanes,
             outcomes: outcomes.clone(),
             handoff: self.processor.handoff().clone(),

@@ -30,6 +30,19 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What it means, in one word.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Retry { .. } => "retry",
+            Self::Busy { .. } | Self::Wait { .. } => "busy",
+            Self::Refused { .. } => "refused",
+            Self::ProviderRefused { .. } => "provider_refused",
+            Self::Uncertain { .. } => "uncertain",
+            Self::Invalid { .. } => "invalid",
+        }
+    }
+
     /// The provider's words, or ours about it.
     pub fn words_mut(&mut self) -> &mut String {
         match self {

@@ -98,10 +98,13 @@ pub async fn dead_letters(config: Option<&Path>, command: Command) -> Result<(),
         Command::Replay(chosen) => {
             let ids = ids(&store, chosen).await?;
             let processor = environment::processor(&config, store.clone()).await?;
+            note(&store, "dead-letters replay", &ids).await?;
             replay(&store, &processor, ids, config.clock().now()).await
         }
         Command::Discard(chosen) => {
-            for id in ids(&store, chosen).await? {
+            let ids = ids(&store, chosen).await?;
+            note(&store, "dead-letters discard", &ids).await?;
+            for id in ids {
                 let Some(letter) = letter(&store, &id).await? else { continue };
                 println!("{id}  {}  {}: {}", letter.origin, letter.reason.as_str(), letter.detail);
                 store.remove_dead_letter(&id).await.map_err(environment::failed)?;
@@ -109,6 +112,10 @@ pub async fn dead_letters(config: Option<&Path>, command: Command) -> Result<(),
             Ok(())
         }
     }
+}
+
+async fn note(store: &Store, action: &str, ids: &[String]) -> Result<(), Failure> {
+    environment::operator(store.clone()).note(action, ids, None).await.map_err(environment::failed)
 }
 
 fn row(letter: &DeadLetter) -> Value {

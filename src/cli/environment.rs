@@ -6,6 +6,7 @@ use super::Failure;
 use crate::active::{Active, Checked, Shelf};
 use crate::app;
 use crate::config::{self, Config};
+use crate::operate::Operator;
 use crate::process::Processor;
 use crate::store::Store;
 
@@ -35,6 +36,20 @@ pub async fn active(config: &Config, store: &Store) -> Result<Active, Failure> {
     let since = store.in_force_since().await.map_err(failed)?;
     let fences = store.fences().await.map_err(failed)?;
     Ok(Active { book: active.book.in_force_since(since).fenced(fences), ..active })
+}
+
+/// Who acts, by the name of their account on this machine: for the audit log.
+pub fn operator(store: Store) -> Operator {
+    let named = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    let name = named.unwrap_or_else(|| {
+        use std::os::unix::fs::MetadataExt as _;
+        // A container has no name for its user.
+        let uid = std::fs::metadata("/proc/self").map(|process| process.uid());
+        uid.map_or_else(|_| "unknown".to_owned(), |uid| format!("uid {uid}"))
+    });
+    Operator { store, name }
 }
 
 /// An error of the surroundings, with its causes on one line.

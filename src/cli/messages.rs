@@ -1,4 +1,5 @@
-//! `declic messages`: what was sent, what waits, what was refused, and why; and what customers wrote back.
+//! `declic messages`: what was sent, what waits, what was refused, and why; sent again or cancelled by hand; and what
+//! customers wrote back.
 
 use std::path::Path;
 
@@ -6,8 +7,11 @@ use serde_json::json;
 
 use super::table::{self, Format};
 use super::{Failure, environment};
+use crate::config::Config;
 use crate::domain::message::{Message, MessageState};
-use crate::store::{InboundText, MessageFilter};
+use crate::domain::verdict::Reason;
+use crate::operate::MOST;
+use crate::store::{InboundText, MessageFilter, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -18,6 +22,18 @@ pub enum Command {
         /// The message's id, as listed
         id: String,
     },
+    /// Sends messages again that were not sent, if the gate lets them; exit code 1 when one is refused
+    ///
+    /// Consent, hours and caps are asked as for any other. What may have been sent needs --even-if-sent.
+    Retry {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// Also those that the provider may have accepted: their readers may get them twice
+        #[arg(long)]
+        even_if_sent: bool,
+    },
+    /// Has messages that wait never sent; exit code 1 when one is refused
+    Cancel(Chosen),
     /// Lists what customers wrote by SMS, the latest received first
     Inbound(Inbound),
 }
@@ -37,21 +53,54 @@ pub struct Inbound {
 
 #[derive(Debug, clap::Args)]
 pub struct List {
-    /// Only those in this state: pending, claimed, sending, sent, suppressed, failed, expired, uncertain
-    #[arg(long, value_parser = state)]
-    state: Option<MessageState>,
-    /// Only those of this rule
-    #[arg(long)]
-    rule: Option<String>,
-    /// Only those to this customer
-    #[arg(long)]
-    customer: Option<String>,
+    #[command(flatten)]
+    only: Only,
     /// How many at the most
     #[arg(long, default_value_t = 100)]
     limit: u32,
     /// How the list is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+}
+
+/// Which are meant.
+#[derive(Debug, clap::Args)]
+pub struct Only {
+    /// Only those in this state: pending, deferred, paused, sent, suppressed, failed, expired, uncertain…
+    #[arg(long, value_parser = state)]
+    state: Option<MessageState>,
+    /// Only those for this reason, such as refused or retries_exhausted
+    #[arg(long, value_parser = reason)]
+    reason: Option<Reason>,
+    /// Only those of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only those to this customer
+    #[arg(long)]
+    customer: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Chosen {
+    /// Their ids, as listed
+    #[arg(required_unless_present = "all", conflicts_with_all = ["all", "state", "reason", "rule", "customer"])]
+    ids: Vec<String>,
+    /// All there are of a state, a reason, a rule or a customer
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    only: Only,
+}
+
+impl Only {
+    fn filter(self, limit: u32) -> MessageFilter {
+        let Self { state, reason, rule, customer } = self;
+        MessageFilter { state, reason, rule, customer, limit, before: None }
+    }
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    Reason::parse(text).ok_or_else(|| "no such reason: `declic messages list` shows them".to_owned())
 }
 
 fn state(text: &str) -> Result<MessageState, String> {
@@ -66,14 +115,7 @@ pub async fn messages(config: Option<&Path>, command: Command) -> Result<(), Fai
     let store = environment::store(&config).await?;
     match command {
         Command::List(list) => {
-            let filter = MessageFilter {
-                state: list.state,
-                rule: list.rule,
-                customer: list.customer,
-                limit: list.limit,
-                before: None,
-            };
-            let found = store.messages(&filter).await.map_err(environment::failed)?;
+            let found = store.messages(&list.only.filter(list.limit)).await.map_err(environment::failed)?;
             let rows: Vec<_> = found.iter().map(row).collect();
             let columns = [
                 "planned_at",
@@ -94,11 +136,68 @@ pub async fn messages(config: Option<&Path>, command: Command) -> Result<(), Fai
             let message = message.ok_or_else(|| Failure::Refused(format!("there is no message `{id}`")))?;
             table::print(&[message], &[], Format::Json).map_err(environment::failed)
         }
+        Command::Retry { chosen, even_if_sent } => {
+            act(&config, store, chosen, Act::Retry { even_if_sent }).await
+        }
+        Command::Cancel(chosen) => act(&config, store, chosen, Act::Cancel).await,
         Command::Inbound(list) => {
             let found = store.inbound(list.meaning.as_deref(), list.limit).await;
             let rows: Vec<_> = found.map_err(environment::failed)?.iter().map(inbound).collect();
             let columns = ["received_at", "meaning", "customers", "from", "to", "text", "id"];
             table::print(&rows, &columns, list.format).map_err(environment::failed)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Act {
+    Retry { even_if_sent: bool },
+    Cancel,
+}
+
+async fn act(config: &Config, store: Store, chosen: Chosen, act: Act) -> Result<(), Failure> {
+    let operator = environment::operator(store);
+    let (mut done, mut refused) = (0, 0);
+    let mut pages =
+        Pages { named: (!chosen.all).then_some(chosen.ids), filter: chosen.only.filter(MOST as u32) };
+    let mut after = String::new();
+    loop {
+        let ids = pages.next(&operator.store, &after).await?;
+        let Some(last) = ids.last() else { break };
+        after.clone_from(last);
+        let now = config.clock().now();
+        let acted = match act {
+            Act::Retry { even_if_sent } => operator.retry(&ids, even_if_sent, now).await,
+            Act::Cancel => operator.cancel(&ids, now).await,
+        };
+        let acted = acted.map_err(environment::failed)?;
+        done += acted.done.len();
+        refused += acted.refused.len();
+        acted.refused.iter().for_each(|(id, why)| eprintln!("{id}: {why}"));
+    }
+    let what = match act {
+        Act::Retry { .. } => "wait to be sent again",
+        Act::Cancel => "will not be sent",
+    };
+    println!("{done} {what}");
+    if refused > 0 {
+        return Err(Failure::Refused(format!("{refused} are as they were")));
+    }
+    Ok(())
+}
+
+/// The ids that are meant, some at a time.
+struct Pages {
+    /// Those that were named, if they were.
+    named: Option<Vec<String>>,
+    filter: MessageFilter,
+}
+
+impl Pages {
+    async fn next(&mut self, store: &Store, after: &str) -> Result<Vec<String>, Failure> {
+        match &mut self.named {
+            Some(ids) => Ok(ids.drain(..ids.len().min(MOST)).collect()),
+            None => store.message_ids(&self.filter, after).await.map_err(environment::failed),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file a command. Results go to standard output, everything else to standard error.
 
+mod audit;
 mod bounces;
 mod check;
 mod consents;
@@ -13,6 +14,7 @@ mod maintain;
 mod messages;
 mod migrate;
 mod new;
+mod pause;
 mod preview;
 mod progress;
 mod register;
@@ -79,7 +81,7 @@ enum Command {
     Consents(consents::Command),
     /// Writes the register of processing (GDPR article 30) from rules, templates and configuration
     Register(register::Args),
-    /// Lists and shows messages: sent, waiting, refused, and why; and what customers wrote
+    /// Lists and shows messages: sent, waiting, refused, and why; sends again, cancels; and what customers wrote
     #[command(subcommand)]
     Messages(messages::Command),
     /// Takes in mails that came back
@@ -88,6 +90,16 @@ enum Command {
     /// Lists the addresses that are never written to again, adds to them and takes off
     #[command(subcommand)]
     Suppressions(suppressions::Command),
+    /// Stops sending: a rule, a channel or everything, on all workers, within a second; what is decided meanwhile waits
+    Pause(pause::Pause),
+    /// Goes on sending what was paused, each message once
+    Resume(pause::Resume),
+    /// Lists what is paused, since when, by whom and why
+    Paused(pause::List),
+    /// Pauses, and waits until no message is being handed over: before a provider's or the database's maintenance
+    Drain(pause::Drain),
+    /// Lists what operators did, the latest first
+    Audit(audit::Args),
     /// Lists, shows, replays and discards what could not be used
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(dead_letters::Command),
@@ -176,6 +188,11 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Register(args) => register::register(config, &args),
         Command::Messages(command) => messages::messages(config, command).await,
         Command::Bounces(command) => bounces::bounces(config, command).await,
+        Command::Pause(args) => pause::pause(config, args).await,
+        Command::Resume(args) => pause::resume(config, args).await,
+        Command::Paused(args) => pause::list(config, args).await,
+        Command::Drain(args) => pause::drain(config, args).await,
+        Command::Audit(args) => audit::audit(config, args).await,
         Command::Suppressions(command) => suppressions::suppressions(config, command).await,
         Command::DeadLetters(command) => dead_letters::dead_letters(config, command).await,
         Command::Migrate(args) => migrate::migrate(config, &args).await,

@@ -70,6 +70,8 @@ async fn settle(store: &Store, taken_at: DateTime<Utc>, fence: Fence, told: &Lis
     let (mut sent, mut unsure, mut waiting) = (0, 0, 0);
     let mut tx = store.begin().await.map_err(failed)?;
     tx.record_restore(taken_at, fence, told).await.map_err(failed)?;
+    let by = environment::operator(store.clone()).name;
+    tx.audit(&by, "restored", &["database"], Some(&words(taken_at))).await.map_err(failed)?;
     let mut after = String::new();
     loop {
         let page = tx.unfinished(&after, PAGE).await.map_err(failed)?;

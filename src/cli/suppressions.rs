@@ -8,7 +8,7 @@ use super::table::{self, Format};
 use super::{Failure, environment};
 use crate::domain::consent::Channel;
 use crate::domain::verdict::Reason;
-use crate::store::{Changes, Suppression, SuppressionRow};
+use crate::store::{Suppression, SuppressionRow};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -56,16 +56,15 @@ pub async fn suppressions(config: Option<&Path>, command: Command) -> Result<(),
             let at = config.clock().now();
             let suppression =
                 Suppression { channel, address: address.clone(), reason: Reason::Manual, at, detail };
-            let changes = Changes { suppressions: vec![suppression], ..Changes::default() };
-            let mut tx = store.begin().await.map_err(environment::failed)?;
-            tx.write(&changes).await.map_err(environment::failed)?;
-            tx.commit().await.map_err(environment::failed)?;
+            let operator = environment::operator(store.clone());
+            operator.suppress(suppression).await.map_err(environment::failed)?;
             let held = store.suppressions(Some(&address), 1).await.map_err(environment::failed)?;
             held.iter().for_each(|held| println!("{}", told(held)));
             Ok(())
         }
         Command::Remove { address } => {
-            let gone = store.remove_suppressions(&address).await.map_err(environment::failed)?;
+            let gone = environment::operator(store).unsuppress(&address).await;
+            let gone = gone.map_err(environment::failed)?;
             if gone.is_empty() {
                 return Err(Failure::Refused(format!("`{address}` is not on the list")));
             }

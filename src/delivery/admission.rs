@@ -15,6 +15,7 @@ use crate::domain::consent::Channel;
 use crate::domain::customer::Profile;
 use crate::domain::memory::Exit;
 use crate::domain::message::{Message, MessageState};
+use crate::domain::pause::Pauses;
 use crate::domain::restore::List;
 use crate::domain::rules::Basis;
 use crate::domain::sms::estimate::estimate;
@@ -43,6 +44,7 @@ pub struct Judge<'a> {
     pub told: &'a List,
     /// Exits of the entries that messages belong to, by the message.
     pub exits: &'a BTreeMap<String, Exit>,
+    pub pauses: &'a Pauses,
     pub now: DateTime<Utc>,
 }
 
@@ -64,6 +66,7 @@ impl Judge<'_> {
             suppressed: &customer.suppressed,
             erased: customer.erased,
             exit: self.exits.get(&message.id),
+            held_until: self.pauses.held_until(message.channel, &message.rule),
         };
         let question = Question::about(message, &self.active.book, known, slots);
         Question { told: self.told.get(&message.id).copied(), ..question }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Admission, Admitted, Judge, likely_weight, weight_of};
 use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
+use super::pauses::Pauses;
 use super::room::Room;
 use super::{poison, record};
 use crate::active::{Active, Shelf};
@@ -66,6 +67,7 @@ pub struct Dispatcher {
     pub outlet: Outlet,
     /// Shared by all dispatchers of the outlet.
     pub flow: Flow,
+    pub pauses: Pauses,
     /// What this one looks after.
     pub lanes: &'static [Lane],
     pub outcomes: Outcomes,
@@ -166,11 +168,13 @@ impl Dispatcher {
             telemetry::waited_for_rate(self.flow.channel(), wait.min(LONGEST_PAUSE).as_secs_f64());
             return Ok(Round::Held(wait));
         }
-        let probe = match self.flow.enter() {
+        let channel = self.outlet.channel();
+        let entered = if self.pauses.stop_channel(channel) { Err(LOOK_EVERY) } else { self.flow.enter() };
+        let probe = match entered {
             Ok(probe) => probe,
             Err(wait) => {
-                self.handoff.pause(self.outlet.channel());
-                give_back(&self.store, &self.handoff, self.outlet.channel()).await?;
+                self.handoff.pause(channel);
+                give_back(&self.store, &self.handoff, channel).await?;
                 return Ok(Round::Held(wait));
             }
         };
@@ -178,6 +182,7 @@ impl Dispatcher {
         if claimed.is_empty() {
             return Ok(Round::Idle);
         }
+        let claimed = self.set_paused_aside(claimed, &lease.token).await?;
         failpoint::reach("delivery.claimed");
         let ends = Instant::now() + ROUND;
         let probe_number = probe.as_ref().map(|probe| probe.number);
@@ -186,7 +191,8 @@ impl Dispatcher {
         let mut held = None;
         while !rest.is_empty() {
             let late = lease.ends.comes_within(self.send_deadline * 2);
-            let over = late || Instant::now() >= ends || !self.flow.may_begin(probe_number);
+            let closed = self.pauses.stop_channel(channel) || !self.flow.may_begin(probe_number);
+            let over = late || closed || Instant::now() >= ends;
             if shutdown.is_cancelled() || over {
                 break;
             }
@@ -252,6 +258,19 @@ impl Dispatcher {
         }
         let handed = if messages.is_empty() { self.handoff.take(channel) } else { None };
         Ok(handed.unwrap_or(Batch { lease, messages }))
+    }
+
+    /// Takes those whose rule is paused out of the way of others.
+    async fn set_paused_aside(&self, claimed: Vec<Message>, token: &str) -> Result<Vec<Message>, StoreError> {
+        let pauses = self.pauses.known();
+        let (paused, rest): (Vec<_>, Vec<_>) =
+            claimed.into_iter().partition(|message| pauses.stops_rule(&message.rule));
+        if !paused.is_empty() {
+            let mut tx = self.store.begin().await?;
+            tx.set_aside(token, paused).await?;
+            tx.commit().await?;
+        }
+        Ok(rest)
     }
 
     fn least_group(&self) -> usize {
@@ -407,7 +426,15 @@ impl Dispatcher {
         let restored = !active.book.fences.is_empty();
         let told = if restored { tx.told_sent(&ids).await? } else { List::new() };
         let exits = tx.exits_of(claimed.iter().chain(room.rivals())).await?;
-        let judge = Judge { active: &active, public_url: &self.public_url, told: &told, exits: &exits, now };
+        let pauses = self.pauses.known();
+        let judge = Judge {
+            active: &active,
+            public_url: &self.public_url,
+            told: &told,
+            exits: &exits,
+            pauses: &pauses,
+            now,
+        };
         for message in claimed {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));

@@ -1,7 +1,7 @@
 //! Handing a group over and writing down what became of it, side by side: the connections go on while answers are recorded.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -33,13 +33,17 @@ impl Dispatcher {
             .map(|(mut pass, (message, parcel, shuts_at))| async move {
                 let _connection = self.flow.connection(is_urgent(&message)).await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
-                // certainly not sent. Nor does one whose message waited here until its hours were over.
+                // certainly not sent. Nor does one whose message was paused, or waited
+                // here until its hours were over.
                 let late = lease.ends.comes_within(self.send_deadline) || self.clock.now() >= shuts_at;
-                if shutdown.is_cancelled() || late || !self.flow.may_begin(pass.probe()) {
+                let held = self.pauses.stop(&message);
+                if shutdown.is_cancelled() || late || held || !self.flow.may_begin(pass.probe()) {
                     return (message, None);
                 }
                 pass.spend();
+                let began = Instant::now();
                 let answer = poison::hand_over(&self.outlet, &parcel, &message).await;
+                telemetry::answered(message.channel, answer.class(), began.elapsed().as_secs_f64());
                 self.flow.note(&answer, &pass);
                 if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
                     telemetry::sms_accepted(&sms.rule, sms.segments);
@@ -81,7 +85,7 @@ impl Dispatcher {
             telemetry::handed_over(&message);
             if message.state == MessageState::Sent {
                 let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
-                telemetry::sent_after(delay);
+                telemetry::sent_after(message.channel, delay);
             }
             updates.push(message);
         }

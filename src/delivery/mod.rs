@@ -2,7 +2,7 @@
 //!
 //! `dispatch` is the loop; `flow` says how much may go, by token buckets (`bucket`), per recipient domain (`domains`)
 //! and not at all while the provider is in trouble (`breaker`). `hand_over` gives a group to the channel and writes down
-//! its answers. `poison` sets aside what always fails.
+//! its answers. `pauses` knows what an operator has stopped. `poison` sets aside what always fails.
 //!
 //! Called by `app`. Decides nothing about what is sent; that is the core's.
 
@@ -14,6 +14,7 @@ mod domains;
 pub mod flow;
 mod hand_over;
 pub mod outcomes;
+pub mod pauses;
 mod poison;
 pub mod reclaim;
 pub mod record;

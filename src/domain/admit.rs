@@ -92,7 +92,7 @@ impl<'a> Question<'a> {
             consents: customer.consents,
             suppressed: customer.suppressed.contains(&message.channel),
             erased: customer.erased,
-            over: over(message, rules, customer.exit),
+            over: over(message, rules, &customer),
             expires_at: message.expires_at,
             slots,
             due_at: message.due_at,
@@ -112,12 +112,15 @@ pub struct Known<'a> {
     pub erased: bool,
     /// The exit of the entry that the message belongs to.
     pub exit: Option<&'a Exit>,
+    /// Until when a pause kept the message from going, if one did.
+    pub held_until: Option<DateTime<Utc>>,
 }
 
 /// What is committed and still waits does not stand against the end of its entry: an exit that happened before the
-/// message was due, a rule that is gone.
-fn over(message: &Message, rules: &RuleSet, exit: Option<&Exit>) -> Option<Reason> {
-    if let Some(exit) = exit.filter(|exit| exit.at <= message.due_at) {
+/// message was due or while it was held, a rule that is gone.
+fn over(message: &Message, rules: &RuleSet, customer: &Known<'_>) -> Option<Reason> {
+    let could_go = customer.held_until.map_or(message.due_at, |until| until.max(message.due_at));
+    if let Some(exit) = customer.exit.filter(|exit| exit.at <= could_go) {
         return Some(exit.reason);
     }
     // The confirmation of a STOP belongs to no rule.

@@ -93,6 +93,8 @@ pub enum MessageState {
     Pending,
     /// Not now: outside the hours of its channel, or a frequency cap is full. `reason` says which.
     Deferred,
+    /// Its rule is paused; when that is over it waits again as before.
+    Paused,
     /// Leased by a sender that has not begun the hand-over: safe to reclaim.
     Claimed,
     /// The hand-over may have begun: never taken back blindly.
@@ -115,6 +117,7 @@ impl MessageState {
     pub const ALL: &[Self] = &[
         Self::Pending,
         Self::Deferred,
+        Self::Paused,
         Self::Claimed,
         Self::Sending,
         Self::Sent,
@@ -131,6 +134,7 @@ impl MessageState {
         match self {
             Self::Pending => "pending",
             Self::Deferred => "deferred",
+            Self::Paused => "paused",
             Self::Claimed => "claimed",
             Self::Sending => "sending",
             Self::Sent => "sent",
@@ -150,7 +154,7 @@ impl MessageState {
 
     /// Whether nothing more will happen to the message by itself.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Deferred | Self::Claimed | Self::Sending)
+        !matches!(self, Self::Pending | Self::Deferred | Self::Paused | Self::Claimed | Self::Sending)
     }
 }
 
@@ -164,11 +168,12 @@ impl Message {
         );
         // Another channel must not become a way round a cap; and what is set aside can be put back.
         let held = matches!(self.reason, Some(Reason::FrequencyCap | Reason::CannotBeProcessed));
-        // What its entry's end has stopped is not wanted on any channel.
+        // What its entry's end or an operator has stopped is not wanted on any channel.
         let ended = matches!(
             self.reason,
             Some(
                 Reason::CustomerDeleted
+                    | Reason::Cancelled
                     | Reason::Exited
                     | Reason::Restarted
                     | Reason::RuleDeleted
@@ -179,12 +184,9 @@ impl Message {
         if !certain || held || ended || now > self.expires_at {
             return None;
         }
-        let channel = match self.channel {
-            Channel::Email => Channel::Sms,
-            Channel::Sms => Channel::Email,
-        };
+        let (channel, id) = self.on_the_other_channel();
         Some(Self {
-            id: message_id(&self.rule, &self.customer_id, &self.occurrence, &self.step, channel),
+            id,
             channel,
             template: self.fallback.clone()?,
             state: MessageState::Pending,
@@ -201,6 +203,15 @@ impl Message {
             slot_at: None,
             ..self.clone()
         })
+    }
+
+    /// The other channel, and the id that this message has on it.
+    pub fn on_the_other_channel(&self) -> (Channel, String) {
+        let channel = match self.channel {
+            Channel::Email => Channel::Sms,
+            Channel::Sms => Channel::Email,
+        };
+        (channel, message_id(&self.rule, &self.customer_id, &self.occurrence, &self.step, channel))
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod agreement;
 pub mod bounce;
+pub mod by_hand;
 pub mod caps;
 pub mod chain;
 pub mod compose;
@@ -23,6 +24,7 @@ pub mod hours;
 pub mod memory;
 pub mod message;
 pub mod outcome;
+pub mod pause;
 pub mod phone;
 pub mod preview;
 pub mod promo;

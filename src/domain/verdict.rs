@@ -60,6 +60,7 @@ reasons! {
     Bounced "bounced" "mail to the address came back: it does not exist, or did not take any for weeks",
     Complained "complained" "the reader called a mail unwanted",
     Manual "manual" "an operator has put the address on the list",
+    Cancelled "cancelled" "an operator has cancelled it",
     CannotBeProcessed "cannot_be_processed" "it fails whenever it is tried: see `declic dead-letters list`",
     OutcomeUnknown "outcome_unknown" "the provider may or may not have accepted it",
     Restored "restored" "the database was restored to an earlier point, and it may have been sent before that",

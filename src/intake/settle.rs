@@ -71,8 +71,10 @@ async fn accept_all(
         // Cloned because a poisoned batch is needed again; small beside the commit it precedes.
         let batch: Vec<Event> = part.iter().map(|(_, event)| event.clone()).collect();
         metrics::histogram!("declic_event_batch_size").record(batch.len() as f64);
+        let began = std::time::Instant::now();
         match (sink.accept)(batch).await {
             Ok(answers) => {
+                metrics::histogram!("declic_event_batch_seconds").record(began.elapsed().as_secs_f64());
                 for (at, (index, _)) in part.iter().enumerate() {
                     let answer = answers.get(at).copied().unwrap_or(Accepted::New);
                     settled[*index] = Settled::Accepted(answer);

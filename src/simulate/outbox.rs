@@ -88,6 +88,7 @@ impl<'a> Outbox<'a> {
             suppressed: &customer.suppressed,
             erased: customer.erased,
             exit: customer.exit_of(&message),
+            held_until: None,
         };
         let slots = self.slots.entry(message.customer_id.clone()).or_default();
         let gate = admit_now(&Question::about(&message, &self.active.book, known, slots), now);

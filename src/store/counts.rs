@@ -11,7 +11,7 @@ use crate::domain::message::MessageState;
 /// How much is under way, and since when the oldest waits. Read from partial indexes: cheap at any size of history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Pending, deferred, claimed and sending messages; a state with none is zero.
+    /// Pending, deferred, paused, claimed and sending messages; a state with none is zero.
     pub messages: BTreeMap<MessageState, i64>,
     /// Entries that have not ended.
     pub active_entries: i64,
@@ -33,11 +33,12 @@ impl Store {
     /// What is under way at `now`.
     pub async fn counts(&self, now: DateTime<Utc>) -> Result<Counts, StoreError> {
         let mut session = self.reading().await?;
-        let open =
-            [MessageState::Pending, MessageState::Deferred, MessageState::Claimed, MessageState::Sending];
-        let mut messages: BTreeMap<_, _> = open.into_iter().map(|state| (state, 0)).collect();
+        let open = MessageState::ALL.iter().copied().filter(|state| !state.is_final());
+        let mut messages: BTreeMap<_, _> = open.map(|state| (state, 0)).collect();
         // One look for each index.
         let sql = "SELECT state, COUNT(*) FROM messages WHERE state IN ('pending', 'deferred') GROUP BY state
+             UNION ALL
+             SELECT state, COUNT(*) FROM messages WHERE state = 'paused' GROUP BY state
              UNION ALL
              SELECT state, COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') GROUP BY state";
         messages.extend(by_state(&mut session, sql).await?);

@@ -85,12 +85,12 @@ pub(super) async fn empty(
         format!(
             "UPDATE messages SET state = 'suppressed', reason = 'customer_deleted', lease_token = NULL,
                  lease_until = NULL, updated_at = $2, erased = true, body = {}
-             WHERE customer_id {among} AND state IN ('pending', 'deferred', 'claimed')",
+             WHERE customer_id {among} AND state IN ('pending', 'deferred', 'paused', 'claimed')",
             cleared_body(d, "body", true)
         ),
         format!(
             "UPDATE messages SET updated_at = $2, erased = true, body = {}
-             WHERE customer_id {among} AND state NOT IN ('pending', 'deferred', 'claimed')",
+             WHERE customer_id {among} AND state NOT IN ('pending', 'deferred', 'paused', 'claimed')",
             cleared_body(d, "body", false)
         ),
     ];

@@ -23,12 +23,32 @@ const EXPIRED_LIMIT: i64 = 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {
     pub state: Option<MessageState>,
+    pub reason: Option<Reason>,
     pub rule: Option<String>,
     pub customer: Option<String>,
     /// 100 when zero.
     pub limit: u32,
     /// Only those planned before it: the `planned_at` of the last message of the page before.
     pub before: Option<DateTime<Utc>>,
+}
+
+impl MessageFilter {
+    fn conditions(&self) -> (String, Vec<Arg>) {
+        let mut conditions = vec!["true".to_owned()];
+        let mut args: Vec<Arg> = Vec::new();
+        let mut wanted = |column: &str, arg: Option<Arg>| {
+            if let Some(arg) = arg {
+                args.push(arg);
+                conditions.push(format!("{column} ${}", args.len()));
+            }
+        };
+        wanted("state =", self.state.map(|s| s.as_str().into()));
+        wanted("reason =", self.reason.map(|r| r.as_str().into()));
+        wanted("rule =", self.rule.as_deref().map(Arg::from));
+        wanted("customer_id =", self.customer.as_deref().map(Arg::from));
+        wanted("planned_at <", self.before.map(Arg::from));
+        (conditions.join(" AND "), args)
+    }
 }
 
 /// What a sender asks the outbox for.
@@ -49,7 +69,7 @@ pub struct Claim<'a> {
 pub(super) const READ: &str = "id, state, CAST(body AS text)";
 
 /// The state as an expression, so that a message is looked for by its key, and never among all that are held.
-const CLAIMED: &str = "messages.state || '' = 'claimed'";
+pub(super) const CLAIMED: &str = "messages.state || '' = 'claimed'";
 
 pub(super) async fn insert(
     session: &mut Session,
@@ -141,22 +161,10 @@ impl Store {
 
     /// Messages, the latest planned first. Of one that cannot be read, what its columns tell.
     pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<Message>, StoreError> {
-        let mut conditions = vec!["true".to_owned()];
-        let mut args: Vec<Arg> = Vec::new();
-        let mut wanted = |column: &str, arg: Option<Arg>| {
-            if let Some(arg) = arg {
-                args.push(arg);
-                conditions.push(format!("{column} ${}", args.len()));
-            }
-        };
-        wanted("state =", filter.state.map(|s| s.as_str().into()));
-        wanted("rule =", filter.rule.as_deref().map(Arg::from));
-        wanted("customer_id =", filter.customer.as_deref().map(Arg::from));
-        wanted("planned_at <", filter.before.map(Arg::from));
+        let (conditions, mut args) = filter.conditions();
         args.push(i64::from(if filter.limit == 0 { 100 } else { filter.limit }).into());
         let sql = format!(
-            "SELECT {READ} FROM messages WHERE {} ORDER BY planned_at DESC, id DESC LIMIT ${}",
-            conditions.join(" AND "),
+            "SELECT {READ} FROM messages WHERE {conditions} ORDER BY planned_at DESC, id DESC LIMIT ${}",
             args.len()
         );
         let Found { mut messages, unreadable } = load_each(&mut self.reading().await?, sql, args).await?;
@@ -165,6 +173,19 @@ impl Store {
             messages.sort_by(|a, b| (b.planned_at, &b.id).cmp(&(a.planned_at, &a.id)));
         }
         Ok(messages)
+    }
+
+    /// The ids of those meant, in order, after `after` (empty for the beginning); as many as the filter's limit.
+    pub async fn message_ids(&self, filter: &MessageFilter, after: &str) -> Result<Vec<String>, StoreError> {
+        let (conditions, mut args) = filter.conditions();
+        args.push(after.into());
+        args.push(i64::from(filter.limit).into());
+        let (after, limit) = (args.len() - 1, args.len());
+        let sql = format!(
+            "SELECT id FROM messages WHERE {conditions} AND id > ${after} ORDER BY id LIMIT ${limit}"
+        );
+        let ids: Vec<(String,)> = self.reading().await?.fetch(sql, args).await?;
+        Ok(ids.into_iter().map(|(id,)| id).collect())
     }
 
     /// One message by its id; when it cannot be read, what its columns tell.
@@ -206,6 +227,24 @@ impl Tx {
             messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
         let held = format!("messages.lease_token = $2 AND {CLAIMED}");
         update(&mut self.session, &pending, token.into(), &held).await
+    }
+
+    /// Locks these messages until the transaction ends, those that there are.
+    pub async fn lock_messages(&mut self, ids: &[String]) -> Result<Found, StoreError> {
+        let d = self.session.dialect();
+        let sql = format!(
+            "SELECT {READ} FROM messages WHERE id {} ORDER BY customer_id, id {}",
+            d.among(1),
+            d.lock("FOR UPDATE")
+        );
+        load_each(&mut self.session, sql, vec![Arg::list(ids)]).await
+    }
+
+    /// Writes what an operator makes of locked messages. Nobody's lease stands against it; who is in the middle of a
+    /// hand-over keeps it.
+    pub async fn put_by_hand(&mut self, messages: &[Message]) -> Result<Vec<String>, StoreError> {
+        let sending = MessageState::Sending.as_str().into();
+        update(&mut self.session, messages, sending, "messages.state <> $2").await
     }
 
     /// Settles messages from [`Store::expired_sending`], as `uncertain` or as pending again. Returns the ids
@@ -288,7 +327,7 @@ pub(super) async fn update(
              slot_at = r.slot_at,
              updated_at = $1, body = CASE WHEN messages.erased THEN {cleared} ELSE r.body END,
              lease_until = CASE WHEN r.state = 'sending' THEN messages.lease_until END,
-             lease_token = CASE WHEN r.state IN ('pending', 'deferred') THEN NULL ELSE messages.lease_token END
+             lease_token = CASE WHEN r.state IN ('pending', 'deferred', 'paused') THEN NULL ELSE messages.lease_token END
          FROM {table}
          WHERE messages.customer_id = r.customer_id AND messages.id = r.id AND {condition}
          RETURNING messages.id"

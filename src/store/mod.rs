@@ -11,6 +11,7 @@
 mod archive;
 mod args;
 mod aside;
+mod audit;
 mod bounces;
 mod changes;
 mod consents;
@@ -27,6 +28,7 @@ mod messages;
 mod open;
 mod outcomes;
 mod parked;
+mod pauses;
 mod phones;
 mod profiles;
 mod promo_codes;
@@ -54,6 +56,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, SqlitePool};
 
 pub use aside::PutBack;
+pub use audit::{Act, ActFilter};
 pub use bounces::BounceRow;
 pub use changes::Changes;
 pub use consents::KeptLedger;
@@ -132,6 +135,14 @@ impl Store {
         match &self.pool {
             Pool::Postgres(_) => "postgresql",
             Pool::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    /// How many connections the pool has, and how many of them do nothing; of SQLite, those that read.
+    pub fn connections(&self) -> (u32, usize) {
+        match &self.pool {
+            Pool::Postgres(pool) => (pool.size(), pool.num_idle()),
+            Pool::Sqlite { reader, .. } => (reader.size(), reader.num_idle()),
         }
     }
 

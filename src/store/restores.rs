@@ -121,7 +121,7 @@ impl Tx {
     /// Messages that were not at their end when the back-up was taken, in the order of their ids, after `after`.
     pub async fn unfinished(&mut self, after: &str, limit: u32) -> Result<Found, StoreError> {
         let sql = format!(
-            "SELECT {READ} FROM messages WHERE state IN ('pending', 'deferred', 'claimed', 'sending') AND id > $1
+            "SELECT {READ} FROM messages WHERE state IN ('pending', 'deferred', 'paused', 'claimed', 'sending') AND id > $1
              ORDER BY id LIMIT $2"
         );
         load_each(&mut self.session, sql, vec![after.into(), i64::from(limit).into()]).await
@@ -129,8 +129,7 @@ impl Tx {
 
     /// Writes what a restore makes of messages from [`Tx::unfinished`], whoever held them: nobody works meanwhile.
     pub async fn settle_restored(&mut self, messages: &[Message]) -> Result<(), StoreError> {
-        let unfinished =
-            "messages.state <> $2 AND messages.state IN ('pending', 'deferred', 'claimed', 'sending')";
+        let unfinished = "messages.state <> $2 AND messages.state IN ('pending', 'deferred', 'paused', 'claimed', 'sending')";
         update(&mut self.session, messages, "sent".into(), unfinished).await.map(drop)
     }
 }

@@ -18,7 +18,7 @@ use super::{StoreError, entries};
 use crate::domain::retention::{Kind, Phase};
 
 /// The states of messages that are still under way.
-const OPEN: &str = "('pending', 'deferred', 'claimed', 'sending')";
+const OPEN: &str = "('pending', 'deferred', 'paused', 'claimed', 'sending')";
 
 /// A row whose time is over: its customer, its key, the time that it is kept from, and the row as JSON.
 type Over = (String, String, String, DateTime<Utc>, String);
@@ -124,7 +124,7 @@ pub(super) fn count_sql(kind: Kind) -> &'static str {
         Kind::Events => "SELECT /* what is over */ COUNT(*) FROM events AS k WHERE k.time < $1",
         Kind::Messages => {
             "SELECT /* what is over */ COUNT(*) FROM messages AS k WHERE k.updated_at < $1 AND k.planned_at < $1
-                 AND NOT (k.state IN ('pending', 'deferred', 'claimed', 'sending'))"
+                 AND NOT (k.state IN ('pending', 'deferred', 'paused', 'claimed', 'sending'))"
         }
         Kind::PromoCodes => "SELECT /* what is over */ COUNT(*) FROM promo_codes AS k WHERE k.valid_until < $1",
         Kind::Customers => {

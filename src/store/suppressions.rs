@@ -10,7 +10,7 @@ use super::args::Arg;
 use super::rows::Rows;
 use super::session::Session;
 use super::vault::HASHED;
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 use crate::domain::consent::Channel;
 use crate::domain::customer::comparable_address;
 use crate::domain::verdict::Reason;
@@ -73,14 +73,22 @@ impl Store {
         Ok(rows.into_iter().map(row).collect())
     }
 
+    /// All that an address may be called where it must not be kept itself, by the present secret and former ones; none
+    /// without a secret.
+    pub fn pseudonyms(&self, channel: Channel, address: &str) -> Vec<String> {
+        self.vault.all_hashed(channel, &comparable_address(address)).collect()
+    }
+}
+
+impl Tx {
     /// Takes an address off the list, on every channel and whatever it is kept as; what was taken off.
-    pub async fn remove_suppressions(&self, address: &str) -> Result<Vec<SuppressionRow>, StoreError> {
-        let mut session = self.writing().await?;
+    pub async fn remove_suppressions(&mut self, address: &str) -> Result<Vec<SuppressionRow>, StoreError> {
+        let session = &mut self.session;
         let sql = format!(
             "DELETE FROM suppressions WHERE address {} RETURNING channel, address, reason, at, detail",
             session.dialect().among(1)
         );
-        let kept_as = Arg::list(all_kept_as(&session, address));
+        let kept_as = Arg::list(all_kept_as(session, address));
         let rows: Vec<Fields> = session.fetch(sql, vec![kept_as]).await?;
         Ok(rows.into_iter().map(row).collect())
     }

@@ -154,8 +154,10 @@ pub async fn people_see_the_list_and_take_addresses_off_it(Place { store, .. }: 
     assert!(all[0].address.starts_with("hash:") && all[0].reason == "customer_deleted", "the latest first");
     for (address, reason) in [(" a@EXAMPLE.com ", "manual"), ("gone@example.com", "customer_deleted")] {
         assert_eq!(store.suppressions(Some(address), 9).await.expect("read")[0].reason, reason);
-        assert_eq!(store.remove_suppressions(address).await.expect("removed")[0].reason, reason);
-        assert!(store.remove_suppressions(address).await.expect("removed").is_empty());
+        let mut tx = store.begin().await.expect("begin");
+        assert_eq!(tx.remove_suppressions(address).await.expect("removed")[0].reason, reason);
+        assert!(tx.remove_suppressions(address).await.expect("removed").is_empty());
+        tx.commit().await.expect("commit");
     }
     assert_eq!(store.suppressions(None, 9).await.expect("read").len(), 1);
 }

@@ -12,6 +12,7 @@ mod holdings;
 mod lanes;
 mod ledger;
 mod messages;
+mod pauses;
 mod publishing;
 mod restores;
 mod retention;
@@ -167,6 +168,13 @@ conformance! {
     messages::messages_are_listed_by_what_they_are,
     messages::counts_tell_what_is_under_way,
     messages::outcomes_leave_the_outbox_when_published,
+    pauses::a_pause_lasts_until_it_is_resumed,
+    pauses::what_is_set_aside_is_nobody_s_until_its_rule_goes_on,
+    pauses::nothing_is_set_aside_after_the_rule_goes_on,
+    pauses::an_erasure_reaches_what_is_set_aside,
+    pauses::what_an_operator_stops_no_sender_sends,
+    pauses::what_goes_again_is_claimed_like_any_other,
+    pauses::acts_are_written_down_and_stay,
     sms::a_receipt_finds_its_part_whichever_comes_first,
     sms::parts_settled_at_once_are_seen_by_the_second,
     sms::a_receipt_of_an_older_part_is_not_taken_for_the_new_one_s,

@@ -191,8 +191,18 @@ pub async fn messages_are_listed_by_what_they_are(Place { store, .. }: Place) {
     let customer = Some("c-2".to_owned());
     assert_eq!(list(MessageFilter { customer, limit: 1, ..Default::default() }).await, ["m-3"]);
     assert_eq!(list(MessageFilter { before: Some(at("10:00")), ..Default::default() }).await, ["m-1"]);
+    let ids = async |after: &str| {
+        let filter = MessageFilter { limit: 2, ..Default::default() };
+        store.message_ids(&filter, after).await.expect("ids")
+    };
+    assert_eq!(
+        (ids("").await, ids("m-2").await),
+        (vec!["m-1".to_owned(), "m-2".to_owned()], vec!["m-3".to_owned()])
+    );
+    assert!(list(MessageFilter { reason: Some(Reason::Refused), ..Default::default() }).await.is_empty());
     let all = MessageFilter {
         state,
+        reason: None,
         rule: Some("welcome".into()),
         customer: Some("c-2".into()),
         before: Some(at("23:00")),

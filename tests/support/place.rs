@@ -11,6 +11,7 @@ use declic::clock::Clock;
 use declic::delivery::dispatch::Dispatcher;
 use declic::delivery::flow::Flow;
 use declic::delivery::outcomes::Outcomes;
+use declic::delivery::pauses::Pauses;
 use declic::domain::consent::Channel;
 use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::event::Event;
@@ -96,6 +97,7 @@ impl Place {
                     clock: clock.clone(),
                     outlet,
                     flow,
+                    pauses: Pauses::default(),
                     lanes: ALL,
                     outcomes: Outcomes::new(store.clone(), clock.clone(), None),
                     handoff: handoff.clone(),

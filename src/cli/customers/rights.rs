@@ -108,7 +108,7 @@ async fn known(store: &Store, id: &str) -> Result<CustomerState, Failure> {
     Ok(customer)
 }
 
-/// Takes in an event of this instant about a customer, made here.
+/// Takes in an event of this instant about a customer, made here, and notes who made it.
 async fn take_in(
     config: &Config,
     store: Store,
@@ -126,7 +126,9 @@ async fn take_in(
         time: now,
         data,
     };
-    let processor = environment::processor(config, store).await?;
+    let processor = environment::processor(config, store.clone()).await?;
+    let noted = environment::operator(store).note(&format!("customers {by}"), &[id], None).await;
+    noted.map_err(environment::failed)?;
     processor.accept(&[event]).await.map_err(environment::failed).map(drop)
 }
 

@@ -14,7 +14,7 @@ impl Teller<'_> {
         let then = consents.at(message.channel, &message.purpose, message.planned_at);
         let newest = consents.latest(message.channel, &message.purpose);
         let at = match message.state {
-            MessageState::Pending | MessageState::Deferred => message.due_at,
+            MessageState::Pending | MessageState::Deferred | MessageState::Paused => message.due_at,
             _ => message.sent_at.unwrap_or(message.planned_at),
         };
         let sent = Sent {
@@ -57,6 +57,7 @@ impl Teller<'_> {
             suppressed: &snapshot.suppressed,
             erased: snapshot.erased,
             exit: snapshot.exit_of(message),
+            held_until: None,
         };
         let slots = self.slots();
         let at = message.due_at.max(self.now);

@@ -199,6 +199,7 @@ impl Language {
         let (english, french) = match state {
             MessageState::Pending => ("waits", "en attente"),
             MessageState::Deferred => ("put off", "reporté"),
+            MessageState::Paused => ("waits until its rule is resumed", "attend la reprise de sa règle"),
             MessageState::Claimed | MessageState::Sending => ("is being sent", "en cours d’envoi"),
             MessageState::Sent => ("sent", "envoyé"),
             MessageState::Delivered => ("sent, and delivered", "envoyé, et remis"),
@@ -268,6 +269,7 @@ fn in_french(reason: Reason) -> &'static str {
         }
         Reason::Complained => "le lecteur a signalé un courrier comme indésirable",
         Reason::Manual => "un opérateur a inscrit l’adresse sur la liste",
+        Reason::Cancelled => "un opérateur l’a annulé",
         Reason::CannotBeProcessed => "cela échoue à chaque essai : voir « declic dead-letters list »",
         Reason::OutcomeUnknown => "le prestataire l’a peut-être accepté, peut-être pas",
         Reason::Restored => {

@@ -102,6 +102,11 @@ impl Book {
         kinds.into_iter().filter_map(|k| self.touched_by.get(k)).flatten().map(String::as_str).collect()
     }
 
+    /// Whether an event of this type means something to a rule.
+    pub fn waits_for(&self, kind: &str) -> bool {
+        self.touched_by.contains_key(kind)
+    }
+
     /// What must be loaded to decide about events of these types at `now`.
     pub fn needs<'a>(&self, kinds: impl IntoIterator<Item = &'a str>, now: DateTime<Utc>) -> Needs {
         let mut needs = Needs::default();

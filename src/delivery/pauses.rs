@@ -1,0 +1,140 @@
+//! What operators have paused, as this worker knows it: read four times a second, asked before each hand-over.
+//!
+//! Whoever has not been able to read it for a second hands nothing over, so a pause holds everywhere a second after it is
+//! committed, whatever becomes of workers' connections. What was being handed over in that moment goes out.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::consent::Channel;
+use crate::domain::message::Message;
+use crate::domain::pause;
+use crate::store::{Store, StoreError};
+use crate::telemetry;
+
+/// How often to look, in real time.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// How long what was read is acted upon.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// Shared by all that ask. The default is for where nobody pauses anything, and nobody looks.
+#[derive(Debug, Clone, Default)]
+pub struct Pauses(Arc<RwLock<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    pauses: Arc<pause::Pauses>,
+    /// Until when it may be acted upon; none where nobody looks.
+    until: Option<Instant>,
+}
+
+impl Pauses {
+    /// Nothing is handed over before [`Pauses::follow`] has looked.
+    pub fn watched() -> Self {
+        Self(Arc::new(RwLock::new(Seen { until: Some(Instant::now()), ..Seen::default() })))
+    }
+
+    /// What was read last.
+    pub fn known(&self) -> Arc<pause::Pauses> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).pauses.clone()
+    }
+
+    /// Whether nothing may be handed over on this channel.
+    pub fn stop_channel(&self, channel: Channel) -> bool {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        seen.until.is_some_and(|until| Instant::now() >= until) || seen.pauses.stops_channel(channel)
+    }
+
+    /// Whether this message may not be handed over.
+    pub fn stop(&self, message: &Message) -> bool {
+        self.stop_channel(message.channel) || self.known().stops_rule(&message.rule)
+    }
+
+    /// Whether it is known what is paused, and what is, in words.
+    pub fn describe(&self) -> (bool, String) {
+        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if seen.until.is_some_and(|until| Instant::now() >= until) {
+            return (false, "it cannot be read what is paused, so nothing is handed over".to_owned());
+        }
+        let paused: Vec<String> = seen.pauses.lasting().map(|pause| pause.target.to_string()).collect();
+        let words = if paused.is_empty() {
+            "nothing is paused".to_owned()
+        } else {
+            format!("paused: {}", paused.join(", "))
+        };
+        (true, words)
+    }
+
+    /// Looks until told to stop, and lets go what is resumed.
+    pub async fn follow(self, store: Store, shutdown: CancellationToken) {
+        loop {
+            let more = match self.look(&store).await {
+                Ok(more) => more,
+                Err(error) => {
+                    telemetry::waiting_for("database", &error.to_string());
+                    false
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(EVERY), if !more => {}
+                () = tokio::task::yield_now(), if more => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    /// Reads what is paused and lets some of what is resumed go; whether there may be more of that.
+    async fn look(&self, store: &Store) -> Result<bool, StoreError> {
+        // What is read is as old as the question.
+        let asked = Instant::now();
+        let pauses: pause::Pauses = store.pauses().await?.into_iter().collect();
+        let before = self.known();
+        if *before != pauses {
+            telemetry::paused(&before, &pauses);
+        }
+        let to_let_go: Vec<String> = pauses.to_let_go().map(str::to_owned).collect();
+        self.learn(pauses, asked);
+        let mut more = false;
+        for rule in to_let_go {
+            more |= store.let_go(&rule).await? > 0;
+        }
+        Ok(more)
+    }
+
+    fn learn(&self, pauses: pause::Pauses, asked: Instant) {
+        let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *seen = Seen { pauses: Arc::new(pauses), until: Some(asked + GOOD_FOR) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::pause::{Pause, Target};
+
+    #[test]
+    fn what_was_not_read_for_a_second_stops_everything() {
+        let nobody_looks = Pauses::default();
+        assert!(!nobody_looks.stop_channel(Channel::Email));
+        let pauses = Pauses::watched();
+        assert!(pauses.stop_channel(Channel::Email), "nothing was read yet");
+        pauses.learn(pause::Pauses::default(), Instant::now());
+        assert!(!pauses.stop_channel(Channel::Email));
+        pauses.learn(pause::Pauses::default(), Instant::now() - GOOD_FOR);
+        assert!(pauses.stop_channel(Channel::Email), "it is too old");
+        let sms = Pause {
+            target: Target::Channel(Channel::Sms),
+            since: chrono::DateTime::UNIX_EPOCH,
+            by: "eve".to_owned(),
+            why: None,
+            resumed_at: None,
+            holding: true,
+        };
+        pauses.learn([sms].into_iter().collect(), Instant::now());
+        assert!(pauses.stop_channel(Channel::Sms) && !pauses.stop_channel(Channel::Email));
+        assert_eq!(pauses.describe(), (true, "paused: channel:sms".to_owned()));
+    }
+}

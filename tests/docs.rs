@@ -50,6 +50,7 @@ const PAGES: &[&str] = &[
     "docs/smpp.md",
     "docs/sms-providers.md",
     "docs/sms.md",
+    "docs/statements.md",
     "docs/templates.md",
     "docs/testing.md",
     "docs/upgrades.md",
@@ -113,6 +114,7 @@ fn rules_compile_as_printed() {
         "docs/register.md",
         "docs/rules.md",
         "docs/sms.md",
+    "docs/statements.md",
     ] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];

@@ -42,18 +42,16 @@ impl Store {
             Target::Rule(rule) => ("rule = $1", vec![rule.as_str().into()]),
         };
         // In ranges of the indexes of what is open, which are small beside the table.
-        let waiting = ["state IN ('pending', 'deferred')", "state = 'paused'"];
-        let under_way = ["state IN ('claimed', 'sending') AND state = 'sending'"];
-        let count = |of: &[&str]| {
-            let parts: Vec<_> = of
-                .iter()
-                .map(|state| format!("(SELECT COUNT(*) FROM messages WHERE {state} AND {condition})"))
-                .collect();
-            format!("SELECT {}", parts.join(" + "))
-        };
+        let waiting = format!(
+            "SELECT (SELECT COUNT(*) FROM messages WHERE state IN ('pending', 'deferred') AND {condition})
+                 + (SELECT COUNT(*) FROM messages WHERE state = 'paused' AND {condition})"
+        );
+        let under_way = format!(
+            "SELECT COUNT(*) FROM messages WHERE state IN ('claimed', 'sending') AND state = 'sending' AND {condition}"
+        );
         let mut session = self.reading().await?;
-        let waiting: Option<(i64,)> = session.first(count(&waiting), args.clone()).await?;
-        let under_way: Option<(i64,)> = session.first(count(&under_way), args).await?;
+        let waiting: Option<(i64,)> = session.first(waiting, args.clone()).await?;
+        let under_way: Option<(i64,)> = session.first(under_way, args).await?;
         Ok((waiting.map_or(0, |(n,)| n), under_way.map_or(0, |(n,)| n)))
     }
 

@@ -1,5 +1,5 @@
 //! Every statement that the store sends, and which customers it is about: what can go to the one place where a customer
-//! lives, and what has to ask everywhere. The tables of `docs/scaling.md` are this list.
+//! lives, and what has to ask everywhere. The tables of `docs/statements.md` are this list.
 //!
 //! A new statement fails this test until it has its line here and on the page (`BLESS=1` writes the page).
 
@@ -373,7 +373,7 @@ const TABLES: &[&str] = &[
     "declic_schema",
 ];
 
-const PAGE: &str = "docs/scaling.md";
+const PAGE: &str = "docs/statements.md";
 const BEGIN: &str = "<!-- statements: written by tests/store/statements.rs -->";
 const END: &str = "<!-- end of statements -->";
 

@@ -114,7 +114,7 @@ fn rules_compile_as_printed() {
         "docs/register.md",
         "docs/rules.md",
         "docs/sms.md",
-    "docs/statements.md",
+        "docs/statements.md",
     ] {
         for block in blocks(&page(name), "yaml") {
             let mut files = vec![yaml_file(&block)];

@@ -109,6 +109,8 @@ impl Smpp {
     /// To be run once for all clones. Dropping it hangs up without a goodbye.
     pub async fn run(&self) {
         let inner = &self.0;
+        // There are none yet, which is to be seen where none will ever be.
+        metrics::gauge!("declic_smpp_sessions").increment(0.0);
         let links = (0..inner.config.connections).flat_map(|place| match inner.config.bind {
             Bind::Transceiver => vec![inner.keep(Role::Both, place)],
             Bind::Separate => vec![inner.keep(Role::Sends, place), inner.keep(Role::Receives, place)],

@@ -1,6 +1,8 @@
 //! The alerts in `deploy/prometheus`: read and tried by Prometheus' own tool, with a runbook for each, about metrics that
 //! a worker has; and the metrics themselves, as that tool wants them.
 
+mod faults;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +11,13 @@ use std::time::Duration;
 
 use support::shop::{Shop, ask, event};
 use support::{Folder, needed, run, wait_until};
+
+/// The least that rules may be sent by.
+const POLICY: &str = "default_locale: fr\ndefault_timezone: Europe/Paris\n\
+    sender: { name: Shop, email: shop@example.com, postal_address: 1 rue X }\n";
+
+const MAIL: &str = "---\nsubject: S\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>{{unsubscribe_url}}</mj-text>\
+    </mj-column></mj-section></mj-body></mjml>\n";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -1,5 +1,10 @@
 //! `declic doctor`: tries everything the worker stands on, and says what is wrong and what to do.
 
+mod dns;
+mod domain;
+mod standing;
+
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,33 +19,61 @@ use crate::config::Config;
 use crate::domain::diagnostic::Severity;
 use crate::files;
 
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Whom to ask about SPF, DKIM and DMARC (default: the first of /etc/resolv.conf)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    resolver: Option<SocketAddr>,
+}
+
 /// One thing tried.
 struct Finding {
     name: &'static str,
-    outcome: Result<String, String>,
+    outcome: Outcome,
 }
 
-pub async fn doctor(config: Option<&Path>) -> Result<(), Failure> {
+enum Outcome {
+    Right(String),
+    /// It works, and somebody should look at it.
+    Doubtful(String),
+    Wrong(String),
+}
+
+/// What is not as it should be, and stops nothing.
+impl From<Result<String, String>> for Outcome {
+    fn from(said: Result<String, String>) -> Self {
+        said.map_or_else(Self::Doubtful, Self::Right)
+    }
+}
+
+fn tried(name: &'static str, outcome: Result<String, String>) -> Finding {
+    Finding { name, outcome: outcome.map_or_else(Outcome::Wrong, Outcome::Right) }
+}
+
+pub async fn doctor(config: Option<&Path>, args: Args) -> Result<(), Failure> {
     let config = environment::config(config)?;
-    let findings = [
-        Finding { name: "rules", outcome: rules(&config) },
-        Finding { name: "database", outcome: database(&config).await },
-        Finding { name: "secret", outcome: secret(&config).await },
-        Finding { name: "broker", outcome: broker(&config).await },
-        Finding { name: "mail", outcome: mail(&config).await },
-        Finding { name: "sms", outcome: sms(&config).await },
+    let mut findings = vec![
+        tried("rules", rules(&config)),
+        tried("database", database(&config).await),
+        tried("secret", secret(&config).await),
+        tried("broker", broker(&config).await),
+        tried("mail", mail(&config).await),
+        tried("sms", sms(&config).await),
     ];
-    let doubt = deaf(&config);
-    for finding in &findings {
-        match &finding.outcome {
-            Ok(words) => println!("ok    {:<9} {words}", finding.name),
-            Err(words) => println!("WRONG {:<9} {words}", finding.name),
+    findings.extend(deaf(&config).map(|words| Finding { name: "stop", outcome: Outcome::Doubtful(words) }));
+    findings.extend(standing::findings(&config).await);
+    if let Ok(files) = files::read(&config.worker.rules_dir) {
+        let policy = Checked::new(&files).rules.policy;
+        findings.extend(domain::findings(&config, &policy, args.resolver).await);
+    }
+    for Finding { name, outcome } in &findings {
+        match outcome {
+            Outcome::Right(words) => println!("ok    {name:<9} {words}"),
+            Outcome::Doubtful(words) => println!("warn  {name:<9} {words}"),
+            Outcome::Wrong(words) => println!("WRONG {name:<9} {words}"),
         }
     }
-    if let Some(words) = doubt {
-        println!("warn  {:<9} {words}", "stop");
-    }
-    let wrong = findings.iter().filter(|f| f.outcome.is_err()).count();
+    let wrong = findings.iter().filter(|finding| matches!(finding.outcome, Outcome::Wrong(_))).count();
     if wrong == 0 {
         return Ok(());
     }

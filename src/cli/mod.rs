@@ -114,8 +114,8 @@ enum Command {
     Restored(restored::Args),
     /// Plans the exchanges and queues that the configuration asks RabbitMQ for, and applies the plan
     Topology(topology::Args),
-    /// Tries the configuration, database, broker, mail server and rules, and says what is wrong
-    Doctor,
+    /// Tries rules, database, broker, providers, clock, disk and the sending domain, and says what is wrong and what to do
+    Doctor(doctor::Args),
 }
 
 /// Why a command did not do what it was asked, by exit code.
@@ -200,6 +200,6 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Retention(command) => retention::retention(config, command).await,
         Command::Restored(args) => restored::restored(config, args).await,
         Command::Topology(args) => topology::topology(config, &args).await,
-        Command::Doctor => doctor::doctor(config).await,
+        Command::Doctor(args) => doctor::doctor(config, args).await,
     }
 }

@@ -33,6 +33,7 @@ pub mod restore;
 pub mod retention;
 pub mod retry;
 pub mod rules;
+pub mod sending_domain;
 pub mod sms;
 pub mod snapshot;
 pub mod steps;

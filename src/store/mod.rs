@@ -18,6 +18,7 @@ mod consents;
 mod counts;
 mod customers;
 mod dead_letters;
+mod diagnosis;
 mod entries;
 mod erasure;
 mod error;

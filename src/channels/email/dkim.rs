@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use ring::signature::{self, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
@@ -132,6 +132,14 @@ impl Signer {
             Key::Ed25519(key) => Ok(key.sign(&Sha256::digest(bytes)).as_ref().to_vec()),
         }
     }
+}
+
+/// The public half of a key in the configuration, as its record ends: PKCS #1 for RSA, 32 bytes for Ed25519.
+pub fn public_key(config: &DkimConfig) -> Result<Vec<u8>, BadKey> {
+    Ok(match Signer::new(config)?.key {
+        Key::Rsa(key) => key.public().as_ref().to_vec(),
+        Key::Ed25519(key) => signature::KeyPair::public_key(&key).as_ref().to_vec(),
+    })
 }
 
 fn dns_name(name: &str) -> bool {

@@ -21,6 +21,7 @@ mod wire;
 use chrono::{DateTime, Utc};
 
 pub use config::{DkimAlgorithm, DkimConfig, SmtpConfig, Tls};
+pub use dkim::public_key;
 pub use smtp::Smtp;
 
 /// A finished e-mail, ready to be built into MIME.

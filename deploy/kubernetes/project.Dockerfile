@@ -6,6 +6,7 @@
 # FOLDER holds `rules/`, with a test at least, and `templates/`.
 ARG DECLIC=declic:0.1.0
 FROM ${DECLIC}
+USER 65532:65532
 COPY rules /etc/declic/rules
 COPY templates /etc/declic/templates
 # No image of rules that have errors, or that do not do what their tests say.

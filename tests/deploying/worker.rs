@@ -6,8 +6,10 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::support::postgres::Postgres;
+use crate::support::shop::{self, Shop, ask};
 use crate::support::{Folder, free_port, run, wait_until};
-use crate::{root, yaml};
+use crate::{read, root, texts, yaml};
 
 const TOKEN: &str = "a token that is long enough";
 
@@ -117,4 +119,54 @@ fn systemd_hears_that_it_is_ready_alive_and_stopping() {
     assert_eq!(worker.terminate(), Some(0));
     let stopping = std::iter::repeat_with(heard).find(|word| word != "WATCHDOG=1\n");
     assert!(stopping.is_some_and(|word| word.starts_with("STOPPING=1\n")));
+}
+
+#[test]
+fn compose_runs_it_against_real_servers() {
+    let database = Postgres::shared().database();
+    let mut shop = Shop::unmigrated(&database, "", "speed = 1.0");
+    let ports = [
+        ("0.0.0.0:8025", format!("0.0.0.0:{}", shop.admin)),
+        ("0.0.0.0:8026", format!("0.0.0.0:{}", shop.public)),
+        ("\"mailpit\"", "\"127.0.0.1\"".to_owned()),
+        ("port = 1025", format!("port = {}", shop.sink.port)),
+    ];
+    let mut text = read("deploy/compose/declic.toml");
+    for (there, here) in ports {
+        assert!(text.contains(there), "{there}");
+        text = text.replace(there, &here);
+    }
+    std::fs::write(shop.folder.join("declic.toml"), text).expect("a configuration");
+    let services = &yaml("compose.yaml")[0]["services"];
+    for (name, value) in services["declic"]["environment"].as_object().expect("variables") {
+        let value = value.as_str().expect("a text");
+        let broker = shop.broker.clone();
+        let here = match name.as_str() {
+            "DECLIC_DATABASE__URL" => &database,
+            "DECLIC_AMQP__URL" => &broker,
+            _ => value,
+        };
+        shop.set(name, here);
+    }
+    run(shop.declic().args(texts(&services["migrate"]["command"])));
+    let mut command = shop.declic();
+    let mut worker =
+        shop::Worker::spawn(command.args(texts(&services["declic"]["command"])), shop.folder.join("log"));
+    let healthy = || shop.declic().arg("health").output().is_ok_and(|asked| asked.status.success());
+    let ready = wait_until(Duration::from_secs(120), || healthy() || !worker.is_running());
+    assert!(ready && worker.is_running(), "{}", worker.log());
+
+    let data = serde_json::json!({"email": "alice@example.com", "first_name": "Alice", "locale": "fr-FR"});
+    let event = shop::event("1", "customer.signed_up", "alice", &crate::support::now(), data);
+    let post = |authorization: &str| {
+        let head = format!("POST /events HTTP/1.0\r\nHost: declic\r\nContent-Length: {}\r\n", event.len());
+        let kind = "Content-Type: application/cloudevents+json\r\n";
+        ask(shop.admin, &format!("{head}{kind}{authorization}\r\n{event}")).expect("an answer")
+    };
+    assert!(post("").contains(" 401 "));
+    let token = services["declic"]["environment"]["DECLIC_ADMIN__TOKEN"].as_str().expect("a token");
+    let answer = post(&format!("Authorization: Bearer {token}\r\n"));
+    assert!(answer.contains(" 200 "), "{answer}");
+    shop.sink.wait_for(1, Duration::from_secs(60));
+    assert!(worker.terminate(Duration::from_secs(35)).success());
 }

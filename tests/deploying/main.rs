@@ -7,6 +7,7 @@ mod support;
 mod configurations;
 mod images;
 mod linters;
+mod manifests;
 mod package;
 mod unit;
 mod worker;

@@ -82,8 +82,10 @@ fn every_secret_may_be_missing() {
     let (configuration, secrets) = loaded.split_first().expect("the configuration");
     assert_eq!(configuration, "declic.toml:/etc/declic/declic.toml");
     assert_eq!(names(secrets), names(&settings(&unit, "SetCredential")), "what stands for a missing file");
+    let page = read("docs/deploying.md");
     for secret in secrets {
         let (name, path) = secret.split_once(':').expect("a name and a path");
         assert_eq!(path, format!("/etc/declic/{name}"));
+        assert!(page.contains(&format!("`{name}`")), "docs/deploying.md does not name it");
     }
 }

@@ -4,6 +4,7 @@ pub mod bounces;
 mod pages;
 pub mod register;
 mod sink;
+mod systemd;
 mod watch;
 mod ways;
 
@@ -187,7 +188,9 @@ impl App {
         }
         self.start_inner_parts(&mut parts, &pulses, reload, &shutdown);
         parts.spawn(named("gauges", self.watch().run(metrics, shutdown.clone())));
+        parts.spawn(named("signs of life", systemd::signs_of_life(shutdown.clone())));
         tracing::info!("{pages}; ready");
+        systemd::ready(&pages);
         let ended = tokio::select! {
             // Asked first: a part that has ended because it was told to has not ended by itself.
             biased;
@@ -195,6 +198,7 @@ impl App {
             ended = parts.join_next() => Some(ended),
         };
         shutdown.cancel();
+        systemd::stopping();
         let deadline = Duration::from_secs(self.config.worker.shutdown_deadline_s);
         let rest = async { while parts.join_next().await.is_some() {} };
         if tokio::time::timeout(deadline, rest).await.is_err() {

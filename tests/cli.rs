@@ -47,7 +47,7 @@ const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.");
 
 #[test]
 fn help_of_every_command() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["demo"],
         &["run"],
@@ -76,6 +76,7 @@ fn help_of_every_command() {
         &["retention", "report"],
         &["retention", "run"],
         &["doctor"],
+        &["health"],
     ];
     let mut all = String::new();
     for command in commands {

@@ -34,6 +34,7 @@ const PAGES: &[&str] = &[
     "docs/configuration.md",
     "docs/consent.md",
     "docs/dead-letters.md",
+    "docs/deploying.md",
     "docs/explain.md",
     "docs/guarantees.md",
     "docs/marketers.md",

@@ -3,6 +3,7 @@
 mod audit;
 mod bounces;
 mod check;
+mod completions;
 mod consents;
 mod customers;
 mod dead_letters;
@@ -10,7 +11,9 @@ mod demo;
 mod doctor;
 mod environment;
 mod explain;
+mod health;
 mod maintain;
+mod man;
 mod messages;
 mod migrate;
 mod new;
@@ -116,6 +119,14 @@ enum Command {
     Topology(topology::Args),
     /// Tries rules, database, broker, providers, clock, disk and the sending domain, and says what is wrong and what to do
     Doctor(doctor::Args),
+    /// Asks the worker that runs with this configuration whether it is well; exit code 1 if not, or if none answers
+    Health(health::Args),
+    /// Writes the pages of the manual
+    #[command(hide = true)]
+    Man(man::Args),
+    /// Prints what completes commands in a shell
+    #[command(hide = true)]
+    Completions(completions::Args),
 }
 
 /// Why a command did not do what it was asked, by exit code.
@@ -201,5 +212,11 @@ async fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Restored(args) => restored::restored(config, args).await,
         Command::Topology(args) => topology::topology(config, &args).await,
         Command::Doctor(args) => doctor::doctor(config, args).await,
+        Command::Health(args) => health::health(config, &args).await,
+        Command::Man(args) => man::man(&args),
+        Command::Completions(args) => {
+            completions::completions(&args);
+            Ok(())
+        }
     }
 }

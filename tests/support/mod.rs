@@ -12,6 +12,7 @@
 pub mod kept;
 pub mod mailbox;
 pub mod npm;
+pub mod pip;
 pub mod place;
 pub mod postgres;
 pub mod rabbit;

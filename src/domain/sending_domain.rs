@@ -21,11 +21,15 @@ pub fn spf(domain: &str, texts: &[String]) -> Result<String, String> {
         [record] => {
             let terms: Vec<String> = record.split_whitespace().map(str::to_ascii_lowercase).collect();
             if terms.iter().any(|term| term == "+all" || term == "all") {
-                return Err(format!("SPF of {domain} lets everybody send (`all`): end it with `-all` or `~all`"));
+                return Err(format!(
+                    "SPF of {domain} lets everybody send (`all`): end it with `-all` or `~all`"
+                ));
             }
             let ends = terms.iter().any(|term| term.ends_with("all") || term.starts_with("redirect="));
             if !ends {
-                return Err(format!("SPF of {domain} has no end: add `-all` or `~all`, or it says nothing of others"));
+                return Err(format!(
+                    "SPF of {domain} has no end: add `-all` or `~all`, or it says nothing of others"
+                ));
             }
             Ok(format!("SPF of {domain}: {record}"))
         }
@@ -49,7 +53,9 @@ pub fn dkim(name: &str, texts: &[String], public: &[u8]) -> Result<String, Strin
     // An RSA key is published with a header before it (SubjectPublicKeyInfo), or without.
     match STANDARD.decode(given) {
         Ok(given) if given.ends_with(public) => Ok(format!("DKIM at {name}: the key that signs")),
-        Ok(_) => Err(format!("the key at {name} is another than the one that signs: every signature is wrong")),
+        Ok(_) => {
+            Err(format!("the key at {name} is another than the one that signs: every signature is wrong"))
+        }
         Err(_) => Err(format!("the key at {name} is not base64")),
     }
 }
@@ -83,9 +89,10 @@ pub fn are_aligned(one: &str, other: &str) -> bool {
 
 /// The value of a tag of a `tag=value; …` list (RFC 6376 3.2).
 fn tag<'a>(record: &'a str, name: &str) -> Option<&'a str> {
-    record.split(';').filter_map(|part| part.split_once('=')).find_map(|(key, value)| {
-        (key.trim() == name).then_some(value.trim())
-    })
+    record
+        .split(';')
+        .filter_map(|part| part.split_once('='))
+        .find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
 }
 
 #[cfg(test)]
@@ -143,6 +150,8 @@ mod tests {
     #[test]
     fn a_domain_is_aligned_with_those_above_and_below_it() {
         assert!(are_aligned("example.com", "Example.com") && are_aligned("news.example.com", "example.com"));
-        assert!(!are_aligned("example.com", "badexample.com") && !are_aligned("a.example.com", "b.example.com"));
+        assert!(
+            !are_aligned("example.com", "badexample.com") && !are_aligned("a.example.com", "b.example.com")
+        );
     }
 }

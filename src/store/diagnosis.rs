@@ -2,14 +2,18 @@
 
 use chrono::{DateTime, Utc};
 
+use super::args::Arg;
 use super::session::Dialect;
 use super::{Store, StoreError};
 
-/// Tables that a worker reads, and all but the last three adds to, where this role may not.
-const MISSING: &str = "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
+/// What a worker reads only.
+const READ_ONLY: [&str; 3] = ["declic_schema", "restores", "sent_before_restore"];
+
+/// Tables that this role may not read, or not add to though a worker does.
+const MISSING: &str =
+    "SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
      AND c.relkind IN ('r', 'p') AND NOT (has_table_privilege(c.oid, 'SELECT')
-         AND (has_table_privilege(c.oid, 'INSERT')
-              OR c.relname IN ('declic_schema', 'restores', 'sent_before_restore')))
+         AND (has_table_privilege(c.oid, 'INSERT') OR c.relname = ANY($1::text[])))
      ORDER BY 1";
 
 impl Store {
@@ -19,7 +23,7 @@ impl Store {
         if session.dialect() == Dialect::Sqlite {
             return Ok(Vec::new());
         }
-        let names: Vec<(String,)> = session.fetch(MISSING, vec![]).await?;
+        let names: Vec<(String,)> = session.fetch(MISSING, vec![Arg::list(READ_ONLY)]).await?;
         Ok(names.into_iter().map(|(name,)| name).collect())
     }
 

@@ -125,6 +125,7 @@ conformance! {
     schema::a_newer_schema_is_accepted_when_it_works_for_this_build,
     schema::a_database_without_tables_is_refused_with_the_command_to_run,
     schema::a_row_that_cannot_be_read_is_named,
+    schema::a_database_tells_of_its_clock_and_of_rights,
     events::an_event_is_new_once,
     events::history_is_in_the_order_of_facts,
     events::data_comes_back_as_it_was,

@@ -81,3 +81,9 @@ pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
     assert!(error.to_string().contains("row d-1, column reason"), "{error}");
     assert!(!error.is_transient());
 }
+
+pub async fn a_database_tells_of_its_clock_and_of_rights(Place { store, .. }: Place) {
+    let apart = store.database_time().await.expect("its time") - chrono::Utc::now();
+    assert!(apart.num_seconds().abs() < 5, "{apart}");
+    assert!(store.missing_rights().await.expect("rights").is_empty());
+}

@@ -48,8 +48,10 @@ async fn asked(
         said.push(dkim(&name, &dns::texts(resolver, &name).await?, &public));
     }
     if smtp.dkim.is_empty() {
-        said.push(Err("no DKIM key is configured: if your provider does not sign for your domain, add [[smtp.dkim]]"
-            .to_owned()));
+        said.push(Err(
+            "no DKIM key is configured: if your provider does not sign for your domain, add [[smtp.dkim]]"
+                .to_owned(),
+        ));
     }
     let from = domains.from.as_str();
     let signed = smtp.dkim.iter().any(|key| are_aligned(&key.domain, from));

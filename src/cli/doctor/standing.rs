@@ -93,7 +93,11 @@ fn disk(file: &Path) -> Outcome {
         Ok(stat) => {
             let free = stat.f_bavail * stat.f_frsize;
             let words = format!("{:.1} GiB free beside the database", free as f64 / LITTLE as f64);
-            if free < LITTLE { Outcome::Doubtful(format!("{words}: make room")) } else { Outcome::Right(words) }
+            if free < LITTLE {
+                Outcome::Doubtful(format!("{words}: make room"))
+            } else {
+                Outcome::Right(words)
+            }
         }
         Err(error) => Outcome::Doubtful(format!("{} cannot be looked at: {error}", folder.display())),
     }

@@ -74,6 +74,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0009_retention.sql"),
         sqlite: include_str!("../../migrations/sqlite/0009_retention.sql"),
     },
+    Migration {
+        version: 10,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0010_encrypted_profiles.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0010_encrypted_profiles.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

@@ -84,7 +84,10 @@ async fn told(place: &Place) -> Vec<String> {
     let mut told: Vec<String> =
         place.capture.list().iter().map(|captured| format!("{:?}", captured.parcel)).collect();
     for message in place.messages().await {
-        told.push(format!("{} {:?} {:?} {:?}", message.id, message.state, message.reason, message.address));
+        told.push(format!(
+            "{} {} {:?} {:?} {:?}",
+            message.rule, message.id, message.state, message.reason, message.address
+        ));
     }
     for row in place.store.suppressions(None, 99).await.expect("read") {
         told.push(format!("{} {} {} {}", row.channel, row.is_hashed(), row.reason, row.at));
@@ -99,7 +102,14 @@ async fn told(place: &Place) -> Vec<String> {
         for kind in ["archive", "consents", "suppressions"] {
             held.remove(kind);
         }
+        // Nor is it the same which of several that are due at once goes first.
+        for message in held["messages"].as_array_mut().expect("a list") {
+            message["body"]["reply"] = Value::Null;
+        }
         told.push(json!(held).to_string());
+    }
+    for row in place.store.retention_runs().await.expect("read") {
+        told.push(format!("{} {} {}", row.kind, row.phase, row.amount));
     }
     told.sort();
     told
@@ -148,7 +158,7 @@ async fn live(place: &Place, mut see: impl AsyncFnMut(&Place, &str)) {
         place.clock.set(hours(2));
         (place.desk())(vec![Incoming::Text(inbound)]).await.expect("taken");
     }
-    place.live(hours(3), &[]).await;
+    place.live(hours(2), &[]).await;
     see(place, "corrected, bounced, stopped").await;
     // A birthday, on a Monday, and the weekly mail after it.
     for hour in [66, 70, 90, 96, 100, 120] {
@@ -169,7 +179,21 @@ async fn live(place: &Place, mut see: impl AsyncFnMut(&Place, &str)) {
     see(place, "back").await;
 }
 
-const RETENTION: &str = "\nretention:\n  events: { active: 5d }\n  messages: { active: 5d, archive: 10d }\n  \
+/// Where the texts of two lists differ, a little of both.
+fn differences(expected: &[String], found: &[String]) -> Vec<String> {
+    let lines = (0..expected.len().max(found.len())).map(|n| (expected.get(n), found.get(n)));
+    let differing = lines.filter(|(expected, found)| expected != found).map(|pair| match pair {
+        (Some(expected), Some(found)) => {
+            let same = expected.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
+            let near = |text: &str| text.chars().skip(same.saturating_sub(60)).take(160).collect::<String>();
+            format!("{} | {}", near(expected), near(found))
+        }
+        one => format!("{one:?}"),
+    });
+    differing.collect()
+}
+
+const RETENTION: &str = "\nretention:\n  events: { active: 8d }\n  messages: { active: 8d, archive: 10d }\n  \
     customers: { active: 10d, archive: 3y }\n";
 
 async fn everything_goes_on_as_without(plain: &str, sealed: &str) {
@@ -178,14 +202,24 @@ async fn everything_goes_on_as_without(plain: &str, sealed: &str) {
     let place = Place::open(plain, &files, begin(), 1).await;
     live(&place, async |place, step| expected.push((step.to_owned(), told(place).await))).await;
     place.close().await;
+    let all = expected.iter().flat_map(|(_, told)| told).cloned().collect::<Vec<_>>().join("\n");
+    for happened in [
+        "email false bounced",
+        "email true customer_deleted",
+        "stop-confirmation ",
+        "birthday ",
+        "weekly ",
+        "Some(ConsentWithdrawn)",
+        "customers archived 4",
+    ] {
+        assert!(all.contains(happened), "{happened} in:\n{all}");
+    }
     let place = Place::open_as(sealed, &files, begin(), 2, true).await;
     let mut steps = expected.into_iter();
     live(&place, async |place, step| {
         let (name, expected) = steps.next().expect("as many steps");
         let found = told(place).await;
-        let missing: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
-        let new: Vec<_> = found.iter().filter(|line| !expected.contains(line)).collect();
-        assert!(missing.is_empty() && new.is_empty(), "{step} ({name}):\n{missing:#?}\n{new:#?}");
+        assert_eq!(differences(&expected, &found), Vec::<String>::new(), "{step} ({name})");
         let kinds = ["Bienvenue", "Quatremer", "Zoé"];
         assert!(kinds.iter().all(|word| found.iter().any(|line| line.contains(word))), "{step}");
     })
@@ -202,11 +236,8 @@ fn everything_goes_on_as_without_on_sqlite() {
 
 #[test]
 fn everything_goes_on_as_without_on_postgresql() {
-    on_postgres(async |url| {
-        let folder = Folder::new("plain");
-        let plain = format!("sqlite:{}", folder.join("plain.db").display());
-        everything_goes_on_as_without(&plain, &url).await;
-    });
+    let plain = Postgres::shared().database();
+    on_postgres(async |url| everything_goes_on_as_without(&plain, &url).await);
 }
 
 /// Those of the traces that stand in a text, whatever their case.
@@ -223,14 +254,16 @@ fn nothing_of_a_customer_is_read_without_the_secret_once_their_events_are_gone()
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let url = format!("sqlite:{}", path.display());
-        let forgets = "\nretention:\n  events: { active: 2d }\n  messages: { active: 2d }\n";
+        let forgets = "\nretention:\n  events: { active: 8d }\n  messages: { active: 8d }\n";
         let place = Place::open_as(&url, &rules(forgets), begin(), 1, true).await;
-        place.live(begin(), &[sign_up("c-1", "Zoe.Q@Example.org", "06 98 76 54 32", begin())]).await;
+        let mut told = sign_up("c-1", "Zoe.Q@Example.org", "06 98 76 54 32", begin());
+        told.data["birthday"] = "1990-12-14".into();
+        place.live(begin(), &[told]).await;
         assert_eq!(place.capture.list().len(), 1);
         let read = || String::from_utf8_lossy(&std::fs::read(&path).expect("the file")).into_owned();
         place.store.tidy_up().await.expect("tidied up");
         assert!(!traces_in(&read()).is_empty(), "the search finds what is there");
-        place.clock.set(begin() + TimeDelta::days(2) + TimeDelta::hours(1));
+        place.clock.set(begin() + TimeDelta::days(10));
         let outcomes = place.store.unpublished_outcomes(1_000).await.expect("read").outcomes;
         let ids: Vec<String> = outcomes.into_iter().map(|outcome| outcome.id).collect();
         place.store.mark_published(&ids).await.expect("marked");
@@ -240,7 +273,7 @@ fn nothing_of_a_customer_is_read_without_the_secret_once_their_events_are_gone()
         let customer = place.store.customer("c-1").await.expect("read").expect("known");
         assert_eq!(customer.profile.text("last_name"), Some("Quatremer"));
         // And they are congratulated.
-        place.live("2026-11-23T09:00:00Z".parse().expect("a time"), &[]).await;
+        place.live("2026-12-14T08:05:00Z".parse().expect("a time"), &[]).await;
         assert_eq!(place.capture.list().len(), 2);
         place.close().await;
     });
@@ -288,7 +321,7 @@ fn encryption_is_turned_on_rotated_and_turned_off_beside_a_worker() {
     assert_eq!(traces_in(&customers(&shop)), Vec::<&str>::new());
     let mails = shop.sink.wait_for(2, patience);
     for mail in &mails {
-        assert_eq!(mail.envelope["to"][0], "Zoe.Q@Example.org");
+        assert_eq!(mail.envelope["to"][0], "Zoe.Q@example.org");
     }
     for arguments in [&["customers", "export", "c-1"][..], &["customers", "show", "c-2"], &["explain", "c-1"]]
     {
@@ -314,7 +347,7 @@ fn encryption_is_turned_on_rotated_and_turned_off_beside_a_worker() {
     psql("UPDATE customers SET profile = kept.profile FROM kept WHERE customers.customer_id = 'c-2'");
     psql("DROP TABLE kept");
     run(shop.declic().args(["dead-letters", "replay", "--all"]));
-    shop.wait_for(patience, |all| all.len() == 4 && all.iter().all(|m| m["state"] == "sent"));
+    assert_eq!(letters().len(), 0, "it is taken in");
     assert!(worker.terminate(Duration::from_secs(25)).success());
 
     // A wrong secret is told before anybody is set aside.
@@ -336,7 +369,7 @@ fn encryption_is_turned_on_rotated_and_turned_off_beside_a_worker() {
     shop.set("DECLIC_SECRET", NEW_SECRET);
     let worker = shop.start();
     shop.publish(&[told_of("c-4", 1)]);
-    shop.wait_for(patience, sent(5));
+    shop.wait_for(patience, sent(4));
     let (code, words) = outcome(&shop, &[], &["maintain"]);
     assert!(code == 0 && words.contains("3 customers written anew, encrypted"), "{words}");
     let (code, words) = outcome(&shop, &[("DECLIC_PREVIOUS_SECRETS", "")], &["customers", "show", "c-1"]);
@@ -352,7 +385,7 @@ fn encryption_is_turned_on_rotated_and_turned_off_beside_a_worker() {
     let (code, words) = outcome(&shop, &[], &["maintain"]);
     assert!(code == 0 && !words.contains("written anew"), "{words}");
     shop.publish(&[told_of("c-5", 1)]);
-    shop.wait_for(patience, sent(6));
+    shop.wait_for(patience, sent(5));
     assert!(worker.terminate(Duration::from_secs(25)).success());
 }
 

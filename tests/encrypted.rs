@@ -351,6 +351,13 @@ fn encryption_is_turned_on_rotated_and_turned_off_beside_a_worker() {
     psql("DROP TABLE kept");
     run(shop.declic().args(["dead-letters", "replay", "--all"]));
     assert_eq!(letters().len(), 0, "it is taken in");
+
+    // Somebody begins to encrypt with a secret that this worker does not have: it says so. (A number that stays as it was
+    // is not written with the profile.)
+    let newer = [("DECLIC_SECRET", NEW_SECRET), ("DECLIC_PREVIOUS_SECRETS", &*format!("['{SECRET}']"))];
+    assert!(shop.is_healthy());
+    let (code, words) = outcome(&shop, &newer, &["customers", "correct", "c-3", "city=Paris"]);
+    assert!(code == 0 && !shop.is_healthy(), "{words}");
     assert!(worker.terminate(Duration::from_secs(25)).success());
 
     // A wrong secret is told before anybody is set aside.

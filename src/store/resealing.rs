@@ -77,17 +77,31 @@ impl Store {
         tx.commit().await
     }
 
-    /// Why some customers could not be read, if there are profiles that are encrypted with a secret we do not have; with one
-    /// of these customers.
-    pub async fn encrypted_with_unknown_secret(&self) -> Result<Option<String>, StoreError> {
+    /// The mark of a secret that we do not have and with which profiles are encrypted.
+    async fn unknown_mark(&self) -> Result<Option<String>, StoreError> {
         let Some(text) = self.setting(SETTING).await? else { return Ok(None) };
-        let noted = read(&text)?;
-        let Some(mark) = noted.under.iter().find(|mark| !self.vault.customers.knows(mark)) else {
-            return Ok(None);
-        };
-        // Looks through the table; that it takes too long is no reason to say nothing.
+        Ok(read(&text)?.under.into_iter().find(|mark| !self.vault.customers.knows(mark)))
+    }
+
+    /// Refuses a database in which some customers are encrypted with a secret that we do not have: another worker may have
+    /// begun to, and this one can neither read them nor find them.
+    pub async fn check_secrets(&self) -> Result<(), StoreError> {
+        match self.unknown_mark().await? {
+            None => Ok(()),
+            Some(mark) => Err(StoreError::Other(format!(
+                "profiles are encrypted with a secret that this process does not have (its mark is {mark}): put it into \
+                 `previous_secrets` and restart (docs/security.md)"
+            ))),
+        }
+    }
+
+    /// Why some customers could not be read, if there are profiles that are encrypted with a secret we do not have; with one
+    /// of these customers. Looks for that one through the table.
+    pub async fn encrypted_with_unknown_secret(&self) -> Result<Option<String>, StoreError> {
+        let Some(mark) = self.unknown_mark().await? else { return Ok(None) };
+        // That it takes too long is no reason to say nothing.
         let sql = "SELECT customer_id FROM customers WHERE CAST(profile AS text) LIKE $1 ORDER BY customer_id LIMIT 1";
-        let args = vec![profiles_like(Some(mark)).as_str().into()];
+        let args = vec![profiles_like(Some(&mark)).as_str().into()];
         let found = self.reading().await?.first::<(String,)>(sql, args).await.unwrap_or_default();
         let example = found.map_or_else(String::new, |(id,)| format!(", that of customer {id} for one"));
         Ok(Some(format!(

@@ -17,8 +17,8 @@ const CUSTOMERS: &str =
 const DATES: &str = "SELECT attribute || ' ' || month_day || ' ' || CAST(year AS text) FROM customer_dates
      ORDER BY customer_id, attribute";
 
-/// What tells who it is.
-const TRACES: [&str; 6] = ["quatremer", "zoe", "example.org", "612345678", "1990", "02-28"];
+/// What tells who it is; each too long, or with a sign too many, to come about by chance in what is encrypted.
+const TRACES: [&str; 7] = ["quatremer", "zoe@", "example.org", "612345678", " 1990", "1990-02", "02-28"];
 
 fn zoe(email: &str) -> Changes {
     let told = profile(json!({ "email": email, "last_name": "Quatremer", "phone": "+33612345678",

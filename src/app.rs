@@ -353,7 +353,20 @@ impl App {
 const SECRET: &str = "secret";
 
 /// Opens the database of the configuration. In embedded mode its tables are brought up to date.
+///
+/// # Errors
+/// Also where customers' profiles are encrypted with a secret that is not configured: one after the other would be set aside.
 pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
+    let store = open_to_maintain(config, clock).await?;
+    if let Some(words) = store.encrypted_with_unknown_secret().await? {
+        anyhow::bail!(words);
+    }
+    store.note_encryption().await?;
+    Ok(store)
+}
+
+/// The same, whether or not its profiles can be read.
+pub async fn open_to_maintain(config: &Config, clock: Clock) -> anyhow::Result<Store> {
     let store = Store::open(config.database_url(), config.database.max_connections).await?.with_clock(clock);
     if config.uses_sqlite() {
         store.migrate().await?;
@@ -364,7 +377,7 @@ pub async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> 
         return Ok(store);
     }
     let keys = keys(config, &store).await?;
-    Ok(store.with_secrets(keys.iter()))
+    Ok(store.with_secrets(keys.iter()).encrypting_profiles(config.database.encrypt_profiles))
 }
 
 /// The secret that links and promo codes are derived from: given, or in embedded mode made once and kept.

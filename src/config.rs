@@ -68,11 +68,13 @@ pub struct Database {
     pub max_connections: u32,
     /// Where it is kept (ISO 3166-1 alpha-2), for the register of processing.
     pub country: Option<String>,
+    /// Whether what is written of customers is encrypted with the secret.
+    pub encrypt_profiles: bool,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: None, max_connections: 10, country: None }
+        Self { url: None, max_connections: 10, country: None, encrypt_profiles: false }
     }
 }
 
@@ -295,6 +297,11 @@ impl Config {
         if url.is_some_and(|url| !known.iter().any(|scheme| url.starts_with(scheme))) {
             let message = "the database's URL begins with `postgres://` or `sqlite:`";
             return Err(self.invalid("database.url", message));
+        }
+        if self.database.encrypt_profiles && self.secret.is_none() {
+            let message = "`encrypt_profiles` needs a `secret` that is not kept in the database itself (DECLIC_SECRET; \
+                           `openssl rand -base64 32` makes one)";
+            return Err(self.invalid("database.encrypt_profiles", message));
         }
         for (path, value) in [
             ("database.max_connections", u64::from(self.database.max_connections)),

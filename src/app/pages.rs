@@ -193,7 +193,10 @@ pub fn health(
         let providers: Vec<Check> =
             providers.iter().map(|flow| Check::new(flow.channel().as_str(), true, flow.describe())).collect();
         Box::pin(async move {
-            let database = store.check_schema().await;
+            let database = match store.check_schema().await {
+                Ok(()) => store.check_secrets().await,
+                unfit => unfit,
+            };
             let mut checks = vec![Check::new(
                 "database",
                 database.is_ok(),

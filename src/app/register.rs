@@ -32,6 +32,7 @@ pub fn surroundings(config: &Config, policy: &Policy) -> Result<Surroundings, Co
         secret,
         public_over_tls: config.public.base_url().starts_with("https://"),
         admin_guarded: config.admin.is_guarded(),
+        profiles_encrypted: config.database.encrypt_profiles,
     })
 }
 

@@ -108,7 +108,9 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Creates or upgrades the database's tables
     Migrate(migrate::Args),
-    /// Has the database let go of what was erased; the worker does it by itself, without `--rewrite`
+    /// Has the database let go of what was erased, and encrypts all profiles, or none, as is configured
+    ///
+    /// The first the worker does by itself, without `--rewrite`.
     Maintain(maintain::Args),
     /// Shows what retention has done and what is due, and does it by hand
     #[command(subcommand)]

@@ -318,3 +318,13 @@ fn nothing_secret_is_shown() {
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[test]
+fn encryption_needs_a_secret_from_outside() {
+    let on = "[database]\nencrypt_profiles = true\n";
+    let error = error_of(on, &[]);
+    assert!(error.starts_with("declic.toml:2:1: `encrypt_profiles` needs a `secret`"), "{error}");
+    let secret = [("DECLIC_SECRET", "a secret of sixteen")];
+    assert!(loaded(on, &secret).database.encrypt_profiles);
+    assert!(!loaded("", &secret).database.encrypt_profiles);
+}

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::args::{Arg, json_text};
 use super::messages;
 use super::rows::Rows;
+use super::sealed::Sought;
 use super::session::{Session, read_json};
 use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
@@ -101,17 +102,19 @@ impl Store {
 
     /// The last mail that has gone to an address, of the customers who have it now.
     pub async fn last_mail_to(&self, address: &str) -> Result<Option<Message>, StoreError> {
+        let mut session = self.reading().await?;
         let sql = format!(
             "SELECT {} FROM messages WHERE id = (
                  SELECT m.id FROM customers c JOIN messages m ON m.customer_id = c.customer_id
-                 WHERE c.email = $1 AND m.channel = 'email'
+                 WHERE c.email {} AND m.channel = 'email'
                    AND m.state IN ('sent', 'delivered', 'uncertain', 'bounced', 'complained')
                  ORDER BY m.planned_at DESC, m.id LIMIT 1)",
-            messages::READ
+            messages::READ,
+            session.dialect().among(1)
         );
         let address = comparable_address(address);
-        let args = vec![address.as_str().into()];
-        Ok(load_each(&mut self.reading().await?, sql, args).await?.messages.into_iter().next())
+        let kept_as = Arg::list(session.vault.customers.all_kept_as(Sought::Email, &address));
+        Ok(load_each(&mut session, sql, vec![kept_as]).await?.messages.into_iter().next())
     }
 
     /// Says which message a report is about that named an address only.

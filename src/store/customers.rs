@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
-use super::session::{Session, read_json};
-use super::{Store, StoreError, Tx, consents, entries, suppressions};
+use super::session::Session;
+use super::{Store, StoreError, Tx, consents, entries, profiles, sealed, suppressions};
 use crate::domain::chain::End;
 use crate::domain::consent::{Channel, Ledger};
 use crate::domain::customer::Profile;
@@ -174,24 +174,35 @@ impl Store {
             DateTime<Utc>,
             DateTime<Utc>,
             Option<DateTime<Utc>>,
+            Option<String>,
         );
-        let sql =
-            "SELECT customer_id, email, locale, timezone, created_at, updated_at, erased_at FROM customers
+        // Of whoever is not encrypted the columns say it all.
+        let sql = "SELECT customer_id, email, locale, timezone, created_at, updated_at, erased_at,
+                 CASE WHEN CAST(profile AS text) LIKE $3 THEN CAST(profile AS text) END FROM customers
              WHERE customer_id > $1 ORDER BY customer_id LIMIT $2";
-        let rows: Vec<Fields> =
-            self.reading().await?.fetch(sql, vec![after.into(), i64::from(limit).into()]).await?;
-        Ok(rows
-            .into_iter()
-            .map(|(customer_id, email, locale, timezone, created_at, updated_at, erased_at)| CustomerRow {
-                customer_id,
-                email,
-                locale,
-                timezone,
-                created_at,
-                updated_at,
-                erased: erased_at.is_some(),
-            })
-            .collect())
+        let sealed = sealed::profiles_like(None);
+        let args = vec![after.into(), i64::from(limit).into(), sealed.as_str().into()];
+        let mut session = self.reading().await?;
+        let rows: Vec<Fields> = session.fetch(sql, args).await?;
+        let row =
+            |(customer_id, email, locale, timezone, created_at, updated_at, erased_at, sealed): Fields| {
+                let mut row = CustomerRow {
+                    customer_id,
+                    email,
+                    locale,
+                    timezone,
+                    created_at,
+                    updated_at,
+                    erased: erased_at.is_some(),
+                };
+                if let Some(sealed) = sealed {
+                    let opened = session.vault.customers.opened(&row.customer_id, &sealed, None, None)?;
+                    row.email = profiles::email(&opened.0);
+                    row.locale = opened.0.text("locale").map(str::to_owned);
+                }
+                Ok(row)
+            };
+        rows.into_iter().map(row).collect()
     }
 }
 
@@ -227,7 +238,7 @@ async fn select<'a>(
     lock: &'static str,
 ) -> Result<Vec<Known>, StoreError> {
     let sql = format!(
-        "SELECT customer_id, CAST(profile AS text), erased_at, email, phone, forgotten_until,
+        "SELECT customer_id, CAST(profile AS text), erased_at, phone, phone_sealed, forgotten_until,
                 ledger_key, ledger_length, ledger_head, archived_at FROM customers
          WHERE customer_id {} ORDER BY customer_id {lock}",
         session.dialect().among(1)
@@ -251,20 +262,21 @@ async fn select<'a>(
                 customer_id,
                 profile,
                 erased_at,
-                email,
                 phone,
+                phone_sealed,
                 forgotten_until,
                 key,
                 length,
                 head,
                 archived_at,
             )| {
-                let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
+                let (profile, phone) =
+                    session.vault.customers.opened(&customer_id, &profile, phone, phone_sealed.as_deref())?;
                 Ok(Known {
                     customer_id,
+                    email: profiles::email(&profile),
                     profile,
                     erased: erased_at.is_some(),
-                    email,
                     phone,
                     // What an older build has erased, it did not say until when.
                     forgotten_until: forgotten_until.or(erased_at),

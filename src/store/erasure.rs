@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
+use super::sealed::Sought;
 use super::session::{Dialect, Session};
-use super::{StoreError, customers, dead_letters, entries, suppressions};
+use super::{StoreError, customers, dead_letters, entries, profiles, suppressions};
 use crate::domain::consent::Channel;
 
 /// Empties all that describes these customers, and notes until when what happened is forgotten. Messages not handed over
@@ -142,7 +143,7 @@ async fn forget_rows(
         .time("until", |(_, until)| **until)
         .after(vec![session.now.into()], session.dialect());
     let sql = format!(
-        "UPDATE customers SET email = NULL, phone = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
+        "UPDATE customers SET email = NULL, phone = NULL, phone_sealed = NULL, locale = NULL, timezone = '', profile = '{{\"attributes\":{{}}}}',
              ledger_key = {key}, archived_at = {archived_at}, erased_at = $1, updated_at = $1,
              forgotten_until = CASE WHEN forgotten_until > r.until THEN forgotten_until ELSE r.until END
          FROM {table} WHERE customers.customer_id = r.customer_id"
@@ -157,14 +158,25 @@ pub(super) async fn addresses(
 ) -> Result<BTreeSet<(Channel, String)>, StoreError> {
     let among = session.dialect().among(1);
     let sql = format!(
-        "SELECT 'email', email FROM customers WHERE customer_id {among} AND email IS NOT NULL
-         UNION SELECT 'sms', phone FROM customers WHERE customer_id {among} AND phone IS NOT NULL
-         UNION SELECT channel, lower(body->>'address') FROM messages
+        "SELECT DISTINCT channel, lower(body->>'address') FROM messages
          WHERE customer_id {among} AND body->>'address' IS NOT NULL"
     );
     let rows: Vec<(String, String)> = session.fetch(sql, vec![ids.clone()]).await?;
     let channel = |word: &str| if word == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
-    Ok(rows.into_iter().map(|(word, address)| (channel(&word), address)).collect())
+    let mut addresses: BTreeSet<_> =
+        rows.into_iter().map(|(word, address)| (channel(&word), address)).collect();
+    let sql = format!(
+        "SELECT customer_id, CAST(profile AS text), phone, phone_sealed FROM customers
+         WHERE customer_id {among} ORDER BY customer_id"
+    );
+    let rows: Vec<(String, String, Option<String>, Option<String>)> =
+        session.fetch(sql, vec![ids.clone()]).await?;
+    for (id, profile, phone, sealed) in rows {
+        let (profile, phone) = session.vault.customers.opened(&id, &profile, phone, sealed.as_deref())?;
+        addresses.extend(profiles::email(&profile).map(|email| (Channel::Email, email)));
+        addresses.extend(phone.map(|phone| (Channel::Sms, phone)));
+    }
+    Ok(addresses)
 }
 
 /// Those of these addresses that no other customer has: of a household, one person's erasure does not silence the others.
@@ -173,17 +185,22 @@ async fn of_nobody_else(
     ids: &Arg,
     mut addresses: BTreeSet<(Channel, String)>,
 ) -> Result<BTreeSet<(Channel, String)>, StoreError> {
-    for (channel, column) in [(Channel::Email, "email"), (Channel::Sms, "phone")] {
-        let of_channel: Vec<&str> =
-            addresses.iter().filter(|(c, _)| *c == channel).map(|(_, address)| address.as_str()).collect();
-        if of_channel.is_empty() {
+    let sealer = session.vault.customers.clone();
+    for (channel, column, sought) in
+        [(Channel::Email, "email", Sought::Email), (Channel::Sms, "phone", Sought::Phone)]
+    {
+        let mut kept_as: BTreeMap<String, String> = BTreeMap::new();
+        for (_, address) in addresses.iter().filter(|(of, _)| *of == channel) {
+            kept_as.extend(sealer.all_kept_as(sought, address).map(|kept| (kept, address.clone())));
+        }
+        if kept_as.is_empty() {
             continue;
         }
         let (others, these) = (session.dialect().among(1), session.dialect().among(2));
         let sql =
             format!("SELECT {column} FROM customers WHERE {column} {others} AND NOT (customer_id {these})");
-        let shared: Vec<(String,)> = session.fetch(sql, vec![Arg::list(&of_channel), ids.clone()]).await?;
-        for (address,) in shared {
+        let shared: Vec<(String,)> = session.fetch(sql, vec![Arg::list(kept_as.keys()), ids.clone()]).await?;
+        for address in shared.into_iter().filter_map(|(kept,)| kept_as.remove(&kept)) {
             addresses.remove(&(channel, address));
         }
     }

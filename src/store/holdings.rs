@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::args::Arg;
 use super::dead_letters;
 use super::session::{Dialect, Session, read_json};
-use super::{Store, StoreError, archive, consents, erasure};
+use super::{Store, StoreError, archive, consents, erasure, profiles};
 
 /// A table that holds something of customers.
 struct Held {
@@ -42,7 +42,7 @@ const fn held(
 #[rustfmt::skip]
 const HELD: &[Held] = &[
     held("customers", "customer", Of::Customer, "customer_id", &[
-        "email", "phone", "locale", "timezone", "*profile", "created_at", "updated_at", "erased_at", "forgotten_until",
+        "email", "phone", "phone_sealed", "locale", "timezone", "*profile", "created_at", "updated_at", "erased_at", "forgotten_until",
     ]),
     held("events", "events", Of::Customer, "time, source, id", &[
         "source", "id", "type", "time", "received_at", "*data",
@@ -169,7 +169,33 @@ async fn rows(
         session.fetch(format!("SELECT /* all that is held */ {as_json}"), vec![arg]).await?;
     let mut rows = Vec::with_capacity(texts.len());
     for (text,) in texts {
-        rows.push(read_json::<Value>(table, || customer.to_owned(), "all", &text)?);
+        let mut row = read_json::<Value>(table, || customer.to_owned(), "all", &text)?;
+        if let Value::Object(row) = &mut row
+            && *table == "customers"
+        {
+            open(session, customer, row)?;
+        }
+        rows.push(row);
     }
     Ok(Value::Array(rows))
+}
+
+/// Puts what is encrypted of a customer's own row in the place of what is stored.
+fn open(session: &Session, customer: &str, row: &mut Map<String, Value>) -> Result<(), StoreError> {
+    let phone_sealed = row.remove("phone_sealed");
+    let is_sealed = matches!(row.get("profile"), Some(Value::String(_)));
+    if !is_sealed && !matches!(phone_sealed, Some(Value::String(_))) {
+        return Ok(());
+    }
+    let profile = row.get("profile").map(Value::to_string).unwrap_or_default();
+    let phone = row.get("phone").and_then(Value::as_str).map(str::to_owned);
+    let sealed = phone_sealed.as_ref().and_then(Value::as_str);
+    let (profile, phone) = session.vault.customers.opened(customer, &profile, phone, sealed)?;
+    row.insert("phone".to_owned(), json!(phone));
+    if is_sealed {
+        row.insert("email".to_owned(), json!(profiles::email(&profile)));
+        row.insert("locale".to_owned(), json!(profile.text("locale")));
+        row.insert("profile".to_owned(), json!(profile));
+    }
+    Ok(())
 }

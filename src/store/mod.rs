@@ -34,12 +34,14 @@ mod phones;
 mod profiles;
 mod promo_codes;
 mod publishing;
+mod resealing;
 mod restores;
 mod retained;
 mod retention;
 mod retention_runs;
 mod rows;
 mod schema;
+mod sealed;
 mod session;
 mod settings;
 mod slots;
@@ -72,6 +74,7 @@ pub use open::Address;
 pub use outcomes::Unpublished;
 pub use parked::Parked;
 pub use publishing::ActiveRuleSet;
+pub use resealing::{Resealed, Step};
 pub use retention::{Duty, Page};
 pub use retention_runs::{Done, RunRow};
 pub use sms::{InboundRow, ReceiptRow, Receipts, SettledReceipt, SmsPart};
@@ -127,7 +130,15 @@ impl Store {
     /// The secret under which the ledger is linked and proofs and erased addresses are kept, and former ones that still
     /// open them, the present one first. Without it neither consents nor erasures can be written.
     pub fn with_secrets<'a>(mut self, secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let seals = self.vault.customers.seals();
         self.vault = Vault::new(secrets);
+        self.encrypting_profiles(seals)
+    }
+
+    /// Whether what is written of customers is encrypted from now on; what is in the other form stays so until it is written
+    /// anew, and is read as ever.
+    pub fn encrypting_profiles(mut self, on: bool) -> Self {
+        self.vault.customers = self.vault.customers.sealing(on);
         self
     }
 

@@ -1,7 +1,6 @@
 //! Reading all customers' telephone numbers anew: those of profiles from before numbers were kept in a column, or from
 //! under a policy that supposed another country. What a number is, the caller knows.
 
-use super::session::read_json;
 use super::{StoreError, Tx};
 use crate::domain::customer::Profile;
 
@@ -15,22 +14,24 @@ pub struct Numbered {
 }
 
 impl Tx {
-    /// The next customers in id order after `after` (empty for the beginning), locked.
+    /// The next customers in id order after `after` (empty for the beginning), locked. One who cannot be read is told as
+    /// somebody of whom nothing is known, so that their number stays as it is and the others get theirs.
     pub async fn numbered_after(&mut self, after: &str, limit: u32) -> Result<Vec<Numbered>, StoreError> {
         let session = &mut self.session;
         let sql = format!(
-            "SELECT customer_id, CAST(profile AS text), phone FROM customers WHERE customer_id > $1
+            "SELECT customer_id, CAST(profile AS text), phone, phone_sealed FROM customers WHERE customer_id > $1
              ORDER BY customer_id LIMIT $2 {}",
             session.dialect().lock("FOR UPDATE")
         );
         let args = vec![after.into(), i64::from(limit).into()];
-        let rows: Vec<(String, String, Option<String>)> = session.fetch(sql, args).await?;
-        rows.into_iter()
-            .map(|(customer_id, profile, phone)| {
-                let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
-                Ok(Numbered { customer_id, profile, phone })
-            })
-            .collect()
+        type Fields = (String, String, Option<String>, Option<String>);
+        let rows: Vec<Fields> = session.fetch(sql, args).await?;
+        let numbered = |(customer_id, profile, phone, sealed): Fields| {
+            let opened = session.vault.customers.opened(&customer_id, &profile, phone, sealed.as_deref());
+            let (profile, phone) = opened.unwrap_or_default();
+            Numbered { customer_id, profile, phone }
+        };
+        Ok(rows.into_iter().map(numbered).collect())
     }
 
     /// The value of a setting, locked until the transaction ends where it was put before.

@@ -8,6 +8,7 @@ use chrono::{Datelike, NaiveDate};
 use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
+use super::sealed::{Number, Sealer, Sought, Stored};
 use super::session::Session;
 use super::{Changes, StoreError, customers};
 use crate::domain::customer::{Profile, comparable_address};
@@ -19,9 +20,11 @@ struct CustomerRow<'a> {
     customer_id: &'a str,
     /// Where it has become longer.
     ledger: Option<&'a Chained>,
+    /// What it is found by.
     email: Option<String>,
     /// Where it is to be written, too.
-    phone: Option<Option<&'a str>>,
+    phone: Option<Number<'a>>,
+    stored: Stored<'a>,
     profile: &'a Profile,
 }
 
@@ -29,6 +32,7 @@ struct CustomerRow<'a> {
 pub(super) struct DateRow<'a> {
     customer_id: &'a str,
     attribute: &'a str,
+    /// What it is found by.
     month_day: String,
     year: i32,
     timezone: &'static str,
@@ -52,14 +56,14 @@ pub(super) async fn write(
     }
     let mut phones: BTreeMap<&str, Option<&str>> =
         changes.phones.iter().map(|(id, phone)| (id.as_str(), phone.as_deref())).collect();
-    let rows = profiles.iter().map(|(id, profile)| CustomerRow {
-        customer_id: id,
-        email: profile.text("email").map(comparable_address).filter(|a| !a.is_empty()),
-        phone: phones.remove(id),
-        ledger: longer(id),
-        profile,
-    });
-    let (new, known): (Vec<_>, Vec<_>) = rows.partition(|row| unknown.contains(row.customer_id));
+    let sealer = session.vault.customers.clone();
+    let (mut new, mut known) = (Vec::new(), Vec::new());
+    for (id, profile) in &profiles {
+        let (stored, email) = sealer.columns(id, profile)?;
+        let phone = phones.remove(id).map(|phone| sealer.phone(id, phone)).transpose()?;
+        let row = CustomerRow { customer_id: id, email, phone, ledger: longer(id), stored, profile };
+        if unknown.contains(*id) { new.push(row) } else { known.push(row) }
+    }
     insert(session, &new).await?;
     update(session, &known).await?;
     write_phones(session, &phones.into_iter().collect::<Vec<_>>()).await?;
@@ -78,13 +82,14 @@ fn columns<'a>(rows: &'a [CustomerRow<'a>]) -> Result<Rows<'a, CustomerRow<'a>>,
     Rows::of(rows)
         .text("customer_id", |r| r.customer_id)
         .text("email", |r| r.email.as_deref())
-        .text("phone", |r| r.phone.flatten())
-        .text("locale", |r| r.profile.text("locale"))
+        .text("phone", |r| r.phone.as_ref().and_then(|phone| phone.found_by.as_deref()))
+        .text("phone_sealed", |r| r.phone.as_ref().and_then(|phone| phone.sealed.as_deref()))
+        .text("locale", |r| r.stored.locale())
         .text("timezone", |r| timezone(r.profile))
         .text("ledger_key", |r| r.ledger.and_then(|ledger| ledger.key.as_deref()))
         .int("ledger_length", |r| r.ledger.map_or(0, |ledger| ledger.end.length))
         .text("ledger_head", |r| r.ledger.map_or("", |ledger| ledger.end.head.as_str()))
-        .json("profile", |r| r.profile)
+        .json("profile", |r| &r.stored)
 }
 
 async fn insert(session: &mut Session, new: &[CustomerRow<'_>]) -> Result<(), StoreError> {
@@ -93,9 +98,10 @@ async fn insert(session: &mut Session, new: &[CustomerRow<'_>]) -> Result<(), St
     }
     let (table, args) = columns(new)?.after(vec![session.now.into()], session.dialect());
     let sql = format!(
-        "INSERT INTO customers (customer_id, email, phone, locale, timezone, profile, created_at, updated_at,
+        "INSERT INTO customers (customer_id, email, phone, phone_sealed, locale, timezone, profile, created_at, updated_at,
                                 ledger_key, ledger_length, ledger_head)
-         SELECT customer_id, email, phone, locale, timezone, profile, $1, $1, ledger_key, ledger_length, ledger_head
+         SELECT customer_id, email, phone, phone_sealed, locale, timezone, profile, $1, $1, ledger_key, ledger_length,
+             ledger_head
          FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
     if session.exec(sql, args).await? == new.len() as u64 {
@@ -115,7 +121,8 @@ async fn update(session: &mut Session, known: &[CustomerRow<'_>]) -> Result<(), 
         .after(vec![session.now.into()], session.dialect());
     let sql = format!(
         "UPDATE customers SET email = r.email, locale = r.locale, timezone = r.timezone, profile = r.profile,
-             phone = CASE WHEN r.phone_told THEN r.phone ELSE customers.phone END, updated_at = $1,
+             phone = CASE WHEN r.phone_told THEN r.phone ELSE customers.phone END,
+             phone_sealed = CASE WHEN r.phone_told THEN r.phone_sealed ELSE customers.phone_sealed END, updated_at = $1,
              erased_at = CASE WHEN r.told THEN NULL ELSE customers.erased_at END,
              ledger_key = CASE WHEN r.agreed THEN r.ledger_key ELSE customers.ledger_key END,
              ledger_length = CASE WHEN r.agreed THEN r.ledger_length ELSE customers.ledger_length END,
@@ -137,12 +144,18 @@ async fn write_phones(session: &mut Session, phones: &[(&str, Option<&str>)]) ->
     if phones.is_empty() {
         return Ok(());
     }
-    let (table, args) = Rows::of(phones)
+    let mut rows = Vec::with_capacity(phones.len());
+    for (id, phone) in phones {
+        rows.push((*id, session.vault.customers.phone(id, *phone)?));
+    }
+    let (table, args) = Rows::of(&rows)
         .text("customer_id", |(id, _)| *id)
-        .text("phone", |(_, phone)| *phone)
+        .text("phone", |(_, phone)| phone.found_by.as_deref())
+        .text("phone_sealed", |(_, phone)| phone.sealed.as_deref())
         .after(Vec::new(), session.dialect());
     let sql = format!(
-        "UPDATE customers SET phone = r.phone FROM {table} WHERE customers.customer_id = r.customer_id"
+        "UPDATE customers SET phone = r.phone, phone_sealed = r.phone_sealed FROM {table}
+         WHERE customers.customer_id = r.customer_id"
     );
     session.exec(sql, args).await.map(drop)
 }
@@ -171,10 +184,11 @@ async fn write_dates(session: &mut Session, profiles: &BTreeMap<&str, &Profile>)
     }
     let sql = format!("DELETE FROM customer_dates WHERE customer_id {}", session.dialect().among(1));
     session.exec(sql, vec![Arg::list(profiles.keys())]).await?;
-    let rows: Vec<_> = profiles.iter().flat_map(|(id, profile)| dates(id, profile)).collect();
+    let mut rows: Vec<_> = profiles.iter().flat_map(|(id, profile)| dates(id, profile)).collect();
     if rows.is_empty() {
         return Ok(());
     }
+    seal_dates(&session.vault.customers, &mut rows)?;
     let (table, args) = Rows::of(&rows)
         .text("customer_id", |r| r.customer_id)
         .text("attribute", |r| r.attribute)
@@ -187,6 +201,18 @@ async fn write_dates(session: &mut Session, profiles: &BTreeMap<&str, &Profile>)
          SELECT customer_id, attribute, month_day, year, timezone FROM {table} WHERE true ON CONFLICT DO NOTHING"
     );
     session.exec(sql, args).await.map(drop)
+}
+
+/// Puts what days are found by in their place, and leaves out years, by which nobody is looked for.
+fn seal_dates(sealer: &Sealer, rows: &mut [DateRow<'_>]) -> Result<(), StoreError> {
+    if sealer.seals() {
+        for row in rows {
+            let day = Sought::Day { attribute: row.attribute, zone: row.timezone };
+            row.month_day = sealer.kept_as(day, std::mem::take(&mut row.month_day))?;
+            row.year = 0;
+        }
+    }
+    Ok(())
 }
 
 /// The attributes whose newest value is a date, `YYYY-MM-DD`.
@@ -209,6 +235,11 @@ pub(super) fn dates<'a>(customer: &'a str, profile: &'a Profile) -> Vec<DateRow<
             })
         })
         .collect()
+}
+
+/// The address in the form in which it is compared; none where there is none.
+pub(super) fn email(profile: &Profile) -> Option<String> {
+    profile.text("email").map(comparable_address).filter(|address| !address.is_empty())
 }
 
 /// The IANA name of the customer's zone; empty when there is none or it is not one.

@@ -13,7 +13,7 @@ use super::erasure::{self, End};
 use super::holdings::as_json;
 use super::retention::{Duty, Held, ROWS};
 use super::rows::Rows;
-use super::session::{Dialect, Session, read_json};
+use super::session::{Dialect, Session};
 use super::{StoreError, entries};
 use crate::domain::retention::{Kind, Phase};
 
@@ -316,15 +316,18 @@ async fn quiet(held: &mut Held<'_>) -> Result<(), StoreError> {
     let Some((before, phases)) = held.duty.of(Kind::Customers) else { return Ok(()) };
     let d = held.session.dialect();
     let sql = format!(
-        "SELECT k.customer_id, CAST(k.profile AS text), k.phone, k.forgotten_until,
+        "SELECT k.customer_id, CAST(k.profile AS text), k.phone, k.phone_sealed, k.forgotten_until,
                 CASE WHEN k.last_event_at > k.created_at THEN k.last_event_at ELSE k.created_at END {} ORDER BY k.customer_id",
         quiet_customers(&d.among(1))
     );
-    type Fields = (String, String, Option<String>, Option<DateTime<Utc>>, DateTime<Utc>);
+    type Fields = (String, String, Option<String>, Option<String>, Option<DateTime<Utc>>, DateTime<Utc>);
     let rows: Vec<Fields> = held.session.fetch(sql, vec![held.ids(), before.into()]).await?;
     let (mut laid, mut gone) = (Vec::new(), BTreeMap::new());
-    for (customer_id, profile, phone, forgotten_until, last) in rows {
-        let profile = read_json("customers", || customer_id.clone(), "profile", &profile)?;
+    for (customer_id, profile, phone, sealed, forgotten_until, last) in rows {
+        let sealer = &held.session.vault.customers;
+        let opened = sealer.opened(&customer_id, &profile, phone, sealed.as_deref());
+        // Who cannot be read is kept, and holds up nobody else's walk.
+        let Ok((profile, phone)) = opened else { continue };
         let person = Person { profile, phone, forgotten_until };
         // Who has asked that their data be kept and not used is kept (GDPR article 18).
         if person.profile.is_restricted() {

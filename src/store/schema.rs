@@ -80,6 +80,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0010_acting.sql"),
         sqlite: include_str!("../../migrations/sqlite/0010_acting.sql"),
     },
+    Migration {
+        version: 11,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0011_encrypted_profiles.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0011_encrypted_profiles.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

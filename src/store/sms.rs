@@ -7,7 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::args::Arg;
 use super::messages::{self, READ};
 use super::rows::Rows;
-use super::session::Session;
+use super::sealed::Sought;
+use super::session::{Dialect, Session};
 use super::unreadable::load_each;
 use super::{Store, StoreError, Tx};
 use crate::domain::message::Message;
@@ -66,13 +67,18 @@ pub struct InboundRow {
 /// of its answer, which waits for a database that is away, and the clocks of two workers differ.
 const AHEAD: TimeDelta = TimeDelta::hours(1);
 
-/// Who has a number: 0, or had it when an SMS went there: 1.
-const BY_NUMBER: &str = "SELECT customer_id, MIN(former) FROM (
-         SELECT customer_id, CAST(0 AS bigint) AS former FROM customers WHERE phone = $1
-         UNION ALL
-         SELECT customer_id, CAST(1 AS bigint) AS former FROM messages
-         WHERE channel = 'sms' AND body->>'address' = $1) AS found
-     GROUP BY customer_id ORDER BY MIN(former), customer_id";
+/// Who has a number, in one of the forms `$2`: 0, or had it when an SMS went there: 1.
+fn by_number(d: Dialect) -> String {
+    format!(
+        "SELECT customer_id, MIN(former) FROM (
+             SELECT customer_id, CAST(0 AS bigint) AS former FROM customers WHERE phone {}
+             UNION ALL
+             SELECT customer_id, CAST(1 AS bigint) AS former FROM messages
+             WHERE channel = 'sms' AND body->>'address' = $1) AS found
+         GROUP BY customer_id ORDER BY MIN(former), customer_id",
+        d.among(2)
+    )
+}
 
 /// Notes the names of parts. A provider that begins to count anew gives an old name to a new part, which then holds.
 pub(super) async fn insert_parts(session: &mut Session, parts: &[SmsPart]) -> Result<(), StoreError> {
@@ -157,7 +163,10 @@ impl Store {
 
     /// The customers who have this number, in id order, and after them those who had it when an SMS went there.
     pub async fn customers_by_phone(&self, e164: &str) -> Result<Vec<String>, StoreError> {
-        let rows: Vec<(String, i64)> = self.reading().await?.fetch(BY_NUMBER, vec![e164.into()]).await?;
+        let mut session = self.reading().await?;
+        let kept_as = Arg::list(session.vault.customers.all_kept_as(Sought::Phone, e164));
+        let sql = by_number(session.dialect());
+        let rows: Vec<(String, i64)> = session.fetch(sql, vec![e164.into(), kept_as]).await?;
         Ok(rows.into_iter().map(|(id, _)| id).collect())
     }
 
@@ -251,9 +260,9 @@ mod tests {
         let store = Store::open("sqlite::memory:", 1).await.unwrap();
         store.migrate().await.unwrap();
         let mut session = store.writing().await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {BY_NUMBER}");
-        let plan: Vec<(i64, i64, i64, String)> =
-            session.fetch(sql, vec!["+33612345678".into()]).await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", by_number(session.dialect()));
+        let args = vec!["+33612345678".into(), Arg::list(["+33612345678", "hash:1"])];
+        let plan: Vec<(i64, i64, i64, String)> = session.fetch(sql, args).await.unwrap();
         for index in ["customers_by_phone (phone=?)", "messages_by_number (<expr>=?)"] {
             assert!(plan.iter().any(|(.., words)| words.contains(index)), "{index} in {plan:#?}");
         }

@@ -1,9 +1,12 @@
 //! Sweeps: one pass over the customers of a zone for one tick of a rule (an anniversary's day, a schedule's hour),
 //! in pages, resumable, once whatever the number of workers.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::args::Arg;
+use super::sealed::{Column, Sought};
 use super::{Store, StoreError, Tx};
 
 /// One pass. (rule, tick, zone) identifies it.
@@ -87,8 +90,11 @@ impl Tx {
              ORDER BY customer_id LIMIT $5",
             self.session.dialect().among(3)
         );
+        let day = Sought::Day { attribute, zone };
+        let sealer = &self.session.vault.customers;
+        let kept_as = month_days.iter().flat_map(|month_day| sealer.all_kept_as(day, month_day));
         let args =
-            vec![attribute.into(), zone.into(), Arg::list(month_days), after.into(), i64::from(limit).into()];
+            vec![attribute.into(), zone.into(), Arg::list(kept_as), after.into(), i64::from(limit).into()];
         self.ids(sql, args).await
     }
 
@@ -103,7 +109,8 @@ impl Tx {
         self.ids(sql, args).await
     }
 
-    /// The same with their profiles, each handed over as it is stored while the others come.
+    /// The same with their profiles, each handed over as text while the others come; as it is stored where it cannot be
+    /// opened.
     pub async fn profiles_in_zone(
         &mut self,
         zone: Option<&str>,
@@ -112,7 +119,14 @@ impl Tx {
         mut take: impl FnMut(String, &str) + Send,
     ) -> Result<(), StoreError> {
         let (sql, args) = in_zone("customer_id, CAST(profile AS text)", zone, after, limit);
-        self.session.each(sql, args, |(id, profile): (String, String)| take(id, &profile)).await
+        let sealer = self.session.vault.customers.clone();
+        let each = |(id, profile): (String, String)| {
+            let opened = sealer.open(&id, Column::Profile, &profile);
+            let opened =
+                opened.map_or(Cow::Borrowed(profile.as_str()), |opened| Cow::Owned(opened.into_owned()));
+            take(id, &opened);
+        };
+        self.session.each(sql, args, each).await
     }
 
     async fn ids(&mut self, sql: String, args: Vec<Arg>) -> Result<Vec<String>, StoreError> {

@@ -13,6 +13,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use sha2::Sha256;
 
 use super::StoreError;
+use super::sealed::Sealer;
 use crate::domain::consent::Channel;
 use crate::domain::hex;
 use crate::entropy;
@@ -22,9 +23,12 @@ pub(super) const HASHED: &str = "hash:";
 
 /// The keys of a database, the present secret's first. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Vault(Arc<[Keys]>);
+pub(super) struct Vault {
+    keys: Arc<[Keys]>,
+    /// For customers' rows.
+    pub(super) customers: Sealer,
+}
 
-#[derive(Clone)]
 struct Keys {
     secret: Vec<u8>,
     ledger: Vec<u8>,
@@ -40,16 +44,17 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// The keys that these secrets give, the present one first.
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let keys = secrets.into_iter().map(|secret| Keys {
+        let secrets: Vec<&[u8]> = secrets.into_iter().collect();
+        let keys = secrets.iter().map(|secret| Keys {
             secret: secret.to_vec(),
             ledger: derived(secret, "declic ledger", b""),
             addresses: derived(secret, "declic address", b""),
         });
-        Self(keys.collect())
+        Self { keys: keys.collect(), customers: Sealer::new(secrets.iter().copied(), false) }
     }
 
     fn present(&self) -> Result<&Keys, StoreError> {
-        self.0.first().ok_or_else(|| {
+        self.keys.first().ok_or_else(|| {
             StoreError::Other(
                 "consents and erasures need the secret, which the store was not given".to_owned(),
             )
@@ -63,7 +68,7 @@ impl Vault {
 
     /// The keys with which they may have been hashed.
     pub(super) fn ledger_keys(&self) -> Vec<Vec<u8>> {
-        self.0.iter().map(|keys| keys.ledger.clone()).collect()
+        self.keys.iter().map(|keys| keys.ledger.clone()).collect()
     }
 
     /// What an address, in the form in which it is compared, is kept as once its owner is erased.
@@ -73,7 +78,7 @@ impl Vault {
 
     /// All that it may have been kept as.
     pub(super) fn all_hashed(&self, channel: Channel, address: &str) -> impl Iterator<Item = String> {
-        self.0.iter().map(move |keys| hashed(keys, channel, address))
+        self.keys.iter().map(move |keys| hashed(keys, channel, address))
     }
 
     /// Encrypts a text under the secret and a customer's own key.
@@ -91,7 +96,7 @@ impl Vault {
     pub(super) fn open(&self, own: &str, sealed: &str) -> Option<String> {
         let bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
-        self.0.iter().find_map(|keys| {
+        self.keys.iter().find_map(|keys| {
             let mut text = text.to_vec();
             let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
             let opened = cipher(keys, own).ok()?.open_in_place(nonce, Aad::empty(), &mut text).ok()?;
@@ -121,7 +126,7 @@ fn cipher(keys: &Keys, own: &str) -> Result<LessSafeKey, StoreError> {
 }
 
 /// HMAC-SHA256 as a key derivation: one key for each use.
-fn derived(key: &[u8], about: &str, what: &[u8]) -> Vec<u8> {
+pub(super) fn derived(key: &[u8], about: &str, what: &[u8]) -> Vec<u8> {
     // Unwrap safety: HMAC takes a key of any length.
     let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
     mac.update(about.as_bytes());

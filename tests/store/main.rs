@@ -6,6 +6,7 @@ mod aside;
 mod bounces;
 mod concurrency;
 mod customers;
+mod encrypted;
 mod entries;
 mod events;
 mod holdings;
@@ -38,6 +39,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// The same, with what is written of customers encrypted.
+    fn encrypting(self) -> Self {
+        Self { store: self.store.encrypting_profiles(true), ..self }
+    }
+
     /// Runs SQL beside the store; returns the database's refusal, if any.
     pub async fn raw(&self, sql: &'static str) -> Result<(), String> {
         let ran = if self.url.starts_with("postgres") {
@@ -141,6 +147,11 @@ conformance! {
     customers::an_outcome_after_the_erasure_brings_no_address_back,
     customers::an_erased_customer_can_come_back,
     customers::customers_are_listed_in_pages,
+    encrypted::what_is_encrypted_shows_nothing_and_is_found,
+    encrypted::both_forms_stand_beside_each_other,
+    encrypted::it_is_turned_on_rotated_and_turned_off,
+    encrypted::a_row_that_does_not_open_is_named_and_left,
+    encrypted::a_pass_goes_on_where_it_was_beside_a_worker,
     ledger::a_fact_is_linked_once_whatever_is_written_again,
     ledger::what_is_altered_put_in_or_taken_out_shows,
     ledger::an_erasure_leaves_the_chain_whole,
@@ -225,6 +236,52 @@ conformance! {
     concurrency::overlapping_batches_insert_each_event_once,
     concurrency::due_entries_are_shared_out,
     concurrency::a_rule_set_published_at_once_has_one_generation,
+}
+
+/// What must be the same where profiles are encrypted.
+macro_rules! conformance_encrypted {
+    ($($module:ident :: $test:ident,)+) => {
+        mod encrypted_on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let name = concat!("encrypted-", stringify!($test));
+                crate::on_sqlite::run(name, |place| crate::$module::$test(place.encrypting())).await
+            })+
+        }
+        #[cfg(feature = "server-tests")]
+        mod encrypted_on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() { crate::on_postgres::run(|place| crate::$module::$test(place.encrypting())).await })+
+        }
+    };
+}
+
+conformance_encrypted! {
+    customers::a_customer_nobody_knew_is_made_empty,
+    customers::a_new_customer_s_row_is_made_with_what_is_first_known,
+    customers::profile_and_ledger_come_back,
+    customers::columns_follow_the_profile,
+    customers::a_suppressed_address_is_known_whatever_its_case,
+    customers::an_erased_customer_leaves_no_trace_but_the_ledger,
+    customers::an_outcome_after_the_erasure_brings_no_address_back,
+    customers::an_erased_customer_can_come_back,
+    customers::customers_are_listed_in_pages,
+    ledger::an_erasure_leaves_the_chain_whole,
+    ledger::an_erased_address_is_known_only_by_its_hash,
+    ledger::an_address_of_two_customers_is_not_silenced_by_one_erasure,
+    ledger::a_letter_that_names_the_erased_goes_with_them,
+    bounces::what_names_an_address_only_finds_the_last_mail_to_it,
+    holdings::all_that_is_held_of_a_customer_is_told,
+    sms::customers_are_found_and_suppressed_by_their_number,
+    sms::a_customer_is_found_by_the_number_that_was_written_to,
+    sms::numbers_are_read_anew_in_batches,
+    sms::erasure_takes_what_the_customer_wrote,
+    sweeps::customers_are_found_by_zone_and_day_in_pages,
+    retention::what_is_over_is_archived_and_then_deleted,
+    retention::an_archived_customer_comes_back_whole,
+    retention::who_asks_that_their_data_be_kept_is_kept,
+    retention::an_erasure_takes_the_archive,
+    concurrency::locked_customers_lose_no_update,
 }
 
 #[tokio::test]

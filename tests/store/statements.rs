@@ -106,7 +106,7 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
     ("FROM customers WHERE timezone = $3", Everywhere, "a page of a schedule's sweep, one zone"),
     ("WITH RECURSIVE zones", Everywhere, "the zones customers live in: one step of an index each"),
     (
-        "FROM customers WHERE phone = $1",
+        "former FROM customers WHERE phone AMONG",
         Everywhere,
         "whose number a STOP came from: only the number is known",
     ),
@@ -144,9 +144,9 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         "`declic customers export`, table by table: a text or a suppression is known by its address only",
     ),
     (
-        "SELECT 'email', email FROM customers",
+        "SELECT DISTINCT channel, lower(body->>'address')",
         Customers,
-        "how they can be or were written to: erasure, `declic customers export`",
+        "how they were written to: erasure, `declic customers export`",
     ),
     ("SELECT email FROM customers WHERE email", Everywhere, "erasure: does anybody else have this address?"),
     ("SELECT phone FROM customers WHERE phone", Everywhere, "erasure: or this number?"),
@@ -261,6 +261,16 @@ const STATEMENTS: &[(&str, Class, &str)] = &[
         "`declic restored`: what is known to have gone; its list names messages, not customers",
     ),
     ("FROM sent_before_restore", Everywhere, "did these go before a restore? Known by their id: see above"),
+    (
+        "FROM customers AS k WHERE k.customer_id > $1",
+        Everywhere,
+        "`declic maintain`: who is in another form than the one configured, in pages",
+    ),
+    (
+        "FROM customers WHERE CAST(profile AS text) LIKE $1",
+        Everywhere,
+        "who is encrypted with a secret that is missing: **reads the whole table**, when nothing starts",
+    ),
     ("FROM customers WHERE erased_at > $1", Everywhere, "was anybody erased lately? One index entry"),
     ("wal_checkpoint", House, "let go of what was erased"),
     ("SET statement_timeout", House, "for as long as it takes"),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use declic::active::{Checked, Shelf};
+use declic::channels::sms::IncomingSink;
 use declic::channels::{Capture, EmailChannel, Limits, Outlet, SmsChannel};
 use declic::clock::Clock;
 use declic::delivery::dispatch::Dispatcher;
@@ -16,6 +17,11 @@ use declic::domain::consent::Channel;
 use declic::domain::diagnostic::{SourceFile, render};
 use declic::domain::event::Event;
 use declic::domain::message::{Lane, Message};
+use declic::domain::token::Keys;
+use declic::incoming::{
+    self,
+    bounces::{Bounces, BouncesConfig},
+};
 use declic::process::Processor;
 use declic::retention::Keeper;
 use declic::scheduler::Scheduler;
@@ -43,16 +49,29 @@ pub struct Place {
     tasks: tokio::task::JoinSet<()>,
 }
 
-async fn opened(url: &str, clock: Clock) -> Store {
-    Store::open(url, 8).await.expect("open").with_clock(clock).with_secrets([&b"secret"[..]])
+async fn opened(url: &str, clock: Clock, encrypts: bool) -> Store {
+    let store = Store::open(url, 8).await.expect("open").with_clock(clock);
+    store.with_secrets([&b"secret"[..]]).encrypting_profiles(encrypts)
 }
 
 impl Place {
     /// Opens an empty database, and so many workers on it, with the rules and templates of `files`.
     pub async fn open(url: &str, files: &[SourceFile], start: DateTime<Utc>, workers: usize) -> Self {
+        Self::open_as(url, files, start, workers, false).await
+    }
+
+    /// The same, whose workers encrypt profiles or do not.
+    pub async fn open_as(
+        url: &str,
+        files: &[SourceFile],
+        start: DateTime<Utc>,
+        workers: usize,
+        encrypts: bool,
+    ) -> Self {
         let clock = Clock::manual(start);
-        let store = opened(url, clock.clone()).await;
+        let store = opened(url, clock.clone(), encrypts).await;
         store.migrate().await.expect("migrate");
+        store.note_encryption().await.expect("noted");
         let capture = Capture::new(10_000, clock.clone());
         let flow = Flow::new(Channel::Sms, &Limits::default(), 1);
         let mut place = Self {
@@ -67,7 +86,7 @@ impl Place {
         };
         for _ in 0..workers {
             let store = match url.starts_with("postgres") {
-                true => opened(url, clock.clone()).await,
+                true => opened(url, clock.clone(), encrypts).await,
                 false => store.clone(),
             };
             let checked = Checked::new(files);
@@ -131,6 +150,25 @@ impl Place {
             let busy = counts.oldest_due_entry.is_some() || counts.oldest_due_message.is_some();
             quiet = if busy || counts.in_hand() > 0 { 0 } else { quiet + 1 };
             tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+
+    /// Where what comes from customers' telephones goes.
+    pub fn desk(&self) -> IncomingSink {
+        let shelf = self.schedulers[0].shelf.clone();
+        incoming::sink(self.store.clone(), shelf, self.clock.clone(), self.processors[0].clone())
+    }
+
+    /// Where what comes back of mails goes.
+    pub fn bounces(&self) -> Bounces {
+        Bounces {
+            store: self.store.clone(),
+            shelf: self.schedulers[0].shelf.clone(),
+            clock: self.clock.clone(),
+            processor: self.processors[0].clone(),
+            config: BouncesConfig::default(),
+            address: None,
+            keys: Keys::new(b"secret", []),
         }
     }
 

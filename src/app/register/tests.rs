@@ -59,7 +59,7 @@ fn what_is_configured_is_told_and_nothing_else() {
     assert_eq!(told.recipients.len(), 1, "{told:?}");
     assert_eq!(line(&told, Role::Database), "declic.db - - SameMachine");
     assert_eq!((told.secret, told.public_over_tls), (SecretKept::InDatabase, false));
-    assert!(told.admin_guarded);
+    assert!(told.admin_guarded && !told.profiles_encrypted);
 
     let cases: &[Case] = &[
         (Role::Database, &[("DATABASE__URL", "postgres://u:p@db.example/d")], "db.example - - Open"),
@@ -102,6 +102,8 @@ fn what_is_configured_is_told_and_nothing_else() {
     ]);
     assert_eq!((away.secret, away.public_over_tls, away.admin_guarded), (SecretKept::Missing, true, true));
     assert_eq!(read(&[("SECRET", "a secret of sixteen")]).secret, SecretKept::Apart);
+    let encrypted = read(&[("SECRET", "a secret of sixteen"), ("DATABASE__ENCRYPT_PROFILES", "true")]);
+    assert!(encrypted.profiles_encrypted);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use super::{Role, SecretKept, Surroundings, Transport};
 pub enum Measure {
     /// Proofs of consents are encrypted under a key of each customer's own and the secret.
     ProofsEncrypted,
+    /// Customers' rows are encrypted in the database. A matter of choice: where it is off, nothing is missing.
+    ProfilesEncrypted,
     /// The secret is kept apart from the data that it protects.
     SecretApart,
     /// Triggers in the database let nobody change the ledger of consents.
@@ -41,6 +43,7 @@ pub(super) fn measures(surroundings: &Surroundings) -> Vec<(Measure, bool)> {
         (Measure::AdminGuarded, surroundings.admin_guarded),
         (Measure::PublicOverTls, surroundings.public_over_tls),
     ];
+    measures.extend(surroundings.profiles_encrypted.then_some((Measure::ProfilesEncrypted, true)));
     measures.extend(
         surroundings.recipients.iter().map(|r| (Measure::Transport(r.role), r.transport != Transport::Open)),
     );

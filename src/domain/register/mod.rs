@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub public_over_tls: bool,
     /// Whether nobody but this machine reaches the operator's pages, or whoever does is asked for a token.
     pub admin_guarded: bool,
+    /// Whether what is written of customers is encrypted in the database.
+    pub profiles_encrypted: bool,
 }
 
 /// Where the secret is, that proofs, links and promo codes are keyed with.

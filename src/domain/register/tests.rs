@@ -85,6 +85,7 @@ fn nothing() -> Surroundings {
         secret: SecretKept::Apart,
         public_over_tls: true,
         admin_guarded: true,
+        profiles_encrypted: false,
     }
 }
 
@@ -294,6 +295,10 @@ fn nothing_is_claimed_that_is_off() {
         Measure::PublicOverTls,
     ];
     assert_eq!(off, expected);
+    let encrypted = Surroundings { profiles_encrypted: true, ..nothing() };
+    let encrypted = Shop::new(CART).register_in(encrypted).measures;
+    assert!(encrypted.contains(&(Measure::ProfilesEncrypted, true)));
+    assert!(!register.measures.iter().any(|(measure, _)| *measure == Measure::ProfilesEncrypted));
     // What is off is no measure of any activity.
     for language in [Language::English, Language::French] {
         let sheet = register.sheet(&register.activities[0], language);

@@ -220,6 +220,11 @@ pub(super) fn measure(language: Language, measure: Measure) -> String {
             "proofs of consents encrypted, under a key for each customer that an erasure destroys",
             "preuves des consentements chiffrées, sous une clé par client que l’effacement détruit",
         ),
+        Measure::ProfilesEncrypted => pick(
+            language,
+            "customers’ profiles encrypted in the database (their events and messages are not)",
+            "profils des clients chiffrés dans la base de données (leurs événements et messages ne le sont pas)",
+        ),
         Measure::SecretApart => pick(
             language,
             "secret kept apart from the database",

@@ -132,7 +132,10 @@ impl Teller<'_> {
                     Language::French => format!("exigez TLS dans `[{section}]`"),
                 }
             }
-            Measure::LedgerAppendOnly | Measure::LogsMasked | Measure::ErasureFinal => return what,
+            Measure::LedgerAppendOnly
+            | Measure::LogsMasked
+            | Measure::ErasureFinal
+            | Measure::ProfilesEncrypted => return what,
         };
         format!("{what}{}{how}", self.pick(": ", " : "))
     }

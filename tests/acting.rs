@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use declic::clock::Clock;
 use serde_json::{Value, json};
 
 use support::shop::{Shop, event};
@@ -198,7 +198,7 @@ fn a_rule_s_ten_thousand_messages_stop_within_a_second_and_go_once_when_it_is_re
 
 #[test]
 fn the_kill_switch_stops_all_that_is_under_way() {
-    const MANY: usize = 5_000;
+    const MANY: usize = 3_000;
     let mut shop = shop();
     let sink = FastSink::of(&mut shop);
     let (worker, _other) = (shop.start(), shop.spawn("other", &[]));
@@ -226,7 +226,7 @@ fn what_ended_a_journey_while_it_was_paused_has_ended_it() {
     let shop = shop();
     // Commands have to agree with the worker on the time.
     shop.set_clock("");
-    let now = || Utc::now().to_rfc3339();
+    let now = || Clock::Real.now().to_rfc3339();
     let rule = "rule: cart\npurpose: marketing\ntrigger: { event: cart.updated }\nexit_on: [order.placed]\n\
         steps: [{ send: { email: m } }]\n";
     std::fs::write(shop.folder.join("rules/cart.yaml"), rule).expect("the rule is written");

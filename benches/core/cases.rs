@@ -166,6 +166,7 @@ fn messages(shop: &Arc<Active>) -> Vec<Case> {
                 suppressed: &customer.suppressed,
                 erased: false,
                 exit: None,
+                held_until: None,
             };
             let question = Question::about(black_box(&message), &shop.book, known, &[]);
             let gate = admit_now(&question, message.due_at);

@@ -1,3 +1,4 @@
+use declic::clock::Clock;
 use declic::store::{LetterFilter, Store, StoreError};
 
 use crate::Place;
@@ -83,7 +84,7 @@ pub async fn a_row_that_cannot_be_read_is_named(place: Place) {
 }
 
 pub async fn a_database_tells_of_its_clock_and_of_rights(Place { store, .. }: Place) {
-    let apart = store.database_time().await.expect("its time") - chrono::Utc::now();
+    let apart = store.database_time().await.expect("its time") - Clock::Real.wall();
     assert!(apart.num_seconds().abs() < 5, "{apart}");
     assert!(store.missing_rights().await.expect("rights").is_empty());
 }

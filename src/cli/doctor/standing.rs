@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Finding, Outcome};
 use crate::app;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::store::{LetterFilter, Store, StoreError};
 
@@ -27,7 +28,7 @@ pub async fn findings(config: &Config) -> Vec<Finding> {
         findings.push(Finding { name, outcome });
     };
     put("rights", rights(&store).await);
-    put("clock", clock(&store).await);
+    put("clock", clock(&store, &config.clock()).await);
     put("work", work(&store, config.clock().now()).await);
     if let Some(file) = config.database_url().strip_prefix("sqlite:").filter(|file| *file != ":memory:") {
         put("disk", Ok(disk(Path::new(file))));
@@ -47,8 +48,8 @@ async fn rights(store: &Store) -> Result<Outcome, StoreError> {
     })
 }
 
-async fn clock(store: &Store) -> Result<Outcome, StoreError> {
-    let (before, theirs, after) = (Utc::now(), store.database_time().await?, Utc::now());
+async fn clock(store: &Store, ours: &Clock) -> Result<Outcome, StoreError> {
+    let (before, theirs, after) = (ours.wall(), store.database_time().await?, ours.wall());
     let apart = if theirs < before { before - theirs } else { (theirs - after).max(TimeDelta::zero()) };
     let words = format!("{:.1} s from the database's", apart.num_milliseconds() as f64 / 1000.0);
     Ok(match apart > MOST_APART {

@@ -35,6 +35,7 @@ const ALL: &[&str] = &[
     "schedule",
     "anniversary",
     "growth",
+    "rules",
 ];
 
 const USAGE: &str = "cargo bench --bench pipeline -- [--scale N] [--repetitions N] [NAME…]";
@@ -97,6 +98,7 @@ async fn measure(servers: &Servers, size: Size, name: &str) -> Vec<Figure> {
         "schedule" => scenarios::schedule(servers, size).await.into(),
         "anniversary" => vec![scenarios::anniversary(servers, size)],
         "growth" => scenarios::growth(servers, size).await,
+        "rules" => scenarios::rules(servers, size).await,
         _ => Vec::new(),
     }
 }

@@ -55,7 +55,8 @@ pub fn on_events(book: &Book, snapshot: &Snapshot, events: &[Event], now: DateTi
     let mut changed = Changed::default();
     // A fold looks at the past too; only what these events bring is news.
     let news: Vec<String> = events.iter().map(fold::occurrence_of).collect();
-    for name in book.touched(events.iter().map(|e| e.kind.as_str())) {
+    let kinds: Vec<&str> = events.iter().map(|e| e.kind.as_str()).collect();
+    for name in book.touched(&kinds, &seen) {
         let folded = fold::fold(book, &book.active.rules[name], &seen);
         for occurrence in folded.dropped {
             seen.entries.retain(|e| !(e.rule == name && e.occurrence == occurrence));

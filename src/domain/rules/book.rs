@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::restore::Fence;
+use super::super::snapshot::Seen;
 use super::{OnChange, Op, ReEntry, Rule, RuleSet, Trigger, Wait};
 
 /// Profile-changing event types that are built in.
@@ -28,6 +29,8 @@ pub struct Book {
     pinned: BTreeMap<(String, String), Arc<Rule>>,
     /// Names of the rules to fold anew, by the type of the event that came.
     touched_by: BTreeMap<String, BTreeSet<String>>,
+    /// Names of the rules that an event of a type can begin.
+    begun_by: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Clocks that differ by more are not out of step, but wrong: what they say is no reason to date anything.
@@ -47,7 +50,11 @@ pub struct Needs {
 impl Book {
     pub fn new(active: RuleSet, pinned: impl IntoIterator<Item = Arc<Rule>>, secret: Vec<u8>) -> Self {
         let mut touched_by: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut begun_by: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for rule in active.rules.values() {
+            if let Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } = &rule.trigger {
+                begun_by.entry(kind.clone()).or_default().insert(rule.name.clone());
+            }
             for kind in kinds_that_touch(rule) {
                 touched_by.entry(kind).or_default().insert(rule.name.clone());
             }
@@ -59,6 +66,7 @@ impl Book {
             in_force: BTreeMap::new(),
             pinned: BTreeMap::new(),
             touched_by,
+            begun_by,
         };
         pinned.into_iter().for_each(|rule| book.pin(rule));
         book
@@ -97,20 +105,29 @@ impl Book {
             .or_else(|| self.pinned.get(&(rule.to_owned(), version.to_owned())))
     }
 
-    /// The rules to fold anew when events of these types arrive.
-    pub fn touched<'a>(&self, kinds: impl IntoIterator<Item = &'a str>) -> BTreeSet<&str> {
-        kinds.into_iter().filter_map(|k| self.touched_by.get(k)).flatten().map(String::as_str).collect()
+    /// The rules to fold anew when events of these types arrive, for a customer with this past. Of a thousand rules that a
+    /// new profile may concern, only those are named of which there is something to fold: an event that begins them, or an
+    /// entry.
+    pub fn touched<'a>(&'a self, kinds: &[&str], seen: &Seen<'a>) -> BTreeSet<&'a str> {
+        let past: BTreeSet<&str> = seen.history.iter().map(|fact| fact.event.kind.as_str()).collect();
+        let begun = past.iter().filter_map(|kind| self.begun_by.get(*kind)).flatten().map(String::as_str);
+        let entered = seen.entries.iter().map(|entry| entry.rule.as_str());
+        let touched_by: Vec<_> = kinds.iter().filter_map(|kind| self.touched_by.get(*kind)).collect();
+        let is_touched = |name: &&str| touched_by.iter().any(|touched| touched.contains(*name));
+        begun.chain(entered).filter(is_touched).collect()
     }
 
-    /// Whether an event of this type means something to a rule.
+    /// Whether an event of this type means something to a rule, or to a profile.
     pub fn waits_for(&self, kind: &str) -> bool {
-        self.touched_by.contains_key(kind)
+        [SIGNED_UP, UPDATED, DELETED, CONSENT_CHANGED].contains(&kind) || self.touched_by.contains_key(kind)
     }
 
     /// What must be loaded to decide about events of these types at `now`.
     pub fn needs<'a>(&self, kinds: impl IntoIterator<Item = &'a str>, now: DateTime<Utc>) -> Needs {
         let mut needs = Needs::default();
-        for name in self.touched(kinds) {
+        let touched: BTreeSet<&String> =
+            kinds.into_iter().filter_map(|kind| self.touched_by.get(kind)).flatten().collect();
+        for name in touched {
             needs.rules.insert(name.to_owned());
             for rule in self.versions(name) {
                 if let Trigger::Event { kind, .. } | Trigger::Absent { kind, .. } = &rule.trigger {

@@ -1,5 +1,5 @@
 # The few commands that matter. `make` alone lists them.
-.PHONY: help demo setup test chaos fuzz check ci
+.PHONY: help demo setup test chaos pauses fuzz check ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ chaos: ## as many seeds of chaos as wished: SEEDS=200, or one: SEED=7 (see docs/
 
 fuzz: ## texts that nobody would write, for the readers of rules, tests and templates: SECONDS=600 (see tests/fuzz)
 	FUZZ_SECONDS=$(or $(SECONDS),60) FUZZ_SEED=$(or $(SEED),1) cargo test --locked --test fuzz -- --nocapture --test-threads 7
+
+pauses: ## ten thousand messages of a rule, paused while they are sent, and resumed
+	PAUSED_MESSAGES=10000 cargo test --locked --features server-tests --test acting a_rule_s_messages
 
 check: ## formatting, lints and documentation, and the build that serves customers
 	cargo fmt --check

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::table::{self, Format};
 use super::{Failure, environment};
 use crate::domain::consent::Channel;
-use crate::domain::pause::Target;
+use crate::domain::pause::{self, Target};
 use crate::operate::{Quiet, wait_until_quiet};
 use crate::store::Store;
 
@@ -102,7 +102,7 @@ pub async fn resume(config: Option<&Path>, args: Resume) -> Result<(), Failure> 
         )));
     }
     let (waiting, _) = store.messages_of(&target).await.map_err(environment::failed)?;
-    println!("resumed: {target}; {waiting} messages of it wait, and go as the gate lets them");
+    println!("resumed: {target}; of it {} wait, and go as the gate lets them", messages(waiting));
     still_paused(&store).await
 }
 
@@ -131,12 +131,17 @@ pub async fn drain(config: Option<&Path>, args: Drain) -> Result<(), Failure> {
     let quiet = wait_until_quiet(&store, &target, most).await.map_err(environment::failed)?;
     if quiet.under_way > 0 {
         return Err(Failure::Refused(format!(
-            "after {} s {} messages are still being handed over (`declic messages list --state sending`): a worker that \
-             died with them leaves them so until its lease is over",
-            args.within, quiet.under_way
+            "after {} s {} still being handed over (`declic messages list --state sending`): a worker that died with them \
+             leaves them so until its lease is over",
+            args.within,
+            messages(quiet.under_way)
         )));
     }
-    println!("drained: nothing is being handed over, {} messages wait for `declic resume`", quiet.waiting);
+    println!(
+        "drained: nothing is being handed over; {} wait for `declic resume {}`",
+        messages(quiet.waiting),
+        args.channel.map_or("--everything".to_owned(), |channel| format!("--channel {}", channel.as_str()))
+    );
     Ok(())
 }
 
@@ -163,14 +168,18 @@ async fn known(store: &Store, name: &str) -> Result<(), Failure> {
 }
 
 fn left(quiet: Quiet) -> String {
-    let waiting = format!("{} messages of it wait", quiet.waiting);
+    let waiting = messages(quiet.waiting);
     match quiet.under_way {
-        0 => format!("nothing of it is being handed over; {waiting}"),
-        n => format!("{n} messages were being handed over and may still arrive; {waiting}"),
+        0 => format!("nothing of it is being handed over; {waiting} wait"),
+        n => format!("{} being handed over may still arrive; {waiting} wait", messages(n)),
     }
 }
 
-async fn lasting(store: &Store) -> Result<Vec<crate::domain::pause::Pause>, Failure> {
+fn messages(count: i64) -> String {
+    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
+}
+
+async fn lasting(store: &Store) -> Result<Vec<pause::Pause>, Failure> {
     let mut pauses = store.pauses().await.map_err(environment::failed)?;
     pauses.retain(|pause| pause.resumed_at.is_none());
     Ok(pauses)

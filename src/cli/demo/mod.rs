@@ -61,10 +61,14 @@ pub async fn demo(args: Args) -> Result<(), Failure> {
         }
         app::drained(&store, &clock, &stop).await;
         let summary = telling.await?;
+        // Whoever interrupts the day asks for no sum, and the database is being closed.
+        if stop.is_cancelled() {
+            return Ok(());
+        }
         summary.print(&store).await?;
         if args.exit {
             stop.cancel();
-        } else if !stop.is_cancelled() {
+        } else {
             println!("\nThe mails stay at http://{} until Ctrl-C.", args.listen);
         }
         anyhow::Ok(())

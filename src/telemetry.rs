@@ -6,7 +6,7 @@ mod buckets;
 mod catalogue;
 mod machine;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
 use chrono::{DateTime, Utc};
@@ -171,10 +171,7 @@ pub fn sent_after(channel: Channel, seconds: f64) {
 
 /// What operators have paused is another set than before.
 pub fn paused(before: &Pauses, now: &Pauses) {
-    let targets = |pauses: &Pauses| -> BTreeSet<String> {
-        pauses.lasting().map(|pause| pause.target.to_string()).collect()
-    };
-    let (before, after) = (targets(before), targets(now));
+    let (before, after) = (before.targets(), now.targets());
     for target in before.difference(&after) {
         gauge!("declic_paused", "target" => target.clone()).set(0.0);
         tracing::info!(target, "resumed: {target}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::table::{self, Format};
 use super::{Failure, environment};
 use crate::domain::consent::Channel;
-use crate::domain::pause::{self, Target};
+use crate::domain::pause::{Pauses, Target};
 use crate::operate::{Quiet, wait_until_quiet};
 use crate::store::Store;
 
@@ -63,11 +63,7 @@ pub struct Drain {
 }
 
 fn channel(text: &str) -> Result<Channel, String> {
-    match text {
-        "email" => Ok(Channel::Email),
-        "sms" => Ok(Channel::Sms),
-        _ => Err("the channels are email and sms".to_owned()),
-    }
+    Channel::parse(text).ok_or_else(|| "the channels are email and sms".to_owned())
 }
 
 impl What {
@@ -109,7 +105,7 @@ pub async fn resume(config: Option<&Path>, args: Resume) -> Result<(), Failure> 
 pub async fn list(config: Option<&Path>, args: List) -> Result<(), Failure> {
     let store = environment::store(&environment::config(config)?).await?;
     let mut rows: Vec<Value> = Vec::new();
-    for pause in lasting(&store).await? {
+    for pause in pauses(&store).await?.lasting() {
         let (waiting, _) = store.messages_of(&pause.target).await.map_err(environment::failed)?;
         rows.push(json!({
             "target": pause.target.to_string(),
@@ -179,15 +175,13 @@ fn messages(count: i64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
-async fn lasting(store: &Store) -> Result<Vec<pause::Pause>, Failure> {
-    let mut pauses = store.pauses().await.map_err(environment::failed)?;
-    pauses.retain(|pause| pause.resumed_at.is_none());
-    Ok(pauses)
+async fn pauses(store: &Store) -> Result<Pauses, Failure> {
+    Ok(store.pauses().await.map_err(environment::failed)?.into_iter().collect())
 }
 
 /// What a larger pause holds is not sent by resuming a smaller one.
 async fn still_paused(store: &Store) -> Result<(), Failure> {
-    let targets: Vec<String> = lasting(store).await?.iter().map(|pause| pause.target.to_string()).collect();
+    let targets = Vec::from_iter(pauses(store).await?.targets());
     if !targets.is_empty() {
         println!("still paused: {}", targets.join(", "));
     }

@@ -3,7 +3,7 @@
 //! Whoever has not been able to read it for a second hands nothing over, so a pause holds everywhere a second after it is
 //! committed, whatever becomes of workers' connections. What was being handed over in that moment goes out.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,17 @@ struct Seen {
     until: Option<Instant>,
 }
 
+impl Seen {
+    /// Whether it is not known any more what is paused.
+    fn is_stale(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    fn stops_channel(&self, channel: Channel) -> bool {
+        self.is_stale() || self.pauses.stops_channel(channel)
+    }
+}
+
 impl Pauses {
     /// Nothing is handed over before [`Pauses::follow`] has looked.
     pub fn watched() -> Self {
@@ -39,33 +50,31 @@ impl Pauses {
 
     /// What was read last.
     pub fn known(&self) -> Arc<pause::Pauses> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).pauses.clone()
+        self.seen().pauses.clone()
     }
 
     /// Whether nothing may be handed over on this channel.
     pub fn stop_channel(&self, channel: Channel) -> bool {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        seen.until.is_some_and(|until| Instant::now() >= until) || seen.pauses.stops_channel(channel)
+        self.seen().stops_channel(channel)
     }
 
     /// Whether this message may not be handed over.
     pub fn stop(&self, message: &Message) -> bool {
-        self.stop_channel(message.channel) || self.known().stops_rule(&message.rule)
+        let seen = self.seen();
+        seen.stops_channel(message.channel) || seen.pauses.stops_rule(&message.rule)
     }
 
     /// Whether it is known what is paused, and what is, in words.
     pub fn describe(&self) -> (bool, String) {
-        let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if seen.until.is_some_and(|until| Instant::now() >= until) {
+        let seen = self.seen();
+        if seen.is_stale() {
             return (false, "it cannot be read what is paused, so nothing is handed over".to_owned());
         }
-        let paused: Vec<String> = seen.pauses.lasting().map(|pause| pause.target.to_string()).collect();
-        let words = if paused.is_empty() {
-            "nothing is paused".to_owned()
-        } else {
-            format!("paused: {}", paused.join(", "))
-        };
-        (true, words)
+        let paused = Vec::from_iter(seen.pauses.targets());
+        match paused.is_empty() {
+            true => (true, "nothing is paused".to_owned()),
+            false => (true, format!("paused: {}", paused.join(", "))),
+        }
     }
 
     /// Looks until told to stop, and lets go what is resumed.
@@ -102,6 +111,10 @@ impl Pauses {
             more |= store.let_go(&rule).await? > 0;
         }
         Ok(more)
+    }
+
+    fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn learn(&self, pauses: pause::Pauses, asked: Instant) {

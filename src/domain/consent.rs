@@ -12,6 +12,12 @@ pub enum Channel {
 }
 
 impl Channel {
+    pub const ALL: &[Self] = &[Self::Email, Self::Sms];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|channel| channel.as_str() == text)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",

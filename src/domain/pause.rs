@@ -1,6 +1,6 @@
 //! What an operator has stopped: everything, a channel, a rule. Rules go on deciding; what they decide waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -36,13 +36,13 @@ impl FromStr for Target {
     type Err = NoTarget;
 
     fn from_str(text: &str) -> Result<Self, NoTarget> {
-        match text.split_once(':') {
-            None if text == "everything" => Ok(Self::Everything),
-            Some(("channel", "email")) => Ok(Self::Channel(Channel::Email)),
-            Some(("channel", "sms")) => Ok(Self::Channel(Channel::Sms)),
-            Some(("rule", name)) if !name.is_empty() => Ok(Self::Rule(name.to_owned())),
-            _ => Err(NoTarget(text.to_owned())),
-        }
+        let target = match text.split_once(':') {
+            None if text == "everything" => Some(Self::Everything),
+            Some(("channel", name)) => Channel::parse(name).map(Self::Channel),
+            Some(("rule", name)) if !name.is_empty() => Some(Self::Rule(name.to_owned())),
+            _ => None,
+        };
+        target.ok_or_else(|| NoTarget(text.to_owned()))
     }
 }
 
@@ -74,6 +74,11 @@ impl Pauses {
     /// Those that last.
     pub fn lasting(&self) -> impl Iterator<Item = &Pause> {
         self.0.values().filter(|pause| pause.resumed_at.is_none())
+    }
+
+    /// What is paused, as it is written.
+    pub fn targets(&self) -> BTreeSet<String> {
+        self.lasting().map(|pause| pause.target.to_string()).collect()
     }
 
     /// Those of rules that are over while messages are still set aside.

@@ -23,7 +23,7 @@ impl Operator {
         let mut tx = self.store.begin().await?;
         let gone = tx.remove_suppressions(address).await?;
         for row in &gone {
-            let channel = if row.channel == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
+            let channel = Channel::parse(&row.channel).unwrap_or(Channel::Email);
             let (target, reason) = (self.name_of(channel, address), row.reason.as_str());
             tx.audit(&self.name, "suppressions remove", &[target], Some(reason)).await?;
         }

@@ -81,8 +81,9 @@ impl Store {
         let session = &mut self.reading().await?;
         let sql = format!(
             "SELECT {READ} FROM bounces b JOIN messages m ON m.id = b.message_id
-             WHERE b.settled_at IS NULL AND m.state NOT IN ('pending', 'deferred', 'paused', 'claimed', 'sending')
-             ORDER BY b.received_at, b.id LIMIT $1"
+             WHERE b.settled_at IS NULL AND m.state NOT IN {}
+             ORDER BY b.received_at, b.id LIMIT $1",
+            messages::OPEN
         );
         let rows: Vec<Fields> = session.fetch(sql, vec![i64::from(limit).into()]).await?;
         let rows = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;

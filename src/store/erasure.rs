@@ -162,7 +162,7 @@ pub(super) async fn addresses(
          WHERE customer_id {among} AND body->>'address' IS NOT NULL"
     );
     let rows: Vec<(String, String)> = session.fetch(sql, vec![ids.clone()]).await?;
-    let channel = |word: &str| if word == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
+    let channel = |word: &str| Channel::parse(word).unwrap_or(Channel::Email);
     let mut addresses: BTreeSet<_> =
         rows.into_iter().map(|(word, address)| (channel(&word), address)).collect();
     let sql = format!(

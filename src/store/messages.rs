@@ -65,6 +65,9 @@ pub struct Claim<'a> {
     pub lease: Duration,
 }
 
+/// The states of messages that are still under way.
+pub(super) const OPEN: &str = "('pending', 'deferred', 'paused', 'claimed', 'sending')";
+
 /// What a message is read from: the state's column is the truth, the body's own state may be one claim behind.
 pub(super) const READ: &str = "id, state, CAST(body AS text)";
 

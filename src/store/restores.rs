@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::args::Arg;
-use super::messages::{READ, update};
+use super::messages::{OPEN, READ, update};
 use super::rows::Rows;
 use super::session::Dialect;
 use super::unreadable::{Found, load_each};
@@ -121,7 +121,7 @@ impl Tx {
     /// Messages that were not at their end when the back-up was taken, in the order of their ids, after `after`.
     pub async fn unfinished(&mut self, after: &str, limit: u32) -> Result<Found, StoreError> {
         let sql = format!(
-            "SELECT {READ} FROM messages WHERE state IN ('pending', 'deferred', 'paused', 'claimed', 'sending') AND id > $1
+            "SELECT {READ} FROM messages WHERE state IN {OPEN} AND id > $1
              ORDER BY id LIMIT $2"
         );
         load_each(&mut self.session, sql, vec![after.into(), i64::from(limit).into()]).await
@@ -129,7 +129,7 @@ impl Tx {
 
     /// Writes what a restore makes of messages from [`Tx::unfinished`], whoever held them: nobody works meanwhile.
     pub async fn settle_restored(&mut self, messages: &[Message]) -> Result<(), StoreError> {
-        let unfinished = "messages.state <> $2 AND messages.state IN ('pending', 'deferred', 'paused', 'claimed', 'sending')";
-        update(&mut self.session, messages, "sent".into(), unfinished).await.map(drop)
+        let unfinished = format!("messages.state <> $2 AND messages.state IN {OPEN}");
+        update(&mut self.session, messages, "sent".into(), &unfinished).await.map(drop)
     }
 }

@@ -11,14 +11,12 @@ use super::archive::{self, Laid, Person};
 use super::args::{Arg, json_text};
 use super::erasure::{self, End};
 use super::holdings::as_json;
+use super::messages::OPEN;
 use super::retention::{Duty, Held, ROWS};
 use super::rows::Rows;
 use super::session::{Dialect, Session};
 use super::{StoreError, entries};
 use crate::domain::retention::{Kind, Phase};
-
-/// The states of messages that are still under way.
-const OPEN: &str = "('pending', 'deferred', 'paused', 'claimed', 'sending')";
 
 /// A row whose time is over: its customer, its key, the time that it is kept from, and the row as JSON.
 type Over = (String, String, String, DateTime<Utc>, String);
@@ -119,12 +117,14 @@ fn started(d: Dialect) -> &'static str {
 }
 
 /// How many rows of a kind are over by `$1`.
-pub(super) fn count_sql(kind: Kind) -> &'static str {
-    match kind {
+pub(super) fn count_sql(kind: Kind) -> String {
+    let sql = match kind {
         Kind::Events => "SELECT /* what is over */ COUNT(*) FROM events AS k WHERE k.time < $1",
         Kind::Messages => {
-            "SELECT /* what is over */ COUNT(*) FROM messages AS k WHERE k.updated_at < $1 AND k.planned_at < $1
-                 AND NOT (k.state IN ('pending', 'deferred', 'paused', 'claimed', 'sending'))"
+            return format!(
+                "SELECT /* what is over */ COUNT(*) FROM messages AS k WHERE k.updated_at < $1 AND k.planned_at < $1
+                     AND NOT (k.state IN {OPEN})"
+            );
         }
         Kind::PromoCodes => "SELECT /* what is over */ COUNT(*) FROM promo_codes AS k WHERE k.valid_until < $1",
         Kind::Customers => {
@@ -141,7 +141,8 @@ pub(super) fn count_sql(kind: Kind) -> &'static str {
         Kind::Texts => "SELECT /* what is over */ COUNT(*) FROM sms_inbound WHERE received_at < $1",
         Kind::Bounces => "SELECT /* what is over */ COUNT(*) FROM bounces WHERE received_at < $1",
         Kind::DeadLetters => "SELECT COUNT(*) FROM dead_letters WHERE received_at < $1",
-    }
+    };
+    sql.to_owned()
 }
 
 /// Archives and deletes all that is over of the customers held, as much as one transaction takes.

@@ -12,15 +12,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, UnboundKey};
 use sha2::Sha256;
 
 use super::session::read_json;
-use super::vault::{HASHED, derived};
+use super::vault::{HASHED, decrypted, derived, encrypted};
 use super::{StoreError, profiles};
 use crate::domain::customer::Profile;
 use crate::domain::hex;
-use crate::entropy;
 
 /// What a sealed text begins with, before the number of its form.
 const SEALED: &str = "sealed:";
@@ -103,13 +102,7 @@ impl Key {
     }
 
     fn opened(&self, customer: &str, column: Column, encoded: &str) -> Option<String> {
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let mut text = text.to_vec();
-        let length = self.cipher.open_in_place(nonce, belongs_to(customer, column), &mut text).ok()?.len();
-        text.truncate(length);
-        String::from_utf8(text).ok()
+        decrypted(&self.cipher, belongs_to(customer, column), &URL_SAFE_NO_PAD.decode(encoded).ok()?)
     }
 }
 
@@ -165,14 +158,7 @@ impl Sealer {
     /// Encrypts what stands in a customer's column.
     pub(super) fn seal(&self, customer: &str, column: Column, text: &str) -> Result<String, StoreError> {
         let key = self.present()?;
-        let mut nonce = [0; NONCE_LEN];
-        entropy::fill(&mut nonce).map_err(|error| StoreError::Other(error.to_string()))?;
-        let mut bytes = text.as_bytes().to_vec();
-        let unique = Nonce::assume_unique_for_key(nonce);
-        key.cipher
-            .seal_in_place_append_tag(unique, belongs_to(customer, column), &mut bytes)
-            .map_err(|_| StoreError::Other("a profile could not be encrypted".to_owned()))?;
-        let encoded = URL_SAFE_NO_PAD.encode([&nonce[..], &bytes].concat());
+        let encoded = URL_SAFE_NO_PAD.encode(encrypted(&key.cipher, belongs_to(customer, column), text)?);
         Ok(format!("{SEALED}{FORM}:{}:{encoded}", key.mark))
     }
 

@@ -30,7 +30,7 @@ impl Tx {
         let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(customers), since.into()]).await?;
         let mut slots: BTreeMap<String, Vec<Slot>> = BTreeMap::new();
         for (customer, message_id, channel, purpose, at) in rows {
-            let channel = if channel == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email };
+            let channel = Channel::parse(&channel).unwrap_or(Channel::Email);
             let slot = Slot { message_id, channel, purpose, at };
             slots.entry(customer).or_default().push(slot);
         }

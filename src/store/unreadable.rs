@@ -83,7 +83,7 @@ async fn outlines(session: &mut Session, strange: &[(String, String)]) -> Result
         let lanes = [Lane::Transactional, Lane::Event, Lane::Bulk];
         Message {
             detail: strange.iter().find(|(strange, _)| *strange == id).map(|(_, words)| words.clone()),
-            channel: if channel == Channel::Sms.as_str() { Channel::Sms } else { Channel::Email },
+            channel: Channel::parse(&channel).unwrap_or(Channel::Email),
             // A state that this build does not know says of the message only that it is not ours to send.
             state: MessageState::parse(&state).unwrap_or(MessageState::Uncertain),
             reason: reason.as_deref().and_then(Reason::parse),

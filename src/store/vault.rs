@@ -83,25 +83,13 @@ impl Vault {
 
     /// Encrypts a text under the secret and a customer's own key.
     pub(super) fn seal(&self, own: &str, text: &str) -> Result<String, StoreError> {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom(&mut nonce)?;
-        let mut bytes = text.as_bytes().to_vec();
-        let key = cipher(self.present()?, own)?;
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut bytes)
-            .map_err(|_| StoreError::Other("a proof could not be encrypted".to_owned()))?;
-        Ok(STANDARD.encode([&nonce[..], &bytes].concat()))
+        Ok(STANDARD.encode(encrypted(&cipher(self.present()?, own)?, Aad::empty(), text)?))
     }
 
     /// The text again; none where no key of ours opens it.
     pub(super) fn open(&self, own: &str, sealed: &str) -> Option<String> {
         let bytes = STANDARD.decode(sealed).ok()?;
-        let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
-        self.keys.iter().find_map(|keys| {
-            let mut text = text.to_vec();
-            let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-            let opened = cipher(keys, own).ok()?.open_in_place(nonce, Aad::empty(), &mut text).ok()?;
-            String::from_utf8(opened.to_vec()).ok()
-        })
+        self.keys.iter().find_map(|keys| decrypted(&cipher(keys, own).ok()?, Aad::empty(), &bytes))
     }
 }
 
@@ -110,8 +98,27 @@ pub(super) fn new_key() -> Result<String, StoreError> {
     entropy::token::<32>().map_err(|error| StoreError::Other(error.to_string()))
 }
 
-fn getrandom(bytes: &mut [u8]) -> Result<(), StoreError> {
-    entropy::fill(bytes).map_err(|error| StoreError::Other(error.to_string()))
+/// A text encrypted, with what it is about, behind the nonce of its own.
+pub(super) fn encrypted<A: AsRef<[u8]>>(
+    key: &LessSafeKey,
+    about: Aad<A>,
+    text: &str,
+) -> Result<Vec<u8>, StoreError> {
+    let mut nonce = [0; NONCE_LEN];
+    entropy::fill(&mut nonce).map_err(|error| StoreError::Other(error.to_string()))?;
+    let mut bytes = text.as_bytes().to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), about, &mut bytes)
+        .map_err(|_| StoreError::Other("a text could not be encrypted".to_owned()))?;
+    Ok([&nonce[..], &bytes].concat())
+}
+
+/// The text again; none where this key does not open it, or it is not about this.
+pub(super) fn decrypted<A: AsRef<[u8]>>(key: &LessSafeKey, about: Aad<A>, bytes: &[u8]) -> Option<String> {
+    let (nonce, text) = bytes.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut text = text.to_vec();
+    let opened = key.open_in_place(nonce, about, &mut text).ok()?;
+    String::from_utf8(opened.to_vec()).ok()
 }
 
 fn hashed(keys: &Keys, channel: Channel, address: &str) -> String {

@@ -8,6 +8,7 @@ use super::{Finding, Outcome};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::pause::Pauses;
 use crate::store::{LetterFilter, Store, StoreError};
 
 /// The largest difference between this machine's clock and the database's that is no worry.
@@ -70,8 +71,7 @@ async fn work(store: &Store, now: DateTime<Utc>) -> Result<Outcome, StoreError> 
     };
     late("message", counts.oldest_due_message);
     late("timer", counts.oldest_due_entry);
-    let lasting = store.pauses().await?.into_iter().filter(|pause| pause.resumed_at.is_none());
-    let paused: Vec<String> = lasting.map(|pause| pause.target.to_string()).collect();
+    let paused = Vec::from_iter(store.pauses().await?.into_iter().collect::<Pauses>().targets());
     if !paused.is_empty() {
         doubts.push(format!("paused: {} (`declic paused`)", paused.join(", ")));
     }

@@ -1,6 +1,7 @@
 //! The composition root: builds the parts from the configuration, starts them, and stops them in order.
 
 pub mod bounces;
+mod figures;
 mod pages;
 pub mod register;
 mod sink;
@@ -187,6 +188,13 @@ impl App {
             });
         }
         self.start_inner_parts(&mut parts, &pulses, reload, &shutdown);
+        let figures = figures::Figures {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            pauses: self.pauses.clone(),
+            broker: self.amqp.is_some().then(|| status.clone()),
+        };
+        parts.spawn(named("figures", figures.run(shutdown.clone())));
         parts.spawn(named("gauges", self.watch().run(metrics, shutdown.clone())));
         parts.spawn(named("signs of life", systemd::signs_of_life(shutdown.clone())));
         tracing::info!("{pages}; ready");
@@ -214,6 +222,8 @@ impl App {
             }
             // What the last batch of events gave to senders who were gone.
             self.give_back().await;
+            // What was counted until now. A database that is away has been said to be.
+            let _ = figures::write(&self.store).await;
             self.store.close().await;
         };
         // A server that does not answer any more does not answer to a goodbye either.

@@ -28,6 +28,7 @@ use crate::domain::rules::compile;
 use crate::domain::snapshot::{Fact, Snapshot, Verdicts};
 use crate::handoff::{Handoff, Lease};
 use crate::store::{BounceRow, Changes, CustomerState, Store, StoreError, Tx};
+use crate::telemetry::tally::{self, Batch};
 use crate::{failpoint, guard, telemetry};
 
 pub use error::ProcessError;
@@ -83,7 +84,7 @@ impl Processor {
         let bounces: Vec<BounceRow> = told.into_iter().map(|(_, row)| row).collect();
         tx.keep_bounces(&bounces).await?;
         failpoint::reach("accept.inserted");
-        let mut to_send = ToSend::default();
+        let mut written = Written::default();
         let by_customer = group_by_customer(events, &fresh);
         if !by_customer.is_empty() {
             let snapshots = load(&mut tx, &active, &by_customer, makes_first, now, received_at).await?;
@@ -92,20 +93,21 @@ impl Processor {
                 let events = by_customer.get(&snapshot.customer_id).map_or(&[][..], Vec::as_slice);
                 decide::on_events(&active.book, snapshot, events, now)
             });
-            to_send = write(&mut tx, &active, verdicts?, &snapshots, Some(&self.handoff), now).await?;
+            written = write(&mut tx, &active, verdicts?, &snapshots, Some(&self.handoff), now).await?;
         }
         failpoint::reach("accept.written");
         tx.commit().await?;
         failpoint::reach("accept.committed");
-        self.give(to_send);
+        self.done(written);
         let new = events.iter().zip(&fresh).filter_map(|(event, new)| new.then_some(event));
         telemetry::events_taken(new, &active.book, now);
         Ok(fresh)
     }
 
-    /// Gives the senders what a transaction made for them, once it is committed.
-    fn give(&self, to_send: ToSend) {
-        self.handoff.give(to_send.lease, to_send.messages, self.clock.now());
+    /// Gives the senders what a transaction made for them, once it is committed, and counts what it decided.
+    fn done(&self, written: Written) {
+        tally::count(written.counted);
+        self.handoff.give(written.lease, written.messages, self.clock.now());
     }
 
     /// Runs timers that are due, for at most `limit` entries; how many entries it found. Those of a customer for whom
@@ -119,11 +121,11 @@ impl Processor {
         }
         let customers: Vec<String> = customers.into_iter().collect();
         match self.timers(&mut tx, &customers).await {
-            Ok(to_send) => {
+            Ok(written) => {
                 failpoint::reach("timers.written");
                 tx.commit().await?;
                 failpoint::reach("timers.committed");
-                self.give(to_send);
+                self.done(written);
             }
             Err(ProcessError::Poison(_)) => {
                 tx.rollback().await?;
@@ -135,7 +137,7 @@ impl Processor {
     }
 
     /// Runs the timers of these customers that are due.
-    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<ToSend, ProcessError> {
+    async fn timers(&self, tx: &mut Tx, customers: &[String]) -> Result<Written, ProcessError> {
         let now = self.clock.now();
         let snapshots = snapshots_of(tx.lock_customers(customers, &[]).await?, BTreeMap::new());
         let active = self.with_pinned(&self.shelf.get(), snapshots.iter().flat_map(|s| &s.entries)).await?;
@@ -143,10 +145,11 @@ impl Processor {
         write(tx, &active, verdicts, &snapshots, Some(&self.handoff), now).await
     }
 
-    /// Decides, within the sweep's own transaction, what a tick means for these customers.
-    pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<(), ProcessError> {
+    /// Decides, within the sweep's own transaction, what a tick means for these customers; what is to be counted once that is
+    /// committed.
+    pub async fn tick(&self, tx: &mut Tx, tick: &Tick, customers: &[String]) -> Result<Batch, ProcessError> {
         if customers.is_empty() {
-            return Ok(());
+            return Ok(Batch::default());
         }
         let now = self.clock.now();
         let active = self.shelf.get();
@@ -155,7 +158,7 @@ impl Processor {
         let exit_on = active.book.active.rules.get(&tick.rule).map_or(&[][..], |rule| &rule.exit_on);
         let snapshots = snapshots_of(states, histories(tx, customers, exit_on, tick.planned).await?);
         let verdicts = decided("ticks", &snapshots, |s| decide::on_tick(&active.book, s, tick, now))?;
-        write(tx, &active, verdicts, &snapshots, None, now).await.map(drop)
+        Ok(write(tx, &active, verdicts, &snapshots, None, now).await?.counted)
     }
 
     /// The active set, with the older rule versions that these entries are pinned to.
@@ -286,12 +289,14 @@ fn snapshots_of(
     states.into_values().map(snapshot).collect()
 }
 
-/// Messages that a transaction has made, and the lease of those that it has claimed: for the senders, once it is committed.
+/// What follows from a transaction once it is committed: the messages that it has made, with the lease of those that it has
+/// claimed, are for the senders; what it decided is counted.
 #[derive(Default)]
 #[must_use = "who claims must give"]
-struct ToSend {
+struct Written {
     lease: Option<Lease>,
     messages: Vec<Message>,
+    counted: Batch,
 }
 
 /// Writes what was decided for each snapshot, with the outcomes that it means for the outside.
@@ -302,10 +307,10 @@ async fn write(
     snapshots: &[Snapshot],
     handoff: Option<&Handoff>,
     now: DateTime<Utc>,
-) -> Result<ToSend, ProcessError> {
-    let mut changes = Changes::default();
+) -> Result<Written, ProcessError> {
+    let (mut changes, mut counted) = (Changes::default(), Batch::default());
     for (mut verdict, snapshot) in verdicts.into_iter().zip(snapshots) {
-        telemetry::decided(&verdict);
+        telemetry::decided(&verdict, &snapshot.entries, &mut counted);
         settle_collisions(tx, active, &mut verdict).await?;
         let customer = &snapshot.customer_id;
         changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
@@ -342,7 +347,7 @@ async fn write(
     let lease = handoff.and_then(|handoff| handoff.claim(&mut changes.messages, now));
     changes.lease = lease.as_ref().map(|lease| (lease.token.clone(), lease.lasts));
     tx.write(&changes).await?;
-    Ok(ToSend { lease, messages: changes.messages })
+    Ok(Written { lease, messages: changes.messages, counted })
 }
 
 /// What events tell of mails that came back, each with the place of its event; it is settled with their messages, in time.

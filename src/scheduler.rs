@@ -17,6 +17,7 @@ use crate::domain::ticks::{Scope, next_tick};
 use crate::process::{ProcessError, Processor};
 use crate::store::{Store, StoreError, Sweep, SweepState};
 use crate::supervise::Pulse;
+use crate::telemetry::tally;
 use crate::{failpoint, guard, telemetry};
 use pages::{Ahead, Page};
 
@@ -183,19 +184,20 @@ impl Scheduler {
         let customers = page.take();
         let sweep = page.sweep.clone();
         *ahead = Ahead::behind(page, &self.store, self.shelf.get());
-        match self.processor.tick(&mut tx, &tick, &customers).await {
-            Ok(()) => {}
+        let counted = match self.processor.tick(&mut tx, &tick, &customers).await {
+            Ok(counted) => counted,
             Err(ProcessError::Poison(_)) => {
                 tx.rollback().await?;
                 self.in_parts(&tick, customers, &cursor, &sweep).await?;
                 return Ok(true);
             }
             Err(ProcessError::Store(error)) => return Err(error),
-        }
+        };
         tx.advance_sweep(&sweep).await?;
         failpoint::reach("sweep.written");
         tx.commit().await?;
         failpoint::reach("sweep.committed");
+        tally::count(counted);
         Ok(true)
     }
 }

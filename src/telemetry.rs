@@ -5,6 +5,7 @@
 mod buckets;
 mod catalogue;
 mod machine;
+pub mod tally;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -16,6 +17,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::consent::Channel;
 use crate::domain::event::Event;
+use crate::domain::figures::Trouble;
+use crate::domain::memory::{Entry, EntryStatus};
 use crate::domain::message::{Message, MessageState};
 use crate::domain::pause::Pauses;
 use crate::domain::retention::{Kind, Phase};
@@ -61,9 +64,40 @@ pub fn answered(channel: Channel, class: &'static str, seconds: f64) {
     histogram!("declic_hand_over_seconds", "channel" => channel.as_str()).record(seconds);
 }
 
-/// The core has decided about one customer.
-pub fn decided(verdicts: &Verdicts) {
+/// Events were taken in, were known already, or refused.
+pub fn events_settled(origin: &'static str, accepted: u64, duplicate: u64, refused: u64) {
+    let mut counted = tally::Batch::default();
+    for (outcome, word, n) in
+        [("accepted", "new", accepted), ("duplicate", "known", duplicate), ("refused", "refused", refused)]
+    {
+        if n > 0 {
+            counter!("declic_events_total", "origin" => origin, "outcome" => outcome).increment(n);
+            counted.events(word, n);
+        }
+    }
+    tally::count(counted);
+}
+
+/// The core has decided about one customer, of whom these entries were known. What belongs among the figures is in `counted`, to
+/// be added once what was decided is committed.
+pub fn decided(verdicts: &Verdicts, known: &[Entry], counted: &mut tally::Batch) {
+    for entry in &verdicts.entries {
+        let is = |rule: &str, occurrence: &str| entry.rule == rule && entry.occurrence == occurrence;
+        let told = verdicts.skipped.iter().any(|skip| is(&skip.rule, &skip.occurrence));
+        if known.iter().any(|known| is(&known.rule, &known.occurrence)) || told {
+            continue;
+        }
+        match entry.reason {
+            // Written down as one that did not begin: a birthday missed, an exit that came first.
+            Some(reason) if entry.status == EntryStatus::Ended && !entry.committed => {
+                counted.skipped(&entry.rule, reason);
+            }
+            _ => counted.begun(&entry.rule),
+        }
+    }
+    verdicts.promo_codes.iter().for_each(|code| counted.code(&code.rule));
     for message in &verdicts.messages {
+        counted.message(message);
         let reason = message.reason.map_or("", |r| r.as_str());
         counter!("declic_messages_decided_total", "rule" => message.rule.clone(), "state" => message.state.as_str(), "reason" => reason)
             .increment(1);
@@ -73,6 +107,10 @@ pub fn decided(verdicts: &Verdicts) {
         counter!("declic_consents_total", "channel" => channel, "status" => status).increment(1);
     }
     for skip in &verdicts.skipped {
+        // An `if` step that ran neither branch is no entry that was not begun.
+        if skip.step.is_none() {
+            counted.skipped(&skip.rule, skip.reason);
+        }
         counter!("declic_entries_skipped_total", "rule" => skip.rule.clone(), "reason" => skip.reason.as_str())
             .increment(1);
         tracing::debug!(
@@ -145,8 +183,16 @@ pub fn stop_from_nobody(id: &str) {
     tracing::warn!(inbound = id, "a STOP came from a number that no customer has");
 }
 
-/// A message has reached the end of a hand-over.
+/// Messages have taken the place of others, on the other channel; what they are is committed.
+pub fn fell_back(messages: &[Message]) {
+    let mut counted = tally::Batch::default();
+    messages.iter().for_each(|message| counted.message(message));
+    tally::count(counted);
+}
+
+/// A message has reached the end of a hand-over, or something was heard of it later.
 pub fn handed_over(message: &Message) {
+    became(message);
     let reason = message.reason.map_or("", |r| r.as_str());
     counter!("declic_messages_total", "rule" => message.rule.clone(), "channel" => message.channel.as_str(),
         "state" => message.state.as_str(), "reason" => reason)
@@ -162,6 +208,15 @@ pub fn handed_over(message: &Message) {
         message.id,
         message.state.as_str()
     );
+}
+
+/// Adds a message's new state to the figures. One that waits again was counted when it was decided.
+fn became(message: &Message) {
+    if message.state != MessageState::Pending {
+        let mut counted = tally::Batch::default();
+        counted.message(message);
+        tally::count(counted);
+    }
 }
 
 /// How long after its planned instant a message was accepted, in seconds.
@@ -227,6 +282,11 @@ pub fn provider_back(channel: Channel) {
 /// Whether messages are handed to the provider, for the gauge.
 pub fn provider_state(channel: Channel, takes: bool) {
     gauge!("declic_provider_paused", "channel" => channel.as_str()).set(if takes { 0.0 } else { 1.0 });
+    let trouble = match channel {
+        Channel::Email => Trouble::Email,
+        Channel::Sms => Trouble::Sms,
+    };
+    tally::note(trouble, !takes);
 }
 
 /// A recipient domain has asked several times in a row to try later.
@@ -260,6 +320,7 @@ pub fn rules_in_force(rules: usize, hash: &str) {
     counter!("declic_rule_set_changes_total").increment(1);
     gauge!("declic_rules").set(rules as f64);
     gauge!("declic_rules_stale").set(0.0);
+    tally::note(Trouble::Rules, false);
     tracing::info!(rules, set = &hash[..hash.len().min(12)], "rules in force");
 }
 
@@ -267,6 +328,7 @@ pub fn rules_in_force(rules: usize, hash: &str) {
 pub fn rules_refused(errors: usize, report: &str) {
     counter!("declic_rule_reload_failures_total").increment(1);
     gauge!("declic_rules_stale").set(1.0);
+    tally::note(Trouble::Rules, true);
     tracing::error!(errors, "the changed files have errors; the last good rules stay in force\n{report}");
 }
 
@@ -307,6 +369,7 @@ pub fn unreadable_receipt(message: &Message) {
 
 /// Messages whose sender died during the hand-over.
 pub fn reclaimed(message: &Message) {
+    became(message);
     counter!("declic_messages_reclaimed_total", "state" => message.state.as_str()).increment(1);
     tracing::warn!(
         message = message.id,

@@ -60,7 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("intake", &["broker", "clock", "domain", "failpoint"]),
+    ("intake", &["broker", "clock", "domain", "failpoint", "telemetry"]),
     (
         "scheduler",
         &["active", "clock", "domain", "failpoint", "guard", "process", "store", "supervise", "telemetry"],
@@ -101,7 +101,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("handoff", &["clock", "domain", "entropy"]),
     ("files", &["domain"]),
     ("supervise", &["clock"]),
-    ("telemetry", &["domain"]),
+    ("telemetry", &["clock", "domain"]),
     ("config", &["clock", "domain", "secret"]),
     ("entropy", &[]),
     ("failpoint", &[]),

@@ -28,7 +28,7 @@ pub struct Args {
 pub async fn audit(config: Option<&Path>, args: Args) -> Result<(), Failure> {
     let store = environment::store(&environment::config(config)?).await?;
     let targets = args.target.into_iter().flat_map(|target| called(&store, target)).collect();
-    let filter = ActFilter { action: args.action, targets, limit: args.limit };
+    let filter = ActFilter { action: args.action, targets, limit: args.limit, before: None };
     let acts = store.acts(&filter).await.map_err(environment::failed)?;
     let rows: Vec<_> = acts
         .iter()

@@ -66,7 +66,7 @@ pub struct Chosen {
 
 impl Only {
     fn filter(self) -> LetterFilter {
-        LetterFilter { origin: self.origin, reason: self.reason, id: None }
+        LetterFilter { origin: self.origin, reason: self.reason, ..LetterFilter::default() }
     }
 }
 

@@ -454,11 +454,12 @@ impl Dispatcher {
             }
         }
         let held = tx.mark_sending(token, &sending).await?;
-        record::write(&mut tx, token, &stopped, &changes, now).await?;
+        let others = record::write(&mut tx, token, &stopped, &changes, now).await?;
         failpoint::reach("delivery.admitted");
         tx.commit().await?;
         failpoint::reach("delivery.sending");
         stopped.iter().for_each(telemetry::handed_over);
+        telemetry::fell_back(&others);
         poison::tell(&stopped);
         // A lease lost meanwhile belongs to another worker now: theirs to send.
         go.retain(|(message, ..)| held.contains(&message.id));

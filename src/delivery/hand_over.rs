@@ -118,10 +118,11 @@ impl Dispatcher {
         changes: &Changes,
     ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
+        let others = record::write(&mut tx, token, updates, changes, self.clock.now()).await?;
         failpoint::reach("delivery.recorded");
         tx.commit().await?;
         failpoint::reach("delivery.done");
+        telemetry::fell_back(&others);
         Ok(())
     }
 }

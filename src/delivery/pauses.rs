@@ -64,6 +64,11 @@ impl Pauses {
         seen.stops_channel(message.channel) || seen.pauses.stops_rule(&message.rule)
     }
 
+    /// Whether the database has told lately what is paused.
+    pub fn are_known(&self) -> bool {
+        !self.seen().is_stale()
+    }
+
     /// Whether it is known what is paused, and what is, in words.
     pub fn describe(&self) -> (bool, String) {
         let seen = self.seen();

@@ -41,21 +41,24 @@ pub async fn pass(store: &Store, shelf: &Shelf, clock: &Clock) -> Result<(), Sto
     for mut message in expired {
         let basis = basis(&active.book.active.policy, &message.purpose);
         record::unknown(&mut message, basis, now);
-        telemetry::reclaimed(&message);
         changes.outcomes.extend(Outcome::of_message(&message, now));
         settled.push(message);
     }
     let mut tx = store.begin().await?;
     let held = tx.settle_expired(&settled).await?;
     changes.outcomes.retain(|o| held.iter().any(|id| o.id.starts_with(id.as_str())));
-    let ours = settled.iter().filter(|message| held.contains(&message.id));
-    changes.messages.extend(ours.filter_map(|message| message.fall_back(now)));
+    settled.retain(|message| held.contains(&message.id));
+    changes.messages.extend(settled.iter().filter_map(|message| message.fall_back(now)));
     let unreadable = poison::uncertain(unreadable);
     let ended = tx.settle_unreadable(&unreadable).await?;
     poison::note_uncertain(&unreadable, &ended, &mut changes, now);
     tx.write(&changes).await?;
     failpoint::reach("reclaim.settled");
-    tx.commit().await
+    tx.commit().await?;
+    let ended = unreadable.iter().filter(|message| ended.contains(&message.id));
+    settled.iter().chain(ended).for_each(telemetry::reclaimed);
+    telemetry::fell_back(&changes.messages);
+    Ok(())
 }
 
 #[cfg(test)]

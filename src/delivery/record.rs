@@ -96,19 +96,20 @@ fn parts(message: &Message, ids: Vec<String>, now: DateTime<Utc>) -> impl Iterat
 }
 
 /// Writes messages in the state they carry, and what follows from it: `changes`, and in the place of a message that is
-/// certain not to reach its reader, the one on the other channel that its step wants then.
+/// certain not to reach its reader, the one on the other channel that its step wants then: those are returned.
 pub async fn write(
     tx: &mut Tx,
     token: &str,
     messages: &[Message],
     changes: &Changes,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Message>, StoreError> {
     let held = tx.record(token, messages).await?;
     let ours = messages.iter().filter(|m| held.contains(&m.id));
     let mut changes = changes.clone();
     changes.messages.extend(ours.filter_map(|m| m.fall_back(now)));
-    tx.write(&changes).await
+    tx.write(&changes).await?;
+    Ok(changes.messages)
 }
 
 /// A message whose hand-over was not begun after all: as if it had never been claimed.

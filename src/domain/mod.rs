@@ -18,6 +18,7 @@ pub mod decide;
 pub mod diagnostic;
 pub mod event;
 pub mod explain;
+pub mod figures;
 pub mod fold;
 pub mod hex;
 pub mod hours;

@@ -220,14 +220,16 @@ impl Bounces {
             }
         }
         let written = tx.record_bounces(&messages).await?;
-        for message in messages.iter().filter(|message| written.contains(&message.id)) {
-            telemetry::handed_over(message);
+        messages.retain(|message| written.contains(&message.id));
+        for message in &messages {
             changes.outcomes.extend(Outcome::of_message(message, now));
             changes.messages.extend(message.fall_back(now));
         }
         tx.write(&changes).await?;
         failpoint::reach("bounces.settled");
         tx.commit().await?;
+        messages.iter().for_each(telemetry::handed_over);
+        telemetry::fell_back(&changes.messages);
         Ok(ids.len())
     }
 

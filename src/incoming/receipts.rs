@@ -47,18 +47,20 @@ async fn pass(store: &Store, clock: &Clock) -> Result<bool, StoreError> {
     let Some(receipts) = tx.settle_receipts(AT_ONCE).await? else { return Ok(false) };
     receipts.unreadable.iter().for_each(telemetry::unreadable_receipt);
     let mut changes = Changes::default();
-    let messages: Vec<Message> =
+    let mut messages: Vec<Message> =
         receipts.settled.into_iter().filter_map(|receipt| after(receipt, now, &mut changes)).collect();
     let written = tx.record_receipts(&messages).await?;
     // What follows from a message follows only where this is its newest word.
-    for message in messages.iter().filter(|message| written.contains(&message.id)) {
-        telemetry::handed_over(message);
+    messages.retain(|message| written.contains(&message.id));
+    for message in &messages {
         changes.outcomes.extend(Outcome::of_message(message, now));
         changes.messages.extend(message.fall_back(now));
     }
     tx.write(&changes).await?;
     failpoint::reach("receipts.settled");
     tx.commit().await?;
+    messages.iter().for_each(telemetry::handed_over);
+    telemetry::fell_back(&changes.messages);
     Ok(true)
 }
 

@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::event::{Event, MAX_EVENT_BYTES, Unusable, UnusableReason};
 use crate::domain::hex;
+use crate::telemetry;
 
 pub use brake::Brake;
 pub use settle::Settled;
@@ -175,14 +176,7 @@ fn storable(value: Value) -> Value {
 
 /// Adds a settled batch to the counters that dashboards and alarms look at.
 pub(crate) fn count(origin: Origin, counts: &Counts) {
-    for (outcome, n) in
-        [("accepted", counts.accepted), ("duplicate", counts.duplicates), ("refused", counts.refused)]
-    {
-        if n > 0 {
-            metrics::counter!("declic_events_total", "origin" => origin.as_str(), "outcome" => outcome)
-                .increment(n);
-        }
-    }
+    telemetry::events_settled(origin.as_str(), counts.accepted, counts.duplicates, counts.refused);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! moves after its page, and an entry that a part has begun is known by its key. Called for timers by
 //! [`Processor::run_due`] and for ticks by the scheduler.
 
-use super::{ProcessError, Processor, ToSend};
+use super::{ProcessError, Processor, Written};
 use crate::domain::decide::Tick;
 use crate::store::{Changes, Parked, StoreError};
 use crate::telemetry;
@@ -49,12 +49,15 @@ impl Processor {
         let mut tx = self.store.begin().await?;
         let done = match work {
             Work::Timers => self.timers(&mut tx, customers).await,
-            Work::Tick(tick, _) => self.tick(&mut tx, tick, customers).await.map(|()| ToSend::default()),
+            Work::Tick(tick, _) => {
+                let counted = self.tick(&mut tx, tick, customers).await;
+                counted.map(|counted| Written { counted, ..Written::default() })
+            }
         };
         match done {
-            Ok(to_send) => {
+            Ok(written) => {
                 tx.commit().await?;
-                self.give(to_send);
+                self.done(written);
                 Ok(())
             }
             // Waited for, so that the next attempt does not meet the locks of this one.

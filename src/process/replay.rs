@@ -8,6 +8,7 @@ use crate::domain::decide::Tick;
 use crate::domain::event::Event;
 use crate::domain::message::MessageState;
 use crate::store::{Changes, Parked, PutBack, Tx};
+use crate::telemetry::tally::{self, Batch};
 
 /// What became of a letter that is gone now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +47,14 @@ impl Processor {
     /// Puts back what was set aside, after a look whether its customer can be read by now.
     pub async fn put_back(&self, letter: &str, parked: &Parked) -> Result<Replayed, ProcessError> {
         let mut tx = self.store.begin().await?;
+        let mut counted = Batch::default();
         let done = match parked {
             Parked::Timer { customer, rule, occurrence, .. } => {
                 put_back_timer(&mut tx, customer, rule, occurrence).await?
             }
             Parked::Tick { customer, rule, tick, planned_at, .. } => {
                 let tick = Tick { rule: rule.clone(), local: tick.clone(), planned: *planned_at };
-                self.tick(&mut tx, &tick, std::slice::from_ref(customer)).await?;
+                counted = self.tick(&mut tx, &tick, std::slice::from_ref(customer)).await?;
                 Replayed::Decided
             }
             Parked::Message { customer, message } => {
@@ -76,6 +78,7 @@ impl Processor {
         };
         tx.remove_dead_letter(letter).await?;
         tx.commit().await?;
+        tally::count(counted);
         Ok(done)
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::rules::{Rule, Trigger};
 use crate::domain::snapshot::Verdicts;
 use crate::domain::ticks::Scope;
 use crate::store::{Store, StoreError, Sweep, SweepState, Tx};
+use crate::telemetry::tally;
 use crate::{guard, telemetry};
 
 /// Customers looked at together. Of a page the ids of those concerned are kept, their profiles are not.
@@ -111,7 +112,9 @@ impl Page {
         if self.whom.is_empty() {
             self.sweep.cursor.clone_from(&self.end);
             self.sweep.state = if self.last { SweepState::Done } else { SweepState::Running };
-            telemetry::decided(&std::mem::take(&mut self.passed_over));
+            let mut counted = tally::Batch::default();
+            telemetry::decided(&std::mem::take(&mut self.passed_over), &[], &mut counted);
+            tally::count(counted);
         } else if let Some(last) = taken.last() {
             self.sweep.cursor.clone_from(last);
         }

@@ -9,6 +9,8 @@ use super::{Store, StoreError, Tx};
 /// One act of an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
+    /// It grows from act to act.
+    pub id: i64,
     pub at: DateTime<Utc>,
     /// Who: the account on the machine, or the console.
     pub actor: String,
@@ -28,6 +30,8 @@ pub struct ActFilter {
     pub targets: Vec<String>,
     /// 100 when zero.
     pub limit: u32,
+    /// Only those before this one: the last act of the page before.
+    pub before: Option<i64>,
 }
 
 impl Tx {
@@ -66,17 +70,21 @@ impl Store {
             args.push(Arg::list(&filter.targets));
             conditions.push(format!("target {}", session.dialect().among(args.len())));
         }
+        if let Some(before) = filter.before {
+            args.push(before.into());
+            conditions.push(format!("id < ${}", args.len()));
+        }
         args.push(i64::from(if filter.limit == 0 { 100 } else { filter.limit }).into());
         let sql = format!(
-            "SELECT at, actor, action, target, detail FROM audit WHERE {} ORDER BY id DESC LIMIT ${}",
+            "SELECT id, at, actor, action, target, detail FROM audit WHERE {} ORDER BY id DESC LIMIT ${}",
             conditions.join(" AND "),
             args.len()
         );
-        type Fields = (DateTime<Utc>, String, String, String, Option<String>);
+        type Fields = (i64, DateTime<Utc>, String, String, String, Option<String>);
         let rows: Vec<Fields> = session.fetch(sql, args).await?;
         Ok(rows
             .into_iter()
-            .map(|(at, actor, action, target, detail)| Act { at, actor, action, target, detail })
+            .map(|(id, at, actor, action, target, detail)| Act { id, at, actor, action, target, detail })
             .collect())
     }
 }

@@ -11,6 +11,9 @@ use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::event::UnusableReason;
 
+/// Letters that are counted at most: more are too many in any case.
+pub const COUNTED: u32 = 10_000;
+
 /// What cannot be used, as it came; for all but events see [`Parked`](super::Parked).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeadLetter {
@@ -32,6 +35,8 @@ pub struct LetterFilter {
     pub reason: Option<UnusableReason>,
     /// What their ids begin with.
     pub id: Option<String>,
+    /// Only older ones: (received_at, id) of the last letter of the page before.
+    pub before: Option<(DateTime<Utc>, String)>,
 }
 
 impl LetterFilter {
@@ -47,6 +52,10 @@ impl LetterFilter {
         wanted("origin = ?", self.origin.as_deref().map(Arg::from));
         wanted("reason = ?", self.reason.map(|reason| reason.as_str().into()));
         wanted("substr(id, 1, length(?)) = ?", self.id.as_deref().map(Arg::from));
+        if let Some((received_at, id)) = &self.before {
+            args.extend([(*received_at).into(), id.as_str().into()]);
+            conditions.push(format!("(received_at, id) < (${}, ${})", args.len() - 1, args.len()));
+        }
         (conditions.join(" AND "), args)
     }
 }
@@ -99,6 +108,13 @@ impl Store {
         );
         let rows: Vec<Fields> = self.reading().await?.fetch(sql, args).await?;
         rows.into_iter().map(read).collect()
+    }
+
+    /// How many dead letters there are; above [`COUNTED`], that.
+    pub async fn dead_letter_count(&self) -> Result<i64, StoreError> {
+        let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM dead_letters LIMIT {COUNTED}) AS some");
+        let row: Option<(i64,)> = self.reading().await?.first(sql, vec![]).await?;
+        Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Forgets what came before `before`, timers set aside among them: they are never put back.

@@ -5,9 +5,17 @@ use std::collections::BTreeMap;
 use super::args::Arg;
 use super::rows::Rows;
 use super::session::{Session, read_json};
-use super::{StoreError, Tx};
+use super::{Store, StoreError, Tx};
 use crate::domain::snapshot::PromoCode;
 use chrono::{DateTime, Utc};
+
+impl Store {
+    /// The codes that a customer has been given, the newest first.
+    pub async fn codes_of(&self, customer: &str) -> Result<Vec<PromoCode>, StoreError> {
+        let condition = "customer_id = $1 ORDER BY issued_at DESC, code";
+        select(&mut self.reading().await?, condition, vec![customer.into()]).await
+    }
+}
 
 impl Tx {
     /// Which of these codes are issued already, and to whom: before writing a code, take the next counter while the
@@ -61,13 +69,21 @@ fn taken(code: &PromoCode) -> StoreError {
 }
 
 async fn load(session: &mut Session, codes: &[String]) -> Result<Vec<PromoCode>, StoreError> {
+    let condition = format!("code {} ORDER BY code", session.dialect().among(1));
+    select(session, &condition, vec![Arg::list(codes)]).await
+}
+
+async fn select(
+    session: &mut Session,
+    condition: &str,
+    args: Vec<Arg>,
+) -> Result<Vec<PromoCode>, StoreError> {
     type Fields = (String, String, String, String, String, String, DateTime<Utc>, DateTime<Utc>);
     let sql = format!(
         "SELECT code, customer_id, rule, occurrence, step, CAST(discount AS text), valid_from, valid_until
-         FROM promo_codes WHERE code {} ORDER BY code",
-        session.dialect().among(1)
+         FROM promo_codes WHERE {condition}"
     );
-    let rows: Vec<Fields> = session.fetch(sql, vec![Arg::list(codes)]).await?;
+    let rows: Vec<Fields> = session.fetch(sql, args).await?;
     rows.into_iter()
         .map(|(code, customer_id, rule, occurrence, step, discount, valid_from, valid_until)| {
             let discount = read_json("promo_codes", || code.clone(), "discount", &discount)?;

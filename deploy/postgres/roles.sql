@@ -48,6 +48,7 @@ BEGIN
         ('pauses',              'SELECT, INSERT, UPDATE'),
         ('audit',               'SELECT, INSERT'),
         ('retention_runs',      'SELECT, INSERT, UPDATE'),
+        ('figures',             'SELECT, INSERT, UPDATE, DELETE'),
         ('suppressions',        'SELECT, INSERT, DELETE'),
         ('sweeps',              'SELECT, INSERT, UPDATE'),
         ('sweep_marks',         'SELECT, INSERT, UPDATE'),

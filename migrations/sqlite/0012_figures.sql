@@ -13,5 +13,4 @@ CREATE TABLE figures (
 
 CREATE INDEX IF NOT EXISTS messages_by_state ON messages (state, planned_at, id)
     WHERE state IN ('deferred', 'paused', 'bounced', 'complained', 'suppressed', 'failed', 'expired', 'uncertain');
-CREATE INDEX IF NOT EXISTS messages_by_reason ON messages (reason, planned_at, id)
-    WHERE state IN ('deferred', 'paused', 'bounced', 'complained', 'suppressed', 'failed', 'expired', 'uncertain');
+CREATE INDEX IF NOT EXISTS messages_by_reason ON messages (reason, planned_at, id) WHERE reason IS NOT NULL;

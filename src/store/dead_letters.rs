@@ -112,7 +112,7 @@ impl Store {
 
     /// How many dead letters there are; above [`COUNTED`], that.
     pub async fn dead_letter_count(&self) -> Result<i64, StoreError> {
-        let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM dead_letters LIMIT {COUNTED}) AS some");
+        let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM dead_letters LIMIT {COUNTED}) AS counted");
         let row: Option<(i64,)> = self.reading().await?.first(sql, vec![]).await?;
         Ok(row.map_or(0, |(count,)| count))
     }

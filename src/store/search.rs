@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::args::Arg;
 use super::sealed::Sought;
 use super::session::Session;
+use super::vault::HASHED;
 use super::{Store, StoreError};
 use crate::domain::customer::comparable_address;
 
@@ -85,10 +86,12 @@ impl Store {
             matches.add(found);
         }
         if !is_id && !text.is_empty() && !matches.is_full() {
-            matches.add_all(beginning(&mut session, "customer_id", text, matches.room()).await?);
+            matches.add_all(beginning(&mut session, "customer_id", text, "", matches.room()).await?);
         }
-        if !is_email && !email.is_empty() && !matches.is_full() {
-            matches.add_all(beginning(&mut session, "email", &email, matches.room()).await?);
+        if !is_email && !email.is_empty() && !matches.is_full() && !session.vault.customers.seals() {
+            // What is kept as a hash, from when profiles were encrypted, begins like none.
+            let plain = format!("AND email NOT LIKE '{HASHED}%'");
+            matches.add_all(beginning(&mut session, "email", &email, &plain, matches.room()).await?);
         }
         Ok(matches.found)
     }
@@ -109,11 +112,12 @@ async fn beginning(
     session: &mut Session,
     column: &str,
     text: &str,
+    condition: &str,
     limit: Arg,
 ) -> Result<Vec<String>, StoreError> {
     // A range, because LIKE finds no index in every collation.
     let sql = format!(
-        "SELECT customer_id FROM customers WHERE {column} >= $1 AND {column} < $2 ORDER BY {column}, customer_id LIMIT $3"
+        "SELECT customer_id FROM customers WHERE {column} >= $1 AND {column} < $2 {condition} ORDER BY {column}, customer_id LIMIT $3"
     );
     let end = format!("{text}{LAST}");
     ids(session, &sql, vec![text.into(), end.as_str().into(), limit]).await

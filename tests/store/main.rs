@@ -2,6 +2,7 @@
 //!
 //! Each test is an async function of a [`Place`]: an empty, migrated database of its own.
 
+mod a_million;
 mod aside;
 mod bounces;
 mod concurrency;
@@ -9,16 +10,19 @@ mod customers;
 mod encrypted;
 mod entries;
 mod events;
+mod figures;
 mod holdings;
 mod lanes;
 mod ledger;
 mod messages;
+mod pages;
 mod pauses;
 mod publishing;
 mod restores;
 mod retention;
 mod samples;
 mod schema;
+mod search;
 mod sms;
 #[cfg(feature = "server-tests")]
 mod statements;
@@ -231,6 +235,20 @@ conformance! {
     retention::much_is_taken_in_several_steps,
     retention::several_workers_share_one_walk,
     retention::who_is_held_by_others_is_passed_over,
+    pages::a_page_holds_what_is_asked_for,
+    pages::a_page_begins_where_it_is_told_to,
+    pages::a_page_tells_how_far_back_it_looked,
+    pages::a_page_shows_what_cannot_be_read_by_its_columns,
+    pages::acts_and_letters_come_in_pages,
+    pages::a_customer_s_codes_are_told,
+    figures::figures_add_up,
+    figures::what_a_newer_build_counts_is_passed_over,
+    figures::workers_add_at_once,
+    figures::sets_of_rules_are_told_with_their_times,
+    search::customers_are_found_by_what_is_whole,
+    search::customers_are_found_by_what_ids_begin_with,
+    search::customers_are_found_by_what_addresses_begin_with,
+    search::an_encrypted_address_is_found_whole_only,
     concurrency::concurrent_claims_give_no_duplicate,
     concurrency::locked_customers_lose_no_update,
     concurrency::overlapping_batches_insert_each_event_once,
@@ -276,6 +294,8 @@ conformance_encrypted! {
     sms::a_customer_is_found_by_the_number_that_was_written_to,
     sms::numbers_are_read_anew_in_batches,
     sms::erasure_takes_what_the_customer_wrote,
+    search::customers_are_found_by_what_is_whole,
+    search::customers_are_found_by_what_ids_begin_with,
     sweeps::customers_are_found_by_zone_and_day_in_pages,
     retention::what_is_over_is_archived_and_then_deleted,
     retention::an_archived_customer_comes_back_whole,

@@ -156,6 +156,54 @@ fn ten_thousand_events_give_exactly_the_messages_that_the_rules_ask_for() {
     mails_are_right(&shop, &messages, sent);
     dead_letters_are_exactly_the_unusable(&shop);
     assert!(worker.terminate(Duration::from_secs(25)).success());
+    figures_agree_with_the_tables(&shop, &messages);
+}
+
+/// The sums of all that was counted, by (kind, what), over all workers that ran.
+fn figures(shop: &Shop) -> BTreeMap<(String, String), i64> {
+    let counted = support::postgres::Postgres::shared()
+        .psql(&shop.database, "SELECT kind, what, SUM(count) FROM figures GROUP BY kind, what");
+    let read = |line: &str| {
+        let [kind, what, count] = line.split('|').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        ((kind.to_owned(), what.to_owned()), count.parse().expect("a number"))
+    };
+    counted.lines().map(read).collect()
+}
+
+fn figures_agree_with_the_tables(shop: &Shop, messages: &[Value]) {
+    let figures = figures(shop);
+    let of = |kind: &str| -> BTreeMap<String, i64> {
+        let figures = figures.iter().filter(|((k, _), _)| k == kind);
+        figures.map(|((_, what), count)| (what.clone(), *count)).collect()
+    };
+    // What each message came to, and nothing twice, though a worker was stopped in the middle.
+    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    for message in messages {
+        let (state, reason) = (text(&message["state"]), text(&message["reason"]));
+        let what = if reason.is_empty() { state } else { format!("{state}:{reason}") };
+        *expected.entry(what).or_default() += 1;
+    }
+    let mut came = of("messages");
+    let decided = came.remove("pending").expect("some were to be sent");
+    assert!(decided >= expected["sent"] && decided <= messages.len() as i64, "{decided}");
+    assert_eq!(came, expected);
+
+    let psql = |sql: &str| support::postgres::Postgres::shared().psql(&shop.database, sql);
+    let (entries, codes) = (psql("SELECT COUNT(*) FROM entries"), psql("SELECT COUNT(*) FROM promo_codes"));
+    // Where the order came in before its cart, the entry was over before it began.
+    let begun = of("entries");
+    assert_eq!((begun["begun"] + begun["exited"]).to_string(), entries.trim(), "{begun:?}");
+    assert_eq!(begun.len(), 2, "{begun:?}");
+    assert_eq!(of("codes")["issued"].to_string(), codes.trim());
+    let events = of("events");
+    // What was on its way when a worker was stopped is delivered again.
+    assert_eq!(events["new"], 4 * CUSTOMERS as i64);
+    assert!(events["known"] >= 4 * CUSTOMERS as i64 / 10 && events["refused"] >= 5, "{events:?}");
+    assert!(of("started").values().sum::<i64>() >= 4);
+    let by_time =
+        "SELECT COUNT(*) FROM figures WHERE slot < '2026-11-23T09:45:00Z' OR slot > '2026-11-24T12:00:00Z'
+         OR EXTRACT(epoch FROM slot)::bigint % 300 <> 0";
+    assert_eq!(psql(by_time).trim(), "0", "the slots are those of the worker's clock");
 }
 
 fn mails_are_right(shop: &Shop, messages: &[Value], sent: usize) {

@@ -200,3 +200,95 @@ pub fn take() -> Vec<Figure> {
 pub fn keep(figures: Vec<Figure>) {
     tally().kept.extend(figures);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(time: &str) -> DateTime<Utc> {
+        format!("2026-11-23T{time}Z").parse().unwrap()
+    }
+
+    fn events(count: u64) -> Batch {
+        let mut batch = Batch::default();
+        batch.events("new", count);
+        batch
+    }
+
+    /// What is taken, but for the start.
+    fn told(figures: &[Figure]) -> Vec<String> {
+        figures.iter().filter(|f| f.kind != Kind::Started).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_happens_is_counted_in_the_slot_of_the_clock() {
+        let clock = Clock::manual(at("10:04:59"));
+        let mut tally = Tally::new();
+        tally.count(events(100));
+        assert_eq!(tally.take(), [], "nobody has begun, and nothing grows");
+        tally.begin(clock.clone());
+        tally.count(events(2));
+        clock.set(at("10:05:00"));
+        tally.count(events(3));
+        let mut batch = events(4);
+        batch.begun("cart");
+        batch.skipped("cart", Reason::NotInForce);
+        batch.skipped("cart", Reason::NotInForce);
+        batch.code("cart");
+        tally.count(batch);
+        let figures = tally.take();
+        let started = concat!("2026-11-23T10:00Z started //", env!("CARGO_PKG_VERSION"), " 1");
+        assert!(figures.iter().any(|figure| figure.to_string() == started), "{figures:?}");
+        assert_eq!(
+            told(&figures),
+            [
+                "2026-11-23T10:00Z events //new 2",
+                "2026-11-23T10:05Z events //new 7",
+                "2026-11-23T10:05Z entries cart//begun 1",
+                "2026-11-23T10:05Z entries cart//not_in_force 2",
+                "2026-11-23T10:05Z codes cart//issued 1",
+            ]
+        );
+        assert_eq!(tally.take(), []);
+    }
+
+    #[test]
+    fn what_could_not_be_written_comes_first_and_once() {
+        let mut tally = Tally::new();
+        tally.begin(Clock::manual(at("10:00:00")));
+        tally.count(events(1));
+        let figures = tally.take();
+        tally.count(events(2));
+        tally.kept.extend(figures.clone());
+        tally.count(events(3));
+        assert_eq!(tally.take(), figures);
+        assert_eq!(told(&tally.take()), ["2026-11-23T10:00Z events //new 5"]);
+        assert_eq!(tally.take(), []);
+    }
+
+    #[test]
+    fn what_is_wrong_counts_by_the_second_for_as_long_as_it_lasts() {
+        let clock = Clock::manual(at("10:04:58"));
+        let mut tally = Tally::new();
+        // Told before the worker begins: rules may be wrong from the start.
+        tally.note(Trouble::Rules, true);
+        tally.begin(clock.clone());
+        for second in 58..63 {
+            clock.set(at("10:04:00") + chrono::TimeDelta::seconds(second));
+            if second == 60 {
+                tally.note(Trouble::Rules, false);
+                tally.note(Trouble::Broker, true);
+                tally.note(Trouble::Broker, true);
+            }
+            tally.second();
+        }
+        let figures = tally.take();
+        assert_eq!(
+            told(&figures),
+            ["2026-11-23T10:00Z trouble //rules 2", "2026-11-23T10:05Z trouble //broker 3"]
+        );
+        tally.note(Trouble::Broker, false);
+        tally.second();
+        assert_eq!(tally.take(), []);
+    }
+}

@@ -193,7 +193,6 @@ fn figures_agree_with_the_tables(shop: &Shop, messages: &[Value]) {
     // Where the order came in before its cart, the entry was over before it began.
     let begun = of("entries");
     assert_eq!((begun["begun"] + begun["exited"]).to_string(), entries.trim(), "{begun:?}");
-    assert_eq!(begun.len(), 2, "{begun:?}");
     assert_eq!(of("codes")["issued"].to_string(), codes.trim());
     let events = of("events");
     // What was on its way when a worker was stopped is delivered again.

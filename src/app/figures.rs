@@ -77,3 +77,50 @@ pub(super) async fn write(store: &Store) -> Result<(), StoreError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::domain::snapshot::{Skip, Verdicts};
+    use crate::domain::verdict::Reason;
+    use crate::telemetry;
+
+    /// An entry that did not begin, of a rule that no other test knows.
+    fn skip() {
+        let (rule, reason) = ("only-here".to_owned(), Reason::TooOld);
+        let skip = Skip { rule, occurrence: "o".to_owned(), step: None, reason, detail: None };
+        let mut counted = tally::Batch::default();
+        telemetry::decided(&Verdicts { skipped: vec![skip], ..Verdicts::default() }, &[], &mut counted);
+        tally::count(counted);
+    }
+
+    #[tokio::test]
+    async fn what_a_database_that_is_away_did_not_take_is_added_later_and_once() {
+        let now: DateTime<Utc> = "2026-11-23T10:03:00Z".parse().unwrap();
+        let clock = Clock::manual(now);
+        // Without its tables it takes nothing.
+        let store = Store::open("sqlite::memory:", 1).await.unwrap();
+        tally::begin(clock.clone());
+        skip();
+        assert!(write(&store).await.is_err());
+        skip();
+        assert!(write(&store).await.is_err());
+        clock.set(now + TimeDelta::minutes(5));
+        skip();
+        store.migrate().await.unwrap();
+        write(&store).await.unwrap();
+        write(&store).await.unwrap();
+        let figures =
+            store.figures_of("only-here", now - TimeDelta::hours(1), now + TimeDelta::hours(1)).await;
+        let told: Vec<String> = figures.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "2026-11-23T10:00Z entries only-here//too_old 2",
+                "2026-11-23T10:05Z entries only-here//too_old 1"
+            ]
+        );
+    }
+}

@@ -60,7 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("intake", &["broker", "clock", "domain", "failpoint"]),
+    ("intake", &["broker", "clock", "domain", "failpoint", "telemetry"]),
     (
         "scheduler",
         &["active", "clock", "domain", "failpoint", "guard", "process", "store", "supervise", "telemetry"],
@@ -102,7 +102,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &["domain"]),
     ("supervise", &["clock"]),
     ("telemetry", &["domain"]),
-    ("config", &["clock", "domain", "secret"]),
+    ("config", &["clock", "domain", "secret", "telemetry"]),
     ("entropy", &[]),
     ("failpoint", &[]),
     ("guard", &[]),

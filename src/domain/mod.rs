@@ -40,4 +40,5 @@ pub mod steps;
 pub mod templates;
 pub mod ticks;
 pub mod token;
+pub mod trace;
 pub mod verdict;

@@ -86,6 +86,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0011_encrypted_profiles.sql"),
         sqlite: include_str!("../../migrations/sqlite/0011_encrypted_profiles.sql"),
     },
+    Migration {
+        version: 12,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0012_traces.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0012_traces.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

@@ -40,6 +40,7 @@ pub fn event(customer: &str, id: &str, kind: &str, time: &str) -> Event {
         subject: customer.to_owned(),
         time: at(time),
         data: json!({ "total": 42.5 }),
+        trace: None,
     }
 }
 
@@ -81,6 +82,7 @@ pub fn entry(customer: &str, rule: &str, occurrence: &str) -> Entry {
         promo_step: None,
         reason: None,
         detail: None,
+        trace: None,
     }
 }
 
@@ -113,6 +115,7 @@ pub fn message(customer: &str, id: &str, due: &str) -> Message {
         priority: 0,
         fallback: None,
         slot_at: None,
+        trace: None,
     }
 }
 
@@ -136,6 +139,7 @@ pub fn outcome(customer: &str, id: &str) -> Outcome {
         customer_id: customer.to_owned(),
         time: at("09:00"),
         data: json!({ "to": "alice@example.com" }),
+        trace: None,
     }
 }
 

@@ -90,7 +90,6 @@ impl Dispatcher {
         let active = self.shelf.get();
         let now = self.clock.now();
         let (mut updates, mut changes) = (Vec::new(), Changes::default());
-        // They end with the commit.
         let mut open = Vec::new();
         for (message, span, answer) in group {
             let Some(answer) = answer else {
@@ -109,7 +108,9 @@ impl Dispatcher {
             }
             updates.push(message);
         }
-        self.insist_on_recording(token, &updates, &changes).await
+        self.insist_on_recording(token, &updates, &changes).await?;
+        open.iter().for_each(spans::end);
+        Ok(())
     }
 
     /// The mails are out; only this record says so. A database that is away is waited for as long as this process may

@@ -82,14 +82,14 @@ pub fn message(headers: &Map<String, Value>, body: &[u8], now: DateTime<Utc>) ->
 /// Reads one structured-mode event, and says where its `traceparent` is none.
 pub fn structured_mode(body: &[u8], now: DateTime<Utc>) -> Result<Event, Unusable> {
     let event = Event::from_json(body, now)?;
-    if event.trace.is_none() && tracing::enabled!(tracing::Level::DEBUG) {
+    if event.trace.is_none() && std::str::from_utf8(body).is_ok_and(|text| text.contains(TRACEPARENT)) {
         note_broken(&event, body);
     }
     Ok(event)
 }
 
-/// Says of a structured-mode event without a trace whether it has one that is broken. Asked for at debug level alone, as it
-/// reads the text again.
+/// Says of a structured-mode event without a trace whether it has one that is broken. It reads the text again, which is why
+/// the word is looked for first.
 fn note_broken(event: &Event, body: &[u8]) {
     #[derive(Deserialize)]
     struct Told {

@@ -3,8 +3,6 @@
 //! A batch that fails for reasons of its content is halved until the event that fails stands alone, so that
 //! one bad event harms only itself. Called by all sources; never retries what is merely unavailable.
 
-use tracing::Instrument as _;
-
 use crate::domain::event::{Event, Unusable, UnusableReason};
 use crate::telemetry::spans;
 
@@ -77,7 +75,9 @@ async fn accept_all(
         metrics::histogram!("declic_event_batch_size").record(batch.len() as f64);
         let began = std::time::Instant::now();
         let span = spans::events(origin.as_str(), &batch);
-        match (sink.accept)(batch).instrument(span.clone()).await {
+        let answers = (sink.accept)(batch).await;
+        spans::end(&span);
+        match answers {
             Ok(answers) => {
                 metrics::histogram!("declic_event_batch_seconds").record(began.elapsed().as_secs_f64());
                 for (at, (index, _)) in part.iter().enumerate() {

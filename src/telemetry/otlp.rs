@@ -17,10 +17,11 @@ use opentelemetry_otlp::{SpanExporter as Otlp, WithExportConfig as _, WithHttpCo
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use tracing::Span;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::{Layer, Registry};
 
 use super::traces::said;
@@ -32,6 +33,9 @@ const SERVICE: &str = "declic";
 
 /// A batch is linked to each of its events; OpenTelemetry's own limit of 128 is for spans of unknown making.
 const MOST_LINKS: u32 = 500;
+
+/// How long a collector that is only tried may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long what waits may take at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -47,12 +51,7 @@ impl Exporter {
     pub(super) fn start(
         endpoint: Option<&str>,
     ) -> Result<(Self, Box<dyn Layer<Registry> + Send + Sync>), String> {
-        let builder = Otlp::builder().with_http().with_http_client(http::Client::new()?);
-        let builder = match endpoint {
-            Some(endpoint) => builder.with_endpoint(traces_at(endpoint)?),
-            None => builder,
-        };
-        let exporter = builder.build().map_err(|error| format!("spans cannot be exported: {error}"))?;
+        let exporter = exporter(endpoint)?;
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
             .with_batch_exporter(Watched { exporter, is_failing: AtomicBool::new(false) });
@@ -67,10 +66,16 @@ impl Exporter {
             .with_threads(false)
             .with_target(false)
             .with_level(false)
+            .with_context_activation(false)
             .with_tracked_inactivity(false);
-        // Spans, and of ours alone: what log lines say is for logs.
-        let ours = filter_fn(|about| about.is_span() && about.target().starts_with("declic::"));
-        let layer = layer.with_filter(ours.with_max_level_hint(LevelFilter::DEBUG)).boxed();
+        // Spans, and of ours alone: what log lines say is for logs. Asked anew for each: what `tracing::enabled!` of any crate
+        // has asked on this thread before would else be taken for the answer.
+        let ours = |about: &Metadata<'_>| about.is_span() && about.target().starts_with("declic::");
+        let may_be = move |about: &'static Metadata<'static>| {
+            if ours(about) { Interest::sometimes() } else { Interest::never() }
+        };
+        let filter = dynamic_filter_fn(move |about, _| ours(about)).with_callsite_filter(may_be);
+        let layer = layer.with_filter(filter.with_max_level_hint(LevelFilter::DEBUG)).boxed();
         let endpoint = endpoint.map_or_else(|| "by the environment".to_owned(), str::to_owned);
         Ok((Self { provider, endpoint }, layer))
     }
@@ -86,6 +91,26 @@ impl Exporter {
             tracing::warn!(%error, "some spans were not exported before the end");
         }
     }
+}
+
+/// Exports nothing to the collector, to see that it answers. Both answers are words for the operator.
+pub(super) async fn check(endpoint: Option<&str>) -> Result<String, String> {
+    let exporter = exporter(endpoint)?;
+    let answer = tokio::time::timeout(PATIENCE, exporter.export(Vec::new())).await;
+    match answer {
+        Ok(Ok(())) => Ok("the collector takes spans".to_owned()),
+        Ok(Err(error)) => Err(format!("the collector does not take spans: {error}")),
+        Err(_) => Err(format!("the collector did not answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+fn exporter(endpoint: Option<&str>) -> Result<Otlp, String> {
+    let builder = Otlp::builder().with_http().with_http_client(http::Client::new()?);
+    let builder = match endpoint {
+        Some(endpoint) => builder.with_endpoint(traces_at(endpoint)?),
+        None => builder,
+    };
+    builder.build().map_err(|error| format!("spans cannot be exported: {error}"))
 }
 
 /// Where a collector takes traces (OTLP/HTTP), by its address.

@@ -26,7 +26,7 @@ pub fn events(origin: &'static str, events: &[Event]) -> Span {
         messaging.system = if origin == "amqp" { "rabbitmq" } else { origin },
         messaging.operation.name = "process",
         messaging.operation.type = "process",
-        messaging.batch.message_count = events.len(),
+        messaging.batch.message_count = events.len() as i64,
     );
     link(&span, events.iter().filter(|event| is_kept(event)));
     span
@@ -49,7 +49,7 @@ pub fn message(message: &Message) -> Span {
         parent: None,
         "message",
         otel.name = format_args!("send {}", message.channel.as_str()),
-        otel.kind = "producer",
+        otel.kind = "consumer",
         otel.status_code = tracing::field::Empty,
         trace_id = trace.id(),
         messaging.message.id = message.id,
@@ -74,6 +74,11 @@ pub fn became(span: &Span, message: &Message) {
     if matches!(message.state, MessageState::Failed | MessageState::Uncertain) {
         span.record("otel.status_code", "ERROR");
     }
+}
+
+/// It ends now. A span that is exported lasts until it was entered last, not until nobody holds it any more.
+pub fn end(span: &Span) {
+    span.in_scope(|| ());
 }
 
 /// The dialogue with the provider about the message of `parent`.

@@ -81,8 +81,9 @@ async fn a_trace_goes_with_what_an_event_causes() {
     // Lines about a message lead to its trace; those about what was broken say so.
     let log = log_of(&worker);
     for (customer, trace) in &expected {
-        let about: Vec<_> =
-            lines_about(&log, "customer", customer).filter(|l| l["fields"]["state"] == "sent").collect();
+        let about: Vec<_> = lines_about(&log, "customer", customer)
+            .filter(|l| l["fields"]["state"] == "sent" && l["fields"]["rule"] == "welcome")
+            .collect();
         assert!(!about.is_empty(), "{customer}");
         for line in about {
             let id = line["fields"]["message_id"].as_str().expect("the message's id");

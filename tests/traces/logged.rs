@@ -27,10 +27,10 @@ fn no_line_of_any_level_has_an_address() {
     shop.post(&[customer(1, NAME).to_string(), sale.to_string()]);
     outcomes(&shop, "message.sent", 1);
     outcomes(&shop, "message.failed", 1);
-    // Refused with the address in the server's words, at RCPT and after DATA, for now and for good.
+    // Refused with the address in the server's words, at RCPT and after DATA, for good and for now.
     for (n, stage, words) in [
         (2, "rcpt", "550 5.1.1 <{}>: no such user here"),
-        (3, "data", "554 5.7.0 {} is not welcome"),
+        (3, "data", "554 5.6.0 {} is not welcome"),
         (4, "rcpt", "451 4.2.1 mailbox of {} is busy"),
     ] {
         let local = format!("{NAME}{n}");

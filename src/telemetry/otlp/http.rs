@@ -87,8 +87,8 @@ impl HttpClient for Client {
             let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        // Connections belong to the runtime, and the thread that asks has none.
-        let exchange = self.runtime.spawn(tokio::time::timeout(limit, exchange));
+        // Connections and timers belong to the runtime, and the thread that asks has none.
+        let exchange = self.runtime.spawn(async move { tokio::time::timeout(limit, exchange).await });
         Box::pin(async move { exchange.await?? })
     }
 }

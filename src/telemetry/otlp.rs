@@ -97,10 +97,11 @@ impl Exporter {
 pub(super) async fn check(endpoint: Option<&str>) -> Result<String, String> {
     let exporter = exporter(endpoint)?;
     let answer = tokio::time::timeout(PATIENCE, exporter.export(Vec::new())).await;
+    let place = endpoint.unwrap_or("that OTEL_EXPORTER_OTLP_ENDPOINT names");
     match answer {
-        Ok(Ok(())) => Ok("the collector takes spans".to_owned()),
-        Ok(Err(error)) => Err(format!("the collector does not take spans: {error}")),
-        Err(_) => Err(format!("the collector did not answer within {} s", PATIENCE.as_secs())),
+        Ok(Ok(())) => Ok(format!("the collector {place} takes spans")),
+        Ok(Err(error)) => Err(format!("the collector {place} does not take spans: {error}")),
+        Err(_) => Err(format!("the collector {place} did not answer within {} s", PATIENCE.as_secs())),
     }
 }
 

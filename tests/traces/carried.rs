@@ -102,8 +102,7 @@ async fn a_trace_goes_with_what_an_event_causes() {
 }
 
 #[test]
-fn a_provider_known_by_its_preset_is_told_nothing() {
-    // Its host would be asked; what is tried here is that the key is known and may be given.
+fn a_provider_is_told_nothing_where_the_configuration_says_so() {
     let provider = provider();
     let shop = shop(&provider);
     let text = std::fs::read_to_string(shop.folder.join("declic.toml")).expect("it is there");

@@ -67,3 +67,18 @@ fn no_line_of_any_level_has_an_address() {
         assert!(!text.contains(NAME) && !digits.contains(NUMBER), "{line}");
     }
 }
+
+#[test]
+fn lines_have_the_form_that_is_asked_for() {
+    let mut shop = Shop::open(CLOCK);
+    shop.set("DECLIC_TELEMETRY__LOG_FORMAT", "human");
+    let worker = shop.start();
+    let log = worker.log();
+    assert!(!log.is_empty() && log.lines().all(|line| !line.starts_with('{')), "{log}");
+    drop(worker);
+    shop.set("DECLIC_TELEMETRY__LOG_FORMAT", "xml");
+    let output = shop.declic().arg("run").output().expect("declic starts");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    assert!(words.contains("LOG_FORMAT") && words.contains("`human`"), "{words}");
+}

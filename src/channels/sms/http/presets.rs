@@ -113,3 +113,22 @@ fn tables(own: toml::Table, mut base: toml::Table) -> toml::Table {
     }
     base
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_told_to_a_server_that_the_configuration_names() {
+        for (text, expected) in [
+            ("url = 'https://gateway.example.com'", true),
+            ("url = 'https://gateway.example.com'\ntraceparent = false", false),
+            ("preset = 'twilio'", false),
+            ("preset = 'twilio'\ntraceparent = true", true),
+            ("preset = 'twilio'\nurl = 'https://gateway.example.com'", true),
+        ] {
+            let config: HttpSmsConfig = toml::from_str(text).unwrap();
+            assert_eq!(with_preset(&config).unwrap().traceparent, Some(expected), "{text}");
+        }
+    }
+}

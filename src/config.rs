@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer};
 use crate::clock::Clock;
 use crate::domain::countries::is_code;
 use crate::secret::Secret;
+use crate::telemetry::LogFormat;
 
 use layers::Layers;
 
@@ -46,6 +47,7 @@ pub struct Config {
     pub admin: Admin,
     pub worker: Worker,
     pub clock: ClockSection,
+    pub telemetry: Telemetry,
     /// Sections that [`Config::section`] reads: their types belong to those who speak to the broker and the
     /// providers. Named here, so that a misspelt section is an unknown key.
     amqp: Option<IgnoredAny>,
@@ -125,6 +127,17 @@ impl Default for Admin {
     fn default() -> Self {
         Self { listen: loopback(8025), token: None }
     }
+}
+
+/// `[telemetry]`: what the worker tells of itself.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// Where spans are exported to: the address of an OpenTelemetry collector (OTLP over HTTP), as in `http://localhost:4318`.
+    /// Without it OpenTelemetry's own variables say where, or nothing is exported.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// `[worker]`: how the worker goes about its work.

@@ -313,7 +313,8 @@ async fn write(
         telemetry::decided(&verdict, &snapshot.entries, &mut counted);
         settle_collisions(tx, active, &mut verdict).await?;
         let customer = &snapshot.customer_id;
-        changes.outcomes.extend(verdict.promo_codes.iter().map(|code| Outcome::of_promo_code(code, now)));
+        let announced = |code| Outcome::of_promo_code(code, verdict.trace_of(code), now);
+        changes.outcomes.extend(verdict.promo_codes.iter().map(announced));
         changes.outcomes.extend(verdict.messages.iter().filter_map(|m| Outcome::of_message(m, now)));
         if let Some(at) = verdict.signed_up {
             let profile = verdict.profile.as_ref().unwrap_or(&snapshot.profile);

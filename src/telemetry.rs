@@ -4,16 +4,20 @@
 
 mod buckets;
 mod catalogue;
+mod logs;
 mod machine;
+#[cfg(feature = "otlp")]
+mod otlp;
+pub mod spans;
 pub mod tally;
+mod traces;
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 
 use chrono::{DateTime, Utc};
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use serde_json::Value;
 
 use crate::domain::consent::Channel;
 use crate::domain::event::Event;
@@ -24,18 +28,10 @@ use crate::domain::pause::Pauses;
 use crate::domain::retention::{Kind, Phase};
 use crate::domain::rules::book::Book;
 use crate::domain::snapshot::Verdicts;
+use crate::domain::trace::Trace;
 
-/// Starts logging to standard error: for people on a terminal, JSON elsewhere. `RUST_LOG` chooses what is said.
-pub fn start_logging(default_level: &str) {
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default_level},lapin=off")));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.with_target(false).compact().init();
-    } else {
-        builder.json().init();
-    }
-}
+pub use logs::{LogFormat, start_logging};
+pub use traces::Traces;
 
 /// Starts counting. The handle renders the Prometheus text format.
 pub fn start_metrics() -> anyhow::Result<PrometheusHandle> {
@@ -56,6 +52,19 @@ pub fn events_taken<'a>(events: impl IntoIterator<Item = &'a Event>, book: &Book
     for (kind, count) in counts {
         counter!("declic_events_by_type_total", "type" => kind.to_owned()).increment(count);
     }
+}
+
+/// An event, or what brought it, has a `traceparent` that is none (W3C Trace Context §3.2.2): it is taken in without a trace.
+/// What it says is not quoted, for anything may stand there.
+pub fn broken_trace(event: &Event, told: &Value) {
+    let length = told.as_str().map(str::len);
+    tracing::debug!(
+        event = event.id,
+        source = event.source,
+        length,
+        "the traceparent of event {} is not one of W3C Trace Context and is ignored",
+        event.id
+    );
 }
 
 /// The provider has answered, in a dialogue that took so long.
@@ -101,6 +110,19 @@ pub fn decided(verdicts: &Verdicts, known: &[Entry], counted: &mut tally::Batch)
         let reason = message.reason.map_or("", |r| r.as_str());
         counter!("declic_messages_decided_total", "rule" => message.rule.clone(), "state" => message.state.as_str(), "reason" => reason)
             .increment(1);
+        tracing::debug!(
+            message_id = message.id,
+            customer = message.customer_id,
+            rule = message.rule,
+            step = message.step,
+            state = message.state.as_str(),
+            reason,
+            trace_id = trace_id(message.trace),
+            "rule {} decided message {}: {}",
+            message.rule,
+            message.id,
+            message.state.as_str()
+        );
     }
     for fact in &verdicts.consents {
         let (channel, status) = (fact.channel.as_str(), fact.status.as_str());
@@ -115,9 +137,13 @@ pub fn decided(verdicts: &Verdicts, known: &[Entry], counted: &mut tally::Batch)
             .increment(1);
         tracing::debug!(
             rule = skip.rule,
+            occurrence = skip.occurrence,
             reason = skip.reason.as_str(),
             detail = skip.detail,
-            "entry not begun"
+            "rule {} does not begin by {}: {}",
+            skip.rule,
+            skip.occurrence,
+            skip.reason.as_str()
         );
     }
 }
@@ -161,7 +187,7 @@ pub fn bounce_taken(what: &'static str) {
 /// A report has met its message; `not_ours` when it names another recipient.
 pub fn bounce_settled(kind: &'static str, message: &str) {
     counter!("declic_bounces_settled_total", "kind" => kind).increment(1);
-    tracing::info!(message, kind, "a report about message {message}: {kind}");
+    tracing::info!(message_id = message, kind, "a report about message {message}: {kind}");
 }
 
 /// A report named an address to which no mail of ours has gone.
@@ -198,12 +224,15 @@ pub fn handed_over(message: &Message) {
         "state" => message.state.as_str(), "reason" => reason)
     .increment(1);
     tracing::debug!(
-        message = message.id,
+        message_id = message.id,
         customer = message.customer_id,
         rule = message.rule,
+        step = message.step,
+        channel = message.channel.as_str(),
         state = message.state.as_str(),
         reason,
         reply = message.reply,
+        trace_id = trace_id(message.trace),
         "message {} is {}",
         message.id,
         message.state.as_str()
@@ -364,7 +393,11 @@ pub fn ticks_failed(rule: &str, place: &str) {
 
 /// A receipt is about a message whose row cannot be read.
 pub fn unreadable_receipt(message: &Message) {
-    tracing::error!(message = message.id, "a receipt is about message {}, which cannot be read", message.id);
+    tracing::error!(
+        message_id = message.id,
+        "a receipt is about message {}, which cannot be read",
+        message.id
+    );
 }
 
 /// Messages whose sender died during the hand-over.
@@ -372,9 +405,14 @@ pub fn reclaimed(message: &Message) {
     became(message);
     counter!("declic_messages_reclaimed_total", "state" => message.state.as_str()).increment(1);
     tracing::warn!(
-        message = message.id,
+        message_id = message.id,
+        customer = message.customer_id,
+        rule = message.rule,
         state = message.state.as_str(),
-        "the sender of this message died during its hand-over"
+        trace_id = trace_id(message.trace),
+        "the sender of message {} died during its hand-over: it is {}",
+        message.id,
+        message.state.as_str()
     );
 }
 
@@ -392,6 +430,11 @@ pub fn intake_slowed(slowed: bool, waiting: u64, limit: u64) {
 pub fn database_pool(connections: u32, idle: usize) {
     gauge!("declic_database_connections", "state" => "idle").set(idle as f64);
     gauge!("declic_database_connections", "state" => "busy").set(f64::from(connections) - idle as f64);
+}
+
+/// The field by which logs and traces find each other; none where there is no trace.
+fn trace_id(trace: Option<Trace>) -> Option<String> {
+    trace.map(|trace| trace.id())
 }
 
 /// What is waiting, for the gauges.

@@ -539,6 +539,7 @@ async fn outcomes_are_published_and_the_publisher_comes_back() {
         customer_id: "c-1".into(),
         time: now(),
         data: json!({ "channel": "email" }),
+        trace: None,
     };
     let mut publisher = OutcomePublisher::new(config.clone());
     publisher.publish(&[outcome(0)]).await.expect("nobody listens yet, and that is fine");

@@ -31,6 +31,7 @@ fn parse(line: &str, number: usize) -> Event {
         subject: parts.next().unwrap().into(),
         time: instant(time),
         data: serde_json::from_str(parts.next().unwrap_or("{}")).unwrap(),
+        trace: None,
     }
 }
 

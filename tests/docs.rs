@@ -54,6 +54,7 @@ const PAGES: &[&str] = &[
     "docs/statements.md",
     "docs/templates.md",
     "docs/testing.md",
+    "docs/tracing.md",
     "docs/upgrades.md",
 ];
 

@@ -46,6 +46,7 @@ fn event(customer: &str, kind: &str, time: DateTime<Utc>, data: Value) -> Event 
         subject: customer.to_owned(),
         time,
         data,
+        trace: None,
     }
 }
 

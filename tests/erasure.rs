@@ -34,6 +34,7 @@ fn event(id: &str, kind: &str, time: &str, data: Value) -> Event {
         subject: CUSTOMER.to_owned(),
         time: at(time),
         data,
+        trace: None,
     }
 }
 

@@ -103,6 +103,7 @@ fn build(id: usize, (kind, minute, variant): (u8, i64, u8)) -> Event {
         subject: "c".into(),
         time: begin() + TimeDelta::minutes(minute),
         data,
+        trace: None,
     }
 }
 
@@ -215,6 +216,7 @@ proptest! {
             subject: "c".into(),
             time: begin() + TimeDelta::minutes(minute),
             data: if key < 2 { json!({"k": format!("k{key}")}) } else { json!({}) },
+            trace: None,
         };
         let mut first = vec![event("new".into(), "customer.signed_up", -1, 2)];
         first[0].data = json!({"phone": "+33612345678"});

@@ -271,6 +271,7 @@ fn the_rights_are_those_that_the_statements_need() {
         "SELECT table_name || '.' || column_name FROM information_schema.column_privileges
             WHERE grantee = 'declic_worker' AND privilege_type = 'UPDATE' AND table_name IN ('consents', 'events')",
     );
-    let expected = ["consents.proof", "consents.sealed", "events.data"].map(str::to_owned);
+    let expected =
+        ["consents.proof", "consents.sealed", "events.data", "events.traceparent"].map(str::to_owned);
     assert_eq!(columns, BTreeSet::from(expected));
 }

@@ -54,6 +54,7 @@ fn event(id: &str, kind: &str, customer: &str, time: DateTime<Utc>, data: Value)
         subject: customer.to_owned(),
         time,
         data,
+        trace: None,
     }
 }
 

@@ -143,6 +143,7 @@ fn events(seed: u64, count: u64) -> Vec<Event> {
                 subject: format!("c-{customer}"),
                 time: begin() + TimeDelta::hours(hours),
                 data,
+                trace: None,
             };
             events.extend(random.one_in(10).then(|| event.clone()));
             events.push(event);
@@ -273,6 +274,7 @@ fn the_history_of_the_database_comes_to_the_same_as_the_file_it_came_from() {
         subject: "c-early".into(),
         time: begin() + TimeDelta::hours(9),
         data: json!({ "cart_id": "k", "total": 10, "currency": "EUR", "items": [{ "name": "Lamp", "price": 5 }] }),
+        trace: None,
     });
     write_events(&folder, &told);
     clock("2026-11-04T12:00:00Z");
@@ -306,6 +308,7 @@ fn what_came_before_the_first_instant_is_known_and_starts_nothing() {
         subject: customer.into(),
         time: at(time),
         data,
+        trace: None,
     };
     let email = |name: &str| json!({ "email": format!("{name}@example.com"), "locale": "en-GB" });
     write_events(

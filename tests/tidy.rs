@@ -102,7 +102,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &["domain"]),
     ("supervise", &["clock"]),
     ("telemetry", &["clock", "domain"]),
-    ("config", &["clock", "domain", "secret"]),
+    ("config", &["clock", "domain", "secret", "telemetry"]),
     ("entropy", &[]),
     ("failpoint", &[]),
     ("guard", &[]),

@@ -59,6 +59,7 @@ pub fn event(minutes_ago: i64, kind: &str, data: Value) -> Event {
         subject: "c-42".to_owned(),
         time: now() - TimeDelta::minutes(minutes_ago),
         data,
+        trace: None,
     }
 }
 

@@ -39,7 +39,7 @@ BEGIN
         ('customers',           'SELECT, INSERT, UPDATE'),
         ('customer_dates',      'SELECT, INSERT, DELETE'),
         ('consents',            'SELECT, INSERT, UPDATE (proof, sealed), DELETE'),
-        ('events',              'SELECT, INSERT, UPDATE (data), DELETE'),
+        ('events',              'SELECT, INSERT, UPDATE (data, traceparent), DELETE'),
         ('entries',             'SELECT, INSERT, UPDATE, DELETE'),
         ('messages',            'SELECT, INSERT, UPDATE, DELETE'),
         ('promo_codes',         'SELECT, INSERT, DELETE'),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::broker::{self, AmqpConfig, AmqpError, topology};
 use crate::domain::event::CLOUDEVENT;
 use crate::domain::outcome::Outcome;
+use crate::domain::trace::TRACEPARENT;
 
 /// The CloudEvents `source` of everything that Declic says.
 pub const SOURCE: &str = "/declic";
@@ -23,7 +24,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The outcome as a structured-mode CloudEvents object.
 fn to_json(outcome: &Outcome) -> Value {
-    json!({
+    let mut object = json!({
         "specversion": "1.0",
         "id": outcome.id,
         "source": SOURCE,
@@ -32,7 +33,11 @@ fn to_json(outcome: &Outcome) -> Value {
         "time": outcome.time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         "datacontenttype": "application/json",
         "data": outcome.data,
-    })
+    });
+    if let Some(trace) = outcome.trace {
+        object[TRACEPARENT] = trace.to_string().into();
+    }
+    object
 }
 
 /// Why a batch of outcomes is not known to be published. Publish all of it again.

@@ -18,6 +18,7 @@ use crate::channels::{EmailChannel, HttpSms, Smpp, SmsChannel, Smtp};
 use crate::config::Config;
 use crate::domain::diagnostic::Severity;
 use crate::files;
+use crate::telemetry::Traces;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -61,6 +62,9 @@ pub async fn doctor(config: Option<&Path>, args: Args) -> Result<(), Failure> {
         tried("sms", sms(&config).await),
     ];
     findings.extend(deaf(&config).map(|words| Finding { name: "stop", outcome: Outcome::Doubtful(words) }));
+    // A collector that is away stops nothing.
+    let traces = Traces::check(config.telemetry.otlp_endpoint.as_deref()).await;
+    findings.extend(traces.map(|said| Finding { name: "traces", outcome: said.into() }));
     findings.extend(standing::findings(&config).await);
     if let Ok(files) = files::read(&config.worker.rules_dir) {
         let policy = Checked::new(&files).rules.policy;

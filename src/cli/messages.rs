@@ -235,5 +235,6 @@ fn row(message: &Message) -> serde_json::Value {
         "promo_code": message.promo_code,
         "attempts": message.attempts,
         "reply": message.reply,
+        "trace_id": message.trace.map(|trace| trace.id()),
     })
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, environment};
 use crate::app::{self, App, Options};
+use crate::telemetry::Traces;
 use crate::{intake, telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -27,8 +28,10 @@ pub struct Args {
 }
 
 pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
-    telemetry::start_logging("info");
     let config = environment::config(config)?;
+    let told = &config.telemetry;
+    let traces = Traces::start("info", told.log_format, told.otlp_endpoint.as_deref());
+    let traces = traces.map_err(Failure::Refused)?;
     let folder = args.rules.unwrap_or_else(|| config.worker.rules_dir.clone());
     let options = Options { rules: (!args.no_publish).then_some(folder) };
     let app = App::build(config, options).await.map_err(environment::start_failed)?;
@@ -55,6 +58,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> Result<(), Failure> {
         })
     });
     let worked = app.run(metrics, reload, shutdown.clone()).await.map_err(environment::failed);
+    traces.close().await;
     if let Some(feed) = feed {
         let fed = feed.await.map_err(environment::failed)?;
         fed.map_err(|e| Failure::Refused(format!("{e:#}")))?;

@@ -184,6 +184,7 @@ impl Judge<'_> {
             rule: message.rule.clone(),
             locale: template.locale.clone(),
             purpose: message.purpose.clone(),
+            trace: message.trace,
         };
         Ok(Ready { parcel: Parcel::Sms(sms), hash: template.hash.clone(), locale: template.locale.clone() })
     }

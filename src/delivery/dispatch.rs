@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::admission::{Admission, Admitted, Judge, likely_weight, weight_of};
 use super::flow::{Flow, Held, Pass, is_urgent};
@@ -31,6 +32,7 @@ use crate::domain::templates::Version;
 use crate::handoff::{Batch, Handoff, Lease};
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
+use crate::telemetry::spans;
 use crate::{failpoint, guard, telemetry};
 
 /// Messages marked `sending` together, for each connection, at first.
@@ -336,10 +338,10 @@ impl Dispatcher {
         let ready = self.admit_others(group, &lease.token).await?;
         let ready = ready
             .into_iter()
-            .filter_map(|(message, parcel, shuts_at)| {
-                let mut pass = passes.remove(&message.id)?;
-                pass.weigh(weight_of(&parcel));
-                Some((pass, (message, parcel, shuts_at)))
+            .filter_map(|(span, admitted)| {
+                let mut pass = passes.remove(&admitted.0.id)?;
+                pass.weigh(weight_of(&admitted.1));
+                Some((pass, span, admitted))
             })
             .collect();
         // Those of messages that do not go after all: others may have them.
@@ -409,7 +411,7 @@ impl Dispatcher {
         &self,
         claimed: Vec<Message>,
         token: &str,
-    ) -> Result<Vec<Admitted>, StoreError> {
+    ) -> Result<Vec<(Span, Admitted)>, StoreError> {
         let active = self.shelf.get();
         let pinned = self.pinned_templates(&active, &claimed).await?;
         let now = self.clock.now();
@@ -439,15 +441,17 @@ impl Dispatcher {
             let Some(customer) = states.get(&message.customer_id) else { continue };
             let template = message.template_hash.as_ref().and_then(|hash| pinned.get(hash));
             let slots = room.beside(&message, customer, &judge);
-            match judge.decide(message, customer, &slots, template) {
+            let span = spans::message(&message);
+            match span.in_scope(|| judge.decide(message, customer, &slots, template)) {
                 Admission::Go(ready) => {
                     room.settle(&ready.0);
                     sending.push(ready.0.clone());
-                    go.push(*ready);
+                    go.push((span, *ready));
                 }
                 Admission::Stop(message) => {
                     room.settle(&message);
-                    changes.outcomes.extend(Outcome::of_message(&message, now));
+                    spans::became(&span, &message);
+                    changes.outcomes.extend(spans::told(&span, Outcome::of_message(&message, now)));
                     changes.dead_letters.extend(poison::letter(&message, now));
                     stopped.push(*message);
                 }
@@ -462,7 +466,7 @@ impl Dispatcher {
         telemetry::fell_back(&others);
         poison::tell(&stopped);
         // A lease lost meanwhile belongs to another worker now: theirs to send.
-        go.retain(|(message, ..)| held.contains(&message.id));
+        go.retain(|(_, (message, ..))| held.contains(&message.id));
         Ok(go)
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::admission::Admitted;
 use super::dispatch::{Dispatcher, MOST_GROUPED, PAUSE_AFTER_FAILURE};
@@ -13,10 +14,18 @@ use super::flow::{Pass, is_urgent};
 use super::{poison, record};
 use crate::channels::{Answer, Parcel};
 use crate::domain::message::{Message, MessageState};
+use crate::domain::outcome::Outcome;
 use crate::domain::steps::basis;
 use crate::handoff::Lease;
 use crate::store::{Changes, StoreError};
+use crate::telemetry::spans;
 use crate::{failpoint, telemetry};
+
+/// A message that may go, with what it takes of the provider's limits and its span.
+pub(super) type Ready = (Pass, Span, Admitted);
+
+/// What a hand-over has come to; no answer where it did not begin.
+type Answered = (Message, Span, Option<Answer>);
 
 /// How long the first of some answers waits for others before they are recorded: a commit costs as much as many rows.
 const GATHERED_FOR: Duration = Duration::from_millis(20);
@@ -25,12 +34,12 @@ impl Dispatcher {
     /// Hands over what was admitted and marked, and records what became of each.
     pub(super) async fn hand_over(
         &self,
-        ready: Vec<(Pass, Admitted)>,
+        ready: Vec<Ready>,
         lease: &Lease,
         shutdown: &CancellationToken,
     ) -> Result<(), StoreError> {
         let answers = stream::iter(ready)
-            .map(|(mut pass, (message, parcel, shuts_at))| async move {
+            .map(|(mut pass, span, (message, mut parcel, shuts_at))| async move {
                 let _connection = self.flow.connection(is_urgent(&message)).await;
                 // A worker that slept, is asked to stop, or has just lost its provider does not begin: the message is
                 // certainly not sent. Nor does one whose message was paused, or waited
@@ -38,17 +47,23 @@ impl Dispatcher {
                 let late = lease.ends.comes_within(self.send_deadline) || self.clock.now() >= shuts_at;
                 let held = self.pauses.stop(&message);
                 if shutdown.is_cancelled() || late || held || !self.flow.may_begin(pass.probe()) {
-                    return (message, None);
+                    return (message, span, None);
                 }
                 pass.spend();
                 let began = Instant::now();
-                let answer = poison::hand_over(&self.outlet, &parcel, &message).await;
+                let dialogue = spans::hand_over(&span, &message);
+                if let Parcel::Sms(sms) = &mut parcel {
+                    sms.trace = spans::below(&dialogue, message.trace);
+                }
+                let handing = poison::hand_over(&self.outlet, &parcel, &message);
+                let answer = handing.instrument(dialogue.clone()).await;
+                spans::answered(&dialogue, answer.class());
                 telemetry::answered(message.channel, answer.class(), began.elapsed().as_secs_f64());
                 self.flow.note(&answer, &pass);
                 if let (Parcel::Sms(sms), Answer::Accepted { .. }) = (&parcel, &answer) {
                     telemetry::sms_accepted(&sms.rule, sms.segments);
                 }
-                (message, Some(answer))
+                (message, span, Some(answer))
             })
             .buffer_unordered(self.connections.max(1));
         let (answered, mut to_record) = mpsc::unbounded_channel();
@@ -71,17 +86,21 @@ impl Dispatcher {
         tokio::try_join!(handing_over, recording).map(drop)
     }
 
-    async fn record(&self, group: Vec<(Message, Option<Answer>)>, token: &str) -> Result<(), StoreError> {
+    async fn record(&self, group: Vec<Answered>, token: &str) -> Result<(), StoreError> {
         let active = self.shelf.get();
         let now = self.clock.now();
         let (mut updates, mut changes) = (Vec::new(), Changes::default());
-        for (message, answer) in group {
+        let mut open = Vec::new();
+        for (message, span, answer) in group {
             let Some(answer) = answer else {
                 updates.push(record::not_begun(message));
                 continue;
             };
             let basis = basis(&active.book.active.policy, &message.purpose);
             let message = record::after(message, answer, basis, now, &mut changes);
+            changes.outcomes.extend(spans::told(&span, Outcome::of_message(&message, now)));
+            spans::became(&span, &message);
+            open.push(span);
             telemetry::handed_over(&message);
             if message.state == MessageState::Sent {
                 let delay = (now - message.planned_at).num_milliseconds() as f64 / 1000.0;
@@ -89,7 +108,9 @@ impl Dispatcher {
             }
             updates.push(message);
         }
-        self.insist_on_recording(token, &updates, &changes).await
+        self.insist_on_recording(token, &updates, &changes).await?;
+        open.iter().for_each(spans::end);
+        Ok(())
     }
 
     /// The mails are out; only this record says so. A database that is away is waited for as long as this process may

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use chrono::{DateTime, Utc};
+use tracing::Span;
 
 use super::admission::Admitted;
 use super::dispatch::Dispatcher;
@@ -105,7 +106,7 @@ impl Dispatcher {
         &self,
         group: Vec<Message>,
         token: &str,
-    ) -> Result<Vec<Admitted>, StoreError> {
+    ) -> Result<Vec<(Span, Admitted)>, StoreError> {
         match self.admit(group.clone(), token).await {
             Err(error) if error.is_about_content() => {}
             result => return result,

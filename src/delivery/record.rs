@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 
 use crate::channels::Answer;
 use crate::domain::message::{Message, MessageState};
-use crate::domain::outcome::Outcome;
 use crate::domain::retry::{next_attempt, next_turn};
 use crate::domain::rules::Basis;
 use crate::domain::verdict::Reason;
@@ -16,7 +15,8 @@ const MOST_ATTEMPTS: u32 = 50;
 /// The longest reply kept: enough to read, not a place to leak a body into.
 const MAX_REPLY: usize = 500;
 
-/// The message as it is to be stored after the provider's answer; what else the answer changes goes into `changes`.
+/// The message as it is to be stored after the provider's answer; what else the answer changes, but for its outcome, goes
+/// into `changes`.
 pub fn after(
     mut message: Message,
     answer: Answer,
@@ -78,7 +78,6 @@ pub fn after(
             detail: message.reply.clone(),
         });
     }
-    changes.outcomes.extend(Outcome::of_message(&message, now));
     message
 }
 

@@ -4,6 +4,8 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::trace::{TRACEPARENT, Trace};
+
 /// The media type of an event as one JSON object (CloudEvents JSON format 1.0 §3).
 pub const CLOUDEVENT: &str = "application/cloudevents+json";
 
@@ -29,6 +31,9 @@ pub struct Event {
     pub time: DateTime<Utc>,
     #[serde(default)]
     pub data: Value,
+    /// The trace it came in, which says nothing about the customer: neither conditions nor templates see it.
+    #[serde(skip)]
+    pub trace: Option<Trace>,
 }
 
 /// An event's place in the order in which facts are folded, whatever their order of arrival.
@@ -154,6 +159,8 @@ impl Event {
                 "the data holds the character U+0000, which PostgreSQL cannot keep",
             ));
         }
+        // Never a reason to refuse: it is about the road, not about the fact.
+        let trace = attributes.get(TRACEPARENT).and_then(Value::as_str).and_then(Trace::parse);
         Ok(Self {
             id: text(&mut attributes, "id")?,
             source: text(&mut attributes, "source")?,
@@ -161,6 +168,7 @@ impl Event {
             subject: text(&mut attributes, "subject")?,
             time,
             data,
+            trace,
         })
     }
 }

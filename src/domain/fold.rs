@@ -277,6 +277,7 @@ fn conclude(rule: &Rule, key: &str, candidate: Candidate<'_>, seen: &Seen<'_>, f
             let mut entry = begin(rule, seen.customer_id, occurrence_of(candidate.event), candidate.start);
             key.clone_into(&mut entry.key);
             entry.trigger = Some(candidate.event.clone());
+            entry.trace = candidate.event.trace;
             entry.exit = candidate.exit;
             folded.entries.push(entry);
         }
@@ -382,6 +383,7 @@ pub fn begin(rule: &Rule, customer_id: &str, occurrence: String, start: DateTime
         promo_step: None,
         reason: None,
         detail: None,
+        trace: None,
     }
 }
 

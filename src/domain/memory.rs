@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, Stamp};
+use super::trace::Trace;
 use super::verdict::Reason;
 
 /// One customer's run through one rule, identified by (rule, customer, occurrence).
@@ -37,6 +38,9 @@ pub struct Entry {
     pub reason: Option<Reason>,
     /// The words that go with `reason`, such as the missing field's name.
     pub detail: Option<String>,
+    /// The trace of the event that caused it, for the messages to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 impl Entry {

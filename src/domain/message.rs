@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::consent::Channel;
 use super::hex;
+use super::trace::Trace;
 use super::verdict::Reason;
 
 /// Where a message's context holds the purpose that its link confirms.
@@ -60,6 +61,9 @@ pub struct Message {
     /// reached its reader.
     #[serde(default)]
     pub slot_at: Option<DateTime<Utc>>,
+    /// The trace that it belongs to, however much later it is sent: its entry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 /// Who goes first when there is more to send than can be sent: nobody waits for their welcome behind a newsletter.

@@ -41,4 +41,5 @@ pub mod steps;
 pub mod templates;
 pub mod ticks;
 pub mod token;
+pub mod trace;
 pub mod verdict;

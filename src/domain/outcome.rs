@@ -8,6 +8,7 @@ use super::consent::{ConsentFact, SHOWN_AT};
 use super::message::{Message, message_id};
 use super::rules::book::CONSENT_CHANGED;
 use super::snapshot::PromoCode;
+use super::trace::Trace;
 
 /// One fact to publish. Its id is derived, so that publishing it again is recognisable as the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Outcome {
     pub customer_id: String,
     pub time: DateTime<Utc>,
     pub data: Value,
+    /// The trace of what it tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 impl Outcome {
@@ -40,11 +44,12 @@ impl Outcome {
                 "reason": message.reason,
                 "promo_code": message.promo_code,
             }),
+            trace: message.trace,
         })
     }
 
     /// A promo code now exists. Published before the mail that carries it, so that the shop knows it first.
-    pub fn of_promo_code(code: &PromoCode, at: DateTime<Utc>) -> Self {
+    pub fn of_promo_code(code: &PromoCode, trace: Option<Trace>, at: DateTime<Utc>) -> Self {
         let mut data = code.to_json();
         data["rule"] = code.rule.as_str().into();
         Self {
@@ -53,6 +58,7 @@ impl Outcome {
             customer_id: code.customer_id.clone(),
             time: at,
             data,
+            trace,
         }
     }
 }
@@ -82,6 +88,7 @@ impl Outcome {
                 customer_id: customer_id.to_owned(),
                 time: fact.at,
                 data,
+                trace: None,
             }
         })
     }

@@ -127,6 +127,7 @@ impl Previewer<'_> {
             subject: CUSTOMER.to_owned(),
             time: self.now,
             data: Value::Object(data),
+            trace: None,
         }
     }
 
@@ -184,6 +185,7 @@ impl Previewer<'_> {
             priority: 0,
             fallback: None,
             slot_at: None,
+            trace: None,
         }
     }
 

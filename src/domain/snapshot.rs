@@ -13,6 +13,7 @@ use super::memory::{Entry, EntryStatus, Exit};
 use super::message::Message;
 use super::rules::condition::{Judged, Scope, Truth};
 use super::rules::{Condition, Discount};
+use super::trace::Trace;
 use super::verdict::Reason;
 
 /// One customer as the core sees them. The shell loads exactly what [`super::rules::book::Book::needs`] asks for.
@@ -60,6 +61,14 @@ pub struct Verdicts {
     pub erased: Option<DateTime<Utc>>,
     /// When the customer signed up, if that is among the news.
     pub signed_up: Option<DateTime<Utc>>,
+}
+
+impl Verdicts {
+    /// The trace of the entry that a code was made for.
+    pub fn trace_of(&self, code: &PromoCode) -> Option<Trace> {
+        let is_of = |entry: &&Entry| entry.rule == code.rule && entry.occurrence == code.occurrence;
+        self.entries.iter().find(is_of)?.trace
+    }
 }
 
 /// A rule that an event might have started, or a step that might have chosen, and why it did not.

@@ -336,6 +336,7 @@ impl Run<'_> {
             fallback,
             // It counts for frequency caps as long as it may have reached its reader.
             slot_at: (state == MessageState::Uncertain).then_some(entry.planned),
+            trace: entry.trace,
         }
     }
 

@@ -281,6 +281,7 @@ impl Bounces {
             subject: message.customer_id.clone(),
             time: now,
             data: json!({ "consents": consents }),
+            trace: None,
         };
         match self.processor.accept(std::slice::from_ref(&event)).await {
             Ok(_) => Ok(()),

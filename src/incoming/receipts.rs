@@ -125,6 +125,7 @@ mod tests {
             priority: 0,
             fallback: Some("t".to_owned()),
             slot_at: Some(at),
+            trace: None,
         }
     }
 

@@ -171,6 +171,7 @@ impl Desk {
             priority: 0,
             fallback: None,
             slot_at: None,
+            trace: None,
         })
     }
 }
@@ -192,6 +193,7 @@ fn event(policy: &Policy, stop: &Stop, customer: &str) -> Event {
         subject: customer.to_owned(),
         time: stop.at,
         data: json!({ "consents": consents }),
+        trace: None,
     }
 }
 

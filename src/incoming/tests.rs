@@ -72,6 +72,7 @@ impl Desk {
             subject: customer.to_owned(),
             time: now() - TimeDelta::hours(1),
             data,
+            trace: None,
         };
         self.processor.accept(&[event]).await.unwrap();
     }

@@ -3,14 +3,18 @@
 //! CloudEvents 1.0 in structured mode (the body is the event) and in binary mode (the attributes are
 //! headers, the body is the data), as in the AMQP and HTTP protocol bindings, with the `cloudEvents:` and
 //! `cloudEvents_` prefixes that producers on AMQP 0-9-1 use. What an event must hold is checked by
-//! [`Event`]; here it is only found. Pure: the sources and `declic dead-letters replay` call it.
+//! [`Event`]; here it is only found. An event that brings no trace of its own has that of the transport, whose header
+//! `traceparent` says which hop it came by (docs/tracing.md). Pure: the sources and `declic dead-letters replay` call it.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use lapin::BasicProperties;
-use lapin::types::AMQPValue;
+use lapin::types::{AMQPValue, ShortString};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
+use crate::domain::trace::{TRACEPARENT, Trace};
+use crate::telemetry;
 
 /// An array of structured-mode events; HTTP only, as the AMQP binding has no batches.
 pub const CLOUDEVENTS_BATCH: &str = "application/cloudevents-batch+json";
@@ -36,7 +40,9 @@ pub fn delivery(properties: &BasicProperties, body: &[u8], now: DateTime<Utc>) -
     let content_type = properties.content_type().as_ref().map(|t| t.as_str());
     // The common case, without a copy of the headers.
     if content_type.is_some_and(|t| media_type(t) == CLOUDEVENT) && properties.content_encoding().is_none() {
-        return Event::from_json(body, now);
+        let event = structured_mode(body, now)?;
+        let header = || properties.headers().as_ref()?.inner().get(&ShortString::from(TRACEPARENT)).cloned();
+        return Ok(traced(event, || header().map(|value| to_json(&value, MAX_DEPTH))));
     }
     message(&delivery_headers(properties), body, now)
 }
@@ -58,22 +64,55 @@ pub fn message(headers: &Map<String, Value>, body: &[u8], now: DateTime<Utc>) ->
         return Err(Unusable { reason: UnusableReason::NotJson, detail });
     }
     let kind = header(headers, "content-type").map(media_type).unwrap_or_default();
-    if kind == CLOUDEVENT {
-        return Event::from_json(body, now);
-    }
     let attributes = attributes(headers);
-    if attributes.contains_key("specversion") {
-        return binary(attributes, &kind, body, now);
-    }
-    match kind.as_str() {
-        "" | JSON => Event::from_json(body, now),
+    let event = match kind.as_str() {
+        CLOUDEVENT => structured_mode(body, now),
+        _ if attributes.contains_key("specversion") => binary(attributes, &kind, body, now),
+        "" | JSON => structured_mode(body, now),
         other => Err(Unusable {
             reason: UnusableReason::NotCloudEvent,
             detail: format!(
                 "content type `{other}` is not understood here; send {CLOUDEVENT}, {JSON}, or binary mode"
             ),
         }),
+    };
+    Ok(traced(event?, || headers.get(TRACEPARENT).cloned()))
+}
+
+/// Reads one structured-mode event, and says where its `traceparent` is none.
+pub fn structured_mode(body: &[u8], now: DateTime<Utc>) -> Result<Event, Unusable> {
+    let event = Event::from_json(body, now)?;
+    if event.trace.is_none() && std::str::from_utf8(body).is_ok_and(|text| text.contains(TRACEPARENT)) {
+        note_broken(&event, body);
     }
+    Ok(event)
+}
+
+/// Says of a structured-mode event without a trace whether it has one that is broken. It reads the text again, which is why
+/// the word is looked for first.
+fn note_broken(event: &Event, body: &[u8]) {
+    #[derive(Deserialize)]
+    struct Told {
+        traceparent: Option<Value>,
+    }
+    let told = serde_json::from_slice::<Told>(body).ok().and_then(|told| told.traceparent);
+    if let Some(told) = told {
+        telemetry::broken_trace(event, &told);
+    }
+}
+
+/// The event with the transport's trace, where it has none of its own. The event's own is of whoever caused it, the
+/// transport's only of who passed it on (CloudEvents, Distributed Tracing extension: "the starting trace information").
+pub fn traced(mut event: Event, transport: impl FnOnce() -> Option<Value>) -> Event {
+    if event.trace.is_none()
+        && let Some(told) = transport()
+    {
+        event.trace = told.as_str().and_then(Trace::parse);
+        if event.trace.is_none() {
+            telemetry::broken_trace(&event, &told);
+        }
+    }
+    event
 }
 
 fn binary(
@@ -96,7 +135,12 @@ fn binary(
             detail: format!("the data is not JSON: {e}"),
         })?
     };
-    Event::from_attributes(attributes, data, now)
+    let told = attributes.get(TRACEPARENT).cloned();
+    let event = Event::from_attributes(attributes, data, now)?;
+    if let Some(told) = told.filter(|_| event.trace.is_none()) {
+        telemetry::broken_trace(&event, &told);
+    }
+    Ok(event)
 }
 
 /// The CloudEvents attributes among the headers; names are lower case (CloudEvents 1.0 §3).
@@ -178,7 +222,7 @@ fn to_json(value: &AMQPValue, depth: usize) -> Value {
 
 /// An event as the structured-mode object that [`Event::from_json`] reads.
 pub fn structured(event: &Event) -> Value {
-    json!({
+    let mut object = json!({
         "specversion": "1.0",
         "id": event.id,
         "source": event.source,
@@ -186,5 +230,9 @@ pub fn structured(event: &Event) -> Value {
         "subject": event.subject,
         "time": event.time.to_rfc3339_opts(SecondsFormat::AutoSi, true),
         "data": event.data,
-    })
+    });
+    if let Some(trace) = event.trace {
+        object[TRACEPARENT] = trace.to_string().into();
+    }
+    object
 }

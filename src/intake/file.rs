@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
 
-use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, settle};
+use super::{BATCH_SIZE, Counts, DeadLetter, Origin, Sink, decode, settle};
 
 /// How far ahead of the clock an event may lie in a paced file. It waits for its time, so the usual limit
 /// on an event's time makes no sense, but a mistyped century should not wait for ever.
@@ -124,9 +124,9 @@ impl Import<'_> {
         }
         let now = self.clock.now();
         if !pace {
-            return Event::from_json(&line.text, now);
+            return decode::structured_mode(&line.text, now);
         }
-        Event::from_json(&line.text, now + PACED_AHEAD).map_err(|mut refusal| {
+        decode::structured_mode(&line.text, now + PACED_AHEAD).map_err(|mut refusal| {
             if refusal.reason == UnusableReason::TimeTooFarAhead {
                 refusal.detail = format!("its time lies over {} days ahead", PACED_AHEAD.num_days());
             }

@@ -24,6 +24,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::domain::event::{CLOUDEVENT, Event, MAX_EVENT_BYTES, Unusable, UnusableReason, too_large};
+use crate::domain::trace::TRACEPARENT;
 
 use super::{Accepted, BATCH_SIZE, DeadLetter, Origin, Settled, Sink, decode, settle, short};
 
@@ -125,15 +126,25 @@ fn read_body(headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Option<Vec
         let read = decode::message(&flat(headers), body, now);
         return Some(vec![item(read, body)]);
     }
-    match kind.as_str() {
-        decode::CLOUDEVENTS_BATCH => Some(read_array(body, now)),
-        decode::NDJSON | "application/ndjson" | "application/jsonl" => Some(read_lines(body, now)),
-        CLOUDEVENT => Some(vec![item(Event::from_json(body, now), body)]),
+    let items = match kind.as_str() {
+        decode::CLOUDEVENTS_BATCH => read_array(body, now),
+        decode::NDJSON | "application/ndjson" | "application/jsonl" => read_lines(body, now),
+        CLOUDEVENT => vec![item(decode::structured_mode(body, now), body)],
         _ if headers.contains_key("ce-specversion") => {
-            Some(vec![item(decode::message(&flat(headers), body, now), body)])
+            return Some(vec![item(decode::message(&flat(headers), body, now), body)]);
         }
-        decode::JSON => Some(vec![item(Event::from_json(body, now), body)]),
-        _ => None,
+        decode::JSON => vec![item(decode::structured_mode(body, now), body)],
+        _ => return None,
+    };
+    let Some(trace) = headers.get(TRACEPARENT) else { return Some(items) };
+    let told = Value::String(String::from_utf8_lossy(trace.as_bytes()).into_owned());
+    Some(items.into_iter().map(|item| item.traced(&told)).collect())
+}
+
+impl Item {
+    /// With the trace of the request, where the event has none of its own.
+    fn traced(self, told: &Value) -> Self {
+        Self { read: self.read.map(|event| decode::traced(event, || Some(told.clone()))), ..self }
     }
 }
 
@@ -200,7 +211,7 @@ fn read_lines(body: &[u8], now: DateTime<Utc>) -> Vec<Item> {
         .map(<[u8]>::trim_ascii)
         .filter(|line| !line.is_empty())
         .take(MAX_EVENTS + 1)
-        .map(|line| item(Event::from_json(line, now), line))
+        .map(|line| item(decode::structured_mode(line, now), line))
         .collect()
 }
 
@@ -272,7 +283,10 @@ fn flat(headers: &HeaderMap) -> Map<String, Value> {
     headers
         .iter()
         .filter(|(name, _)| {
-            **name == CONTENT_TYPE || **name == CONTENT_ENCODING || name.as_str().starts_with("ce-")
+            **name == CONTENT_TYPE
+                || **name == CONTENT_ENCODING
+                || name.as_str() == TRACEPARENT
+                || name.as_str().starts_with("ce-")
         })
         .map(|(name, value)| {
             let text = String::from_utf8_lossy(value.as_bytes());

@@ -4,6 +4,7 @@
 //! one bad event harms only itself. Called by all sources; never retries what is merely unavailable.
 
 use crate::domain::event::{Event, Unusable, UnusableReason};
+use crate::telemetry::spans;
 
 use super::{AcceptError, Accepted, Counts, DeadLetter, Origin, Sink, count};
 
@@ -41,7 +42,7 @@ where
             Err(refusal) => settled.push(Settled::Refused(refusal)),
         }
     }
-    accept_all(sink, usable, &mut settled).await?;
+    accept_all(sink, origin, usable, &mut settled).await?;
 
     let letters: Vec<DeadLetter> = settled
         .iter()
@@ -60,6 +61,7 @@ where
 /// Commits what can be committed: halves on poison, left half first, so that order is kept.
 async fn accept_all(
     sink: &Sink,
+    origin: Origin,
     events: Vec<(usize, Event)>,
     settled: &mut [Settled],
 ) -> Result<(), Unavailable> {
@@ -72,7 +74,10 @@ async fn accept_all(
         let batch: Vec<Event> = part.iter().map(|(_, event)| event.clone()).collect();
         metrics::histogram!("declic_event_batch_size").record(batch.len() as f64);
         let began = std::time::Instant::now();
-        match (sink.accept)(batch).await {
+        let span = spans::events(origin.as_str(), &batch);
+        let answers = (sink.accept)(batch).await;
+        spans::end(&span);
+        match answers {
             Ok(answers) => {
                 metrics::histogram!("declic_event_batch_seconds").record(began.elapsed().as_secs_f64());
                 for (at, (index, _)) in part.iter().enumerate() {
@@ -80,7 +85,10 @@ async fn accept_all(
                     settled[*index] = Settled::Accepted(answer);
                 }
             }
-            Err(AcceptError::Unavailable(detail)) => return Err(Unavailable(detail)),
+            Err(AcceptError::Unavailable(detail)) => {
+                spans::failed(&span);
+                return Err(Unavailable(detail));
+            }
             Err(AcceptError::Poison(detail)) if part.len() == 1 => {
                 settled[part[0].0] = Settled::Refused(Unusable { reason: UnusableReason::Poison, detail });
             }

@@ -105,7 +105,9 @@ pub(super) async fn empty(
         ),
         format!("DELETE FROM customer_dates WHERE customer_id {among}"),
         // Those not published yet must still reach the shop as they are.
-        format!("UPDATE outcomes SET data = NULL WHERE customer_id {among} AND published_at IS NOT NULL"),
+        format!(
+            "UPDATE outcomes SET data = NULL, traceparent = NULL WHERE customer_id {among} AND published_at IS NOT NULL"
+        ),
     ];
     if end == End::Archived {
         // What a rule says happens once stays known: they may be back.
@@ -116,7 +118,7 @@ pub(super) async fn empty(
     } else {
         plain.extend([
             format!("UPDATE consents SET proof = '{{}}', sealed = NULL WHERE customer_id {among}"),
-            format!("UPDATE events SET data = NULL WHERE customer_id {among}"),
+            format!("UPDATE events SET data = NULL, traceparent = NULL WHERE customer_id {among}"),
             format!("DELETE FROM entries WHERE customer_id {among}"),
             format!("DELETE FROM archive AS k WHERE k.customer_id {among}"),
         ]);
@@ -209,7 +211,7 @@ async fn of_nobody_else(
 
 /// The message body in column `body` without what describes the customer; with `end`, as suppressed.
 pub(super) fn cleared_body(dialect: Dialect, body: &str, end: bool) -> String {
-    const CLEARED: [&str; 4] = ["context", "address", "reply", "detail"];
+    const CLEARED: [&str; 5] = ["context", "address", "reply", "detail", "trace"];
     const ENDED: [(&str, &str); 2] = [("state", "suppressed"), ("reason", "customer_deleted")];
     let mut fields: Vec<(&str, String)> = CLEARED.iter().map(|name| (*name, "null".to_owned())).collect();
     if end {

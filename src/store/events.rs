@@ -11,8 +11,12 @@ use super::session::{Session, read_json};
 use super::{Store, StoreError, Tx};
 use crate::domain::event::Event;
 use crate::domain::snapshot::Fact;
+use crate::domain::trace::Trace;
 
-type Fields = (String, String, String, String, DateTime<Utc>, DateTime<Utc>, Option<String>);
+type Fields = (String, String, String, String, DateTime<Utc>, DateTime<Utc>, Option<String>, Option<String>);
+
+/// What [`load`] reads.
+const READ: &str = "customer_id, source, id, type, time, received_at, CAST(data AS text), traceparent";
 
 impl Tx {
     /// Inserts those not known yet and says for each whether it was new. Of several with the same source, id and
@@ -29,17 +33,22 @@ impl Tx {
         if sorted.is_empty() {
             return Ok(Vec::new());
         }
+        // Most come without: then the column stays as empty as it is.
+        let traces: Vec<Option<String>> = sorted.iter().map(|e| e.trace.map(|t| t.to_string())).collect();
+        let sorted: Vec<(&Event, Option<&str>)> =
+            sorted.into_iter().zip(traces.iter().map(Option::as_deref)).collect();
         let (table, args) = Rows::of(&sorted)
-            .text("customer_id", |e| e.subject.as_str())
-            .text("source", |e| e.source.as_str())
-            .text("id", |e| e.id.as_str())
-            .text("type", |e| e.kind.as_str())
-            .time("time", |e| e.time)
-            .json("data", |e| &e.data)?
+            .text("customer_id", |(e, _)| e.subject.as_str())
+            .text("source", |(e, _)| e.source.as_str())
+            .text("id", |(e, _)| e.id.as_str())
+            .text("type", |(e, _)| e.kind.as_str())
+            .time("time", |(e, _)| e.time)
+            .json("data", |(e, _)| &e.data)?
+            .text("traceparent", |(_, trace)| *trace)
             .after(vec![received_at.into()], self.session.dialect());
         let sql = format!(
-            "INSERT INTO events (customer_id, source, id, type, time, received_at, data)
-             SELECT customer_id, source, id, type, time, $1, data FROM {table} WHERE true
+            "INSERT INTO events (customer_id, source, id, type, time, received_at, data, traceparent)
+             SELECT customer_id, source, id, type, time, $1, data, traceparent FROM {table} WHERE true
              ON CONFLICT DO NOTHING RETURNING customer_id, source, id"
         );
         let new: Vec<(String, String, String)> = self.session.fetch(sql, args).await?;
@@ -60,7 +69,7 @@ impl Tx {
         }
         let d = self.session.dialect();
         let sql = format!(
-            "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
+            "SELECT {READ} FROM events
              WHERE customer_id {} AND type {} AND time >= $3 ORDER BY time, source, id",
             d.among(1),
             d.among(2)
@@ -72,10 +81,12 @@ impl Tx {
 impl Store {
     /// A customer's newest events, of any type, newest first: for pages and `explain`.
     pub async fn events_of(&self, customer: &str, limit: u32) -> Result<Vec<Fact>, StoreError> {
-        let sql = "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
-             WHERE customer_id = $1 ORDER BY time DESC, source DESC, id DESC LIMIT $2";
+        let sql = format!(
+            "SELECT {READ} FROM events
+             WHERE customer_id = $1 ORDER BY time DESC, source DESC, id DESC LIMIT $2"
+        );
         let args = vec![customer.into(), i64::from(limit).into()];
-        load(&mut self.reading().await?, sql.to_owned(), args).await
+        load(&mut self.reading().await?, sql, args).await
     }
 
     /// All events of these customers at or after `since`, of any type, ordered by (time, source, id).
@@ -86,7 +97,7 @@ impl Store {
     ) -> Result<Vec<Fact>, StoreError> {
         let mut session = self.reading().await?;
         let sql = format!(
-            "SELECT customer_id, source, id, type, time, received_at, CAST(data AS text) FROM events
+            "SELECT {READ} FROM events
              WHERE customer_id {} AND time >= $2 ORDER BY time, source, id",
             session.dialect().among(1)
         );
@@ -101,12 +112,13 @@ fn key(event: &Event) -> (&str, &str, &str) {
 async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<Fact>, StoreError> {
     let rows: Vec<Fields> = session.fetch(sql, args).await?;
     rows.into_iter()
-        .map(|(subject, source, id, kind, time, received_at, data)| {
+        .map(|(subject, source, id, kind, time, received_at, data, trace)| {
             let data = match data {
                 Some(text) => read_json("events", || format!("{subject}/{source}/{id}"), "data", &text)?,
                 None => Value::Null,
             };
-            Ok(Fact { event: Event { id, source, kind, subject, time, data }, received_at })
+            let trace = trace.as_deref().and_then(Trace::parse);
+            Ok(Fact { event: Event { id, source, kind, subject, time, data, trace }, received_at })
         })
         .collect()
 }

@@ -92,6 +92,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0012_figures.sql"),
         sqlite: include_str!("../../migrations/sqlite/0012_figures.sql"),
     },
+    Migration {
+        version: 13,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0013_traces.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0013_traces.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.

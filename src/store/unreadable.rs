@@ -101,6 +101,7 @@ async fn outlines(session: &mut Session, strange: &[(String, String)]) -> Result
             priority: 0,
             fallback: None,
             slot_at: None,
+            trace: None,
             customer_id,
             id,
             rule,

@@ -46,6 +46,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("declic_sms_received_total", "Messages from customers' telephones, by meaning."),
     ("declic_sms_segments_total", "Segments that the SMS provider has taken: each is paid for."),
     ("declic_sms_webhooks_total", "Requests of the SMS provider, by what became of them."),
+    ("declic_spans_total", "Spans that a collector has taken, and that were lost."),
     ("declic_unavailable_total", "Times that the database or the broker did not answer."),
     ("process_cpu_seconds_total", "Processor time taken, in whole seconds."),
 ];

@@ -168,7 +168,10 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
         let late = if random.one_in(5) { random.between(0, 7199) } else { 0 };
         let arrives = time + TimeDelta::microseconds((late * 1_000_000) as i64);
         let (id, source) = (format!("e{n}"), "/t".to_owned());
-        events.push((arrives, Event { id, source, kind: kind.to_owned(), subject: customer, time, data }));
+        events.push((
+            arrives,
+            Event { id, source, kind: kind.to_owned(), subject: customer, time, data, trace: None },
+        ));
     };
     let consent = |random: &mut Random| {
         let channel = *random.pick(&["email", "sms"]);

@@ -54,6 +54,7 @@ pub fn event(id: &str, time: &str, kind: &str, data: &str) -> Event {
         subject: "c".to_owned(),
         time: at(time),
         data: serde_json::from_str(data).unwrap_or(Value::Null),
+        trace: None,
     }
 }
 

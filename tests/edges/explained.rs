@@ -279,6 +279,7 @@ fn event(number: usize, (minute, kind, variant): Fact) -> Event {
         subject: "c".into(),
         time,
         data,
+        trace: None,
     }
 }
 

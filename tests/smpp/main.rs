@@ -78,6 +78,7 @@ pub fn sms(to: &str, text: &str) -> Sms {
         rule: String::new(),
         locale: String::new(),
         purpose: String::new(),
+        trace: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn sms() -> Sms {
         rule: "welcome".to_owned(),
         locale: "fr".to_owned(),
         purpose: "marketing".to_owned(),
+        trace: None,
     }
 }
 

@@ -1,9 +1,10 @@
 use declic::domain::event::Event;
+use declic::domain::outcome::Outcome;
 use declic::store::Changes;
 use serde_json::{Value, json};
 
 use crate::Place;
-use crate::samples::{at, begin, event, message, texts};
+use crate::samples::{at, begin, entry, erased, event, message, outcome, texts, trace, write};
 
 pub async fn an_event_is_new_once(Place { store, .. }: Place) {
     let (a, b) = (event("c-1", "a", "cart.updated", "09:00"), event("c-1", "b", "cart.updated", "08:00"));
@@ -60,6 +61,42 @@ pub async fn data_comes_back_as_it_was(Place { store, .. }: Place) {
     assert_eq!(found[0].event.data, hard);
     assert_eq!(found[1].event.data, Value::Null);
     assert_eq!(found[2].event.data, json!({ "nul\u{fffd}": "a\u{fffd}b" }), "NUL cannot be kept");
+}
+
+pub async fn a_trace_is_kept_until_its_customer_is_erased(Place { store, .. }: Place) {
+    let events = [event("c-1", "a", "t", "09:00"), Event { trace: None, ..event("c-2", "b", "t", "09:00") }];
+    let mut tx = begin(&store).await;
+    tx.insert_events(&events, at("10:00")).await.expect("insert");
+    tx.commit().await.expect("commit");
+    let untraced = |id: &str| Outcome { trace: None, ..outcome("c-2", id) };
+    let changes = Changes {
+        entries: vec![entry("c-1", "welcome", "o-1")],
+        messages: vec![message("c-1", "m-1", "09:00")],
+        outcomes: vec![outcome("c-1", "o-1"), outcome("c-1", "o-2"), untraced("o-3")],
+        ..Default::default()
+    };
+    write(&store, &["c-1", "c-2"], changes).await;
+
+    let of = async |customer: &str| {
+        let event = store.events_of(customer, 1).await.expect("events").remove(0).event;
+        let entry =
+            store.customer(customer).await.expect("customer").and_then(|c| c.entries.first().cloned());
+        (event.trace, entry.and_then(|entry| entry.trace))
+    };
+    assert_eq!(of("c-1").await, (trace(), trace()));
+    assert_eq!(of("c-2").await, (None, None));
+    assert_eq!(store.message("m-1").await.expect("message").expect("kept").trace, trace());
+    let waiting = store.unpublished_outcomes(9).await.expect("outcomes").outcomes;
+    assert_eq!(waiting.iter().map(|o| o.trace).collect::<Vec<_>>(), [trace(), trace(), None]);
+
+    store.mark_published(&texts(&["o-1"])).await.expect("published");
+    write(&store, &["c-1"], Changes { erased: erased("c-1"), ..Default::default() }).await;
+    assert_eq!(of("c-1").await, (None, None));
+    assert_eq!(store.message("m-1").await.expect("message").expect("kept").trace, None);
+    // What the shop has yet to be told goes out as it is.
+    let waiting = store.unpublished_outcomes(9).await.expect("outcomes").outcomes;
+    assert_eq!(waiting.iter().map(|o| o.trace).collect::<Vec<_>>(), [trace(), None]);
+    store.mark_published(&texts(&["o-2", "o-3"])).await.expect("published");
 }
 
 pub async fn a_rolled_back_transaction_leaves_nothing(Place { store, .. }: Place) {

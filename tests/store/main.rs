@@ -137,6 +137,7 @@ conformance! {
     schema::a_row_that_cannot_be_read_is_named,
     schema::a_database_tells_of_its_clock_and_of_rights,
     events::an_event_is_new_once,
+    events::a_trace_is_kept_until_its_customer_is_erased,
     events::history_is_in_the_order_of_facts,
     events::data_comes_back_as_it_was,
     events::a_rolled_back_transaction_leaves_nothing,

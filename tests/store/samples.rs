@@ -11,6 +11,7 @@ use declic::domain::message::{Lane, Message, MessageState};
 use declic::domain::outcome::Outcome;
 use declic::domain::rules::Discount;
 use declic::domain::snapshot::PromoCode;
+use declic::domain::trace::Trace;
 use declic::store::{Changes, Claim, Store, Tx};
 use serde_json::{Value, json};
 
@@ -40,6 +41,7 @@ pub fn event(customer: &str, id: &str, kind: &str, time: &str) -> Event {
         subject: customer.to_owned(),
         time: at(time),
         data: json!({ "total": 42.5 }),
+        trace: trace(),
     }
 }
 
@@ -70,7 +72,8 @@ pub fn entry(customer: &str, rule: &str, occurrence: &str) -> Entry {
         occurrence: occurrence.to_owned(),
         key: String::new(),
         version: "v1".to_owned(),
-        trigger: Some(event(customer, "e-1", "cart.updated", "09:00")),
+        // Its trace is the entry's own.
+        trigger: Some(Event { trace: None, ..event(customer, "e-1", "cart.updated", "09:00") }),
         started_at: at("09:00"),
         status: EntryStatus::Active,
         position: 1,
@@ -81,6 +84,7 @@ pub fn entry(customer: &str, rule: &str, occurrence: &str) -> Entry {
         promo_step: None,
         reason: None,
         detail: None,
+        trace: trace(),
     }
 }
 
@@ -113,6 +117,7 @@ pub fn message(customer: &str, id: &str, due: &str) -> Message {
         priority: 0,
         fallback: None,
         slot_at: None,
+        trace: trace(),
     }
 }
 
@@ -136,7 +141,13 @@ pub fn outcome(customer: &str, id: &str) -> Outcome {
         customer_id: customer.to_owned(),
         time: at("09:00"),
         data: json!({ "to": "alice@example.com" }),
+        trace: trace(),
     }
+}
+
+/// The trace that every sample is in.
+pub fn trace() -> Option<Trace> {
+    Trace::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 }
 
 pub async fn begin(store: &Store) -> Tx {

@@ -150,16 +150,20 @@ impl Rabbit {
 
     /// The ids of the outcomes that the shop was told, as often as it was told each.
     pub fn outcomes(&self, vhost: &str) -> Vec<String> {
+        let id =
+            |event: &serde_json::Value| event["id"].as_str().expect("a CloudEvent with an id").to_owned();
+        self.outcome_events(vhost).iter().map(id).collect()
+    }
+
+    /// The outcomes that the shop was told, as they came.
+    pub fn outcome_events(&self, vhost: &str) -> Vec<serde_json::Value> {
         let ask = r#"{"count":1000000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
         let path = format!("/queues/{vhost}/{KEPT}/get");
         let (_, body) = self.api("POST", &path, ask).expect("the management port");
         let got: Vec<serde_json::Value> =
             serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        let id = |message: &serde_json::Value| {
-            let event: serde_json::Value = serde_json::from_str(message["payload"].as_str()?).ok()?;
-            event["id"].as_str().map(str::to_owned)
-        };
-        got.iter().map(|message| id(message).expect("a CloudEvent with an id")).collect()
+        let event = |message: &serde_json::Value| serde_json::from_str(message["payload"].as_str()?).ok();
+        got.iter().map(|message| event(message).expect("a CloudEvent")).collect()
     }
 
     /// Closes every client connection from the broker's side, as an operator or a failing network would.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::sms::Encoding;
+use crate::domain::trace::Trace;
 
 /// A finished SMS. Everything that goes over the wire is a field, so the same value gives the same bytes on every
-/// retry.
+/// retry, but for the header `traceparent`, where one is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sms {
     /// The message's identity, 32 hexadecimal digits.
@@ -36,6 +37,8 @@ pub struct Sms {
     pub rule: String,
     pub locale: String,
     pub purpose: String,
+    /// The span that hands it over, or that caused it: for a provider's server that takes part in traces.
+    pub trace: Option<Trace>,
 }
 
 /// What a provider tells of its own accord.

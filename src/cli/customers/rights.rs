@@ -125,6 +125,7 @@ async fn take_in(
         subject: id.to_owned(),
         time: now,
         data,
+        trace: None,
     };
     let processor = environment::processor(config, store.clone()).await?;
     let noted = environment::operator(store).note(&format!("customers {by}"), &[id], None).await;

@@ -110,6 +110,7 @@ mod tests {
             subject: "c-1".to_owned(),
             time: DateTime::UNIX_EPOCH,
             data,
+            trace: None,
         })
     }
 

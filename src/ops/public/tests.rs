@@ -121,6 +121,7 @@ impl Shop {
             subject: CUSTOMER.to_owned(),
             time: now,
             data: json!({"channel": "email", "purpose": purpose, "status": status}),
+            trace: None,
         };
         take_in(&self.book, &self.customer, &[event]);
         now

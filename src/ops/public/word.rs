@@ -36,6 +36,7 @@ impl Word<'_> {
             subject: self.customer_id.to_owned(),
             time: now,
             data: Value::Object(data),
+            trace: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{CONTENT_LENGTH, DATE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, Request, Uri};
+use axum::http::{HeaderName, HeaderValue, Method, Request, Uri};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, Empty, Full, LengthLimitError, Limited, StreamBody};
 use hyper_util::client::legacy::Error;
@@ -33,6 +33,7 @@ use super::wire::{Body, HttpClient, chain, client, tls_error, trust};
 use crate::channels::sms::{Incoming, IncomingSink, OptOut};
 use crate::channels::{Answer, Sms};
 use crate::clock::Deadline;
+use crate::domain::trace::TRACEPARENT;
 
 /// How much of an answer is read: providers say what matters in less than one kilobyte.
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -180,6 +181,11 @@ impl HttpSms {
             let value = HeaderValue::from_str(&sms.message_id);
             let value = value.map_err(|_| "the message's identity cannot be a header's value".to_owned())?;
             request.headers_mut().insert(name, value);
+        }
+        if let Some(trace) = sms.trace.filter(|_| provider.traceparent)
+            && let Ok(value) = HeaderValue::from_str(&trace.to_string())
+        {
+            request.headers_mut().insert(HeaderName::from_static(TRACEPARENT), value);
         }
         let written = Arc::clone(written);
         // The connection asks for the body when it is about to write it: until then nobody can have the message. Not

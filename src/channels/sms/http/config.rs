@@ -43,6 +43,10 @@ pub struct HttpSmsConfig {
     /// The header that carries the message's identity, where the provider takes two requests with the same one as
     /// one message; only then is a request whose answer was lost sent again.
     pub idempotency_header: Option<String>,
+    /// Whether requests carry the header `traceparent` (W3C Trace Context) where the event did. By default they do where
+    /// `url` names a server of one's own choosing, and not to a provider that is known by its preset alone: what such a
+    /// trace belongs to is none of its business.
+    pub traceparent: Option<bool>,
     /// A path on the same host that can be asked for (`GET`) without consequence, to try the secret.
     pub check_path: Option<String>,
     /// Whether `http://` may be used to other machines: whoever is on the way then reads the secret.
@@ -92,6 +96,7 @@ impl Default for HttpSmsConfig {
             errors: Errors::default(),
             errors_in_2xx: None,
             idempotency_header: None,
+            traceparent: None,
             check_path: None,
             allow_http: false,
             ca_file: None,

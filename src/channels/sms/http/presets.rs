@@ -18,7 +18,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The configuration with its preset below it. The error names the presets there are.
 pub fn with_preset(own: &HttpSmsConfig) -> Result<HttpSmsConfig, String> {
-    let Some(name) = &own.preset else { return Ok(own.clone()) };
+    let Some(name) = &own.preset else {
+        return Ok(HttpSmsConfig { traceparent: own.traceparent.or(Some(true)), ..own.clone() });
+    };
     let Some((_, text)) = PRESETS.iter().find(|(known, _)| known == name) else {
         let known: Vec<_> = names().map(|name| format!("`{name}`")).collect();
         return Err(format!("`preset` is `{name}`; there are {}", known.join(", ")));
@@ -28,6 +30,7 @@ pub fn with_preset(own: &HttpSmsConfig) -> Result<HttpSmsConfig, String> {
 }
 
 fn laid_over(own: HttpSmsConfig, base: HttpSmsConfig) -> HttpSmsConfig {
+    let chosen = own.traceparent.unwrap_or(own.url.is_some());
     HttpSmsConfig {
         account: own.account.or(base.account),
         url: own.url.or(base.url),
@@ -44,6 +47,7 @@ fn laid_over(own: HttpSmsConfig, base: HttpSmsConfig) -> HttpSmsConfig {
         idempotency_header: own.idempotency_header.or(base.idempotency_header),
         check_path: own.check_path.or(base.check_path),
         webhook: webhook(own.webhook, base.webhook),
+        traceparent: Some(chosen),
         // The rest is no description but how we go about it.
         ..own
     }
@@ -108,4 +112,23 @@ fn tables(own: toml::Table, mut base: toml::Table) -> toml::Table {
         base.insert(key, value);
     }
     base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_told_to_a_server_that_the_configuration_names() {
+        for (text, expected) in [
+            ("url = 'https://gateway.example.com'", true),
+            ("url = 'https://gateway.example.com'\ntraceparent = false", false),
+            ("preset = 'twilio'", false),
+            ("preset = 'twilio'\ntraceparent = true", true),
+            ("preset = 'twilio'\nurl = 'https://gateway.example.com'", true),
+        ] {
+            let config: HttpSmsConfig = toml::from_str(text).unwrap();
+            assert_eq!(with_preset(&config).unwrap().traceparent, Some(expected), "{text}");
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Provider {
     pub check: Option<Uri>,
     pub headers: HeaderMap,
     pub idempotency_header: Option<HeaderName>,
+    /// Whether requests say to which trace they belong.
+    pub traceparent: bool,
     pub id_pointer: Option<String>,
     pub error_pointer: Option<String>,
     pub message_pointer: Option<String>,
@@ -63,6 +65,7 @@ impl Provider {
                 .as_deref()
                 .map(|name| header_name("idempotency_header", name))
                 .transpose()?,
+            traceparent: config.traceparent.unwrap_or(false),
             id_pointer: config.id_pointer.clone(),
             error_pointer: config.error_pointer.clone(),
             message_pointer: config.message_pointer.clone(),

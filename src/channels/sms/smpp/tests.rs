@@ -232,6 +232,7 @@ async fn what_never_leaves() {
         rule: String::new(),
         locale: String::new(),
         purpose: String::new(),
+        trace: None,
     };
     let smpp = Smpp::new(&config(), sink(), Clock::manual(NOW)).unwrap();
     let invalid = [

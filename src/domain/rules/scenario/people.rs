@@ -87,6 +87,7 @@ pub fn known_as(
         subject: id.to_owned(),
         time: start - TimeDelta::microseconds(1),
         data: Value::Object(profile),
+        trace: None,
     }
 }
 

@@ -249,6 +249,7 @@ fn happening<'a>(
         subject: customer?,
         time: at?,
         data: Value::Object(data?),
+        trace: None,
     }))
 }
 

@@ -20,5 +20,6 @@ pub fn sms() -> Sms {
         rule: "welcome".to_owned(),
         locale: "fr".to_owned(),
         purpose: "marketing".to_owned(),
+        trace: None,
     }
 }

@@ -1,5 +1,5 @@
 # The few commands that matter. `make` alone lists them.
-.PHONY: help demo setup test chaos pauses fuzz check ci
+.PHONY: help demo setup test chaos pauses console fuzz check ci
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ fuzz: ## texts that nobody would write, for the readers of rules, tests and temp
 
 pauses: ## ten thousand messages of a rule, paused while they are sent, and resumed
 	PAUSED_MESSAGES=10000 cargo test --locked --features server-tests --test acting a_rule_s_messages
+
+console: ## how long each page of the console takes with a million messages: MESSAGES=1000000
+	CONSOLE_MESSAGES=$(or $(MESSAGES),1000000) cargo test --locked --features server-tests --test console many -- --ignored --nocapture
 
 check: ## formatting, lints and documentation, and the build that serves customers
 	cargo fmt --check

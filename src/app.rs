@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::channels::sms::IncomingSink;
 use crate::channels::sms::http::Webhooks;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::console::{self, Console};
 use crate::delivery::outcomes::Outcomes;
 use crate::delivery::pauses::Pauses;
 use crate::delivery::reclaim;
@@ -34,12 +35,14 @@ use crate::domain::token::Keys;
 use crate::incoming;
 use crate::intake::{self, Sink};
 use crate::ops;
+use crate::ops::health::AskHealth;
 use crate::ops::public::limit::Limit;
 use crate::process::Processor;
 use crate::publish::{self, PublishError};
 use crate::retention::Keeper;
 use crate::scheduler::Scheduler;
-use crate::store::Store;
+use crate::secret::Secret;
+use crate::store::{Counts, Store};
 use crate::supervise::Pulse;
 use crate::{entropy, telemetry};
 
@@ -74,6 +77,10 @@ pub struct App {
     amqp: Option<AmqpConfig>,
     source: publish::Source,
     keys: Keys,
+    /// What opens the console.
+    console_token: Option<Secret>,
+    /// What waits, as it was last seen.
+    looked: latest::Sender<Option<Counts>>,
 }
 
 /// What is asked of the start beside the configuration.
@@ -138,6 +145,12 @@ impl App {
             keys: keys.clone(),
         };
         let sink = sink::sink(&processor, &store);
+        let console_token = match &config.admin.token {
+            Some(token) => Some(token.clone()),
+            // In embedded mode whoever starts the worker reads the link to the console, and nobody else does.
+            None if config.uses_sqlite() => Some(Secret::new(entropy::token::<32>()?)),
+            None => None,
+        };
         Ok(Self {
             store,
             shelf,
@@ -154,7 +167,18 @@ impl App {
             amqp,
             source,
             keys,
+            console_token,
+            looked: latest::Sender::default(),
         })
+    }
+
+    /// The link that opens the console where it needs no token of the configuration, else where it is.
+    pub fn console_link(&self) -> String {
+        let at = self.config.admin.listen;
+        match (&self.config.admin.token, &self.console_token) {
+            (None, Some(made)) => format!("http://{at}/?token={}", made.expose()),
+            _ => format!("http://{at}/"),
+        }
     }
 
     /// The settings that matter to those who watch.
@@ -245,6 +269,7 @@ impl App {
             clock: self.clock.clone(),
             brake: self.sink.brake.clone(),
             outbox_limit: self.config.worker.outbox_limit,
+            looked: self.looked.clone(),
         }
     }
 
@@ -296,6 +321,21 @@ impl App {
         parts.spawn(named("rule watcher", follow));
     }
 
+    fn console(&self, health: AskHealth, shutdown: &CancellationToken) -> Console {
+        Console {
+            store: self.store.clone(),
+            shelf: self.shelf.clone(),
+            clock: self.clock.clone(),
+            processor: self.processor.clone(),
+            providers: self.ways.iter().map(ways::Way::shown).collect(),
+            health,
+            looked: self.looked.subscribe(),
+            capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
+            token: self.console_token.as_ref().map(|token| token.expose().as_bytes().into()),
+            shutdown: shutdown.clone(),
+        }
+    }
+
     /// Opens the two listeners; the words say where they are.
     async fn start_pages(
         &self,
@@ -308,20 +348,21 @@ impl App {
         let (admin_at, public_at) = (self.config.admin.listen, self.config.public.listen);
         let broker = self.amqp.is_some().then(|| status.clone());
         let events = intake::http::router(self.sink.clone(), self.clock.clone());
+        let health = pages::health(
+            self.store.clone(),
+            pulses.clone(),
+            broker,
+            ways::states(&self.ways),
+            self.pauses.clone(),
+        );
         let admin = ops::admin::router(ops::admin::Admin {
             metrics,
-            health: pages::health(
-                self.store.clone(),
-                pulses.clone(),
-                broker,
-                ways::states(&self.ways),
-                self.pauses.clone(),
-            ),
-            capture: self.capture.clone().map(|capture| pages::mail(capture, self.clock.clone())),
+            health: health.clone(),
             bound: admin_at.ip(),
             token: self.config.admin.token.as_ref().map(|token| token.expose().as_bytes().into()),
             name: None,
             also: events,
+            console: console::router(self.console(health, shutdown)),
         });
         let mut public = ops::public::router(pages::public(
             self.keys.clone(),
@@ -339,8 +380,7 @@ impl App {
             let webhook = bounces::Webhook::new(webhook).map_err(anyhow::Error::msg)?;
             public = public.merge(ops::hooks::email(pages::email_hooks(webhook, self.bounces.clone())));
         }
-        for (name, address, router) in [("admin page", admin_at, admin), ("public pages", public_at, public)]
-        {
+        for (name, address, router) in [("console", admin_at, admin), ("public pages", public_at, public)] {
             let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
                 format!("cannot listen on {address} for the {name}: is another declic running? Choose another address in the configuration")
             })?;
@@ -355,7 +395,7 @@ impl App {
                 Ok(name)
             });
         }
-        Ok(format!("admin page on http://{admin_at}, public pages on http://{public_at}"))
+        Ok(format!("console on {}, public pages on http://{public_at}", self.console_link()))
     }
 }
 

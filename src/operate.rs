@@ -1,14 +1,17 @@
 //! What operators do by hand: each act in one transaction with its line in the audit log.
 //!
-//! Called by the command line. Decides nothing about customers: what may be done to a message is said by
+//! Called by the command line and the console. Decides nothing about customers: what may be done to a message is said by
 //! `domain::by_hand`, and whether it then goes by the gate.
 
+mod dead_letters;
 mod messages;
 mod pauses;
+mod record;
 mod suppressions;
 
 pub use messages::{Acted, MOST};
 pub use pauses::{Quiet, wait_until_quiet};
+pub use record::{RecordError, record};
 
 use crate::store::{Store, StoreError};
 

@@ -447,6 +447,8 @@ async fn a_stop_in_the_middle_leaves_the_rest_in_the_queue() {
     let producer = Producer::connect(&url).await;
     let worker = Worker::start(&config);
     worker.ready().await;
+    // However slowly they are published, there is something left when the worker stops.
+    worker.seen.slow_ms.store(100, Ordering::SeqCst);
     producer.publish_events(&config.exchange, ids(0..3000)).await;
     let seen = Arc::clone(&worker.seen);
     until("some are in", || seen.len() > 200).await;

@@ -33,6 +33,7 @@ const PAGES: &[&str] = &[
     "docs/checking.md",
     "docs/configuration.md",
     "docs/consent.md",
+    "docs/console.md",
     "docs/dead-letters.md",
     "docs/deploying.md",
     "docs/explain.md",

@@ -2,13 +2,14 @@
 -- mean.
 
 CREATE TABLE figures (
+    minutes INTEGER NOT NULL,
     slot    TEXT NOT NULL,
     kind    TEXT NOT NULL,
     rule    TEXT NOT NULL,
     channel TEXT NOT NULL,
     what    TEXT NOT NULL,
     count   INTEGER NOT NULL,
-    PRIMARY KEY (slot, kind, rule, channel, what)
+    PRIMARY KEY (minutes, slot, kind, rule, channel, what)
 );
 
 CREATE INDEX IF NOT EXISTS messages_by_state ON messages (state, planned_at, id)

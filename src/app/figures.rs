@@ -83,6 +83,7 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
+    use crate::domain::figures::Grain;
     use crate::domain::snapshot::{Skip, Verdicts};
     use crate::domain::verdict::Reason;
     use crate::telemetry;
@@ -112,8 +113,9 @@ mod tests {
         store.migrate().await.unwrap();
         write(&store).await.unwrap();
         write(&store).await.unwrap();
-        let figures =
-            store.figures_of("only-here", now - TimeDelta::hours(1), now + TimeDelta::hours(1)).await;
+        let figures = store
+            .figures_of("only-here", now - TimeDelta::hours(1), now + TimeDelta::hours(1), Grain::Slot)
+            .await;
         let told: Vec<String> = figures.unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(
             told,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -20,6 +21,8 @@ pub(super) struct Watch {
     pub brake: Brake,
     /// Messages that may wait before the intake slows down.
     pub outbox_limit: u64,
+    /// Where each look is told, for the console.
+    pub looked: watch::Sender<Option<Counts>>,
 }
 
 impl Watch {
@@ -35,6 +38,7 @@ impl Watch {
             // A database that is away is others' news; the intake cannot get ahead of it.
             if let Ok(counts) = self.store.counts(self.clock.now()).await {
                 self.show(&counts);
+                self.looked.send_replace(Some(counts.clone()));
                 let waiting = waiting(&counts);
                 let pause = self.brake.set(waiting, self.outbox_limit);
                 if braking == pause.is_zero() {

@@ -11,6 +11,7 @@ use crate::channels::{
 };
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::console;
 use crate::delivery::dispatch::{Dispatcher, give_back};
 use crate::delivery::flow::Flow;
 use crate::delivery::outcomes::Outcomes;
@@ -97,6 +98,8 @@ pub(super) struct Way {
     flow: Flow,
     /// Hand-overs under way at once.
     connections: usize,
+    /// Messages a second at most.
+    max_rate: Option<f64>,
     /// The longest one hand-over takes.
     send_deadline: Duration,
     dispatchers: &'static [&'static [Lane]],
@@ -110,6 +113,7 @@ impl Way {
         };
         let outlet = Outlet::Email(EmailChannel::Smtp(Smtp::with_returns(smtp, secret)?));
         Ok(Self {
+            max_rate: smtp.limits().max_rate,
             flow: Flow::new(outlet.channel(), &smtp.limits(), smtp.connections),
             outlet,
             connections: smtp.connections,
@@ -123,6 +127,7 @@ impl Way {
         let channel = HttpSms::new(http, base_url)?.telling(incoming);
         let outlet = Outlet::Sms(SmsChannel::Http(channel));
         Ok(Self {
+            max_rate: http.limits().max_rate,
             flow: Flow::new(outlet.channel(), &http.limits(), http.connections),
             outlet,
             connections: http.connections,
@@ -135,6 +140,7 @@ impl Way {
     pub fn smpp(smpp: &SmppConfig, incoming: IncomingSink, clock: Clock) -> Result<Self, String> {
         let outlet = Outlet::Sms(SmsChannel::Smpp(Smpp::new(smpp, incoming, clock)?));
         Ok(Self {
+            max_rate: smpp.limits().max_rate,
             flow: Flow::new(outlet.channel(), &smpp.limits(), smpp.under_way()),
             outlet,
             connections: smpp.under_way(),
@@ -161,8 +167,15 @@ impl Way {
         matches!(self.outlet, Outlet::Email(EmailChannel::Capture(_)) | Outlet::Sms(SmsChannel::Capture(_)))
     }
 
+    /// Its flow, and the limits that are kept.
+    pub fn shown(&self) -> (Flow, console::Limits) {
+        let (max_rate, at_once) = (self.max_rate, self.connections);
+        (self.flow.clone(), console::Limits { captured: self.is_captured(), max_rate, at_once })
+    }
+
     fn captured(outlet: Outlet) -> Self {
         Self {
+            max_rate: None,
             flow: Flow::new(outlet.channel(), &Limits::default(), CAPTURES_AT_ONCE),
             outlet,
             connections: CAPTURES_AT_ONCE,

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::table::{self, Format};
 use super::{Failure, environment};
 use crate::domain::event::{Unusable, UnusableReason};
-use crate::intake::decode;
-use crate::process::{ProcessError, Processor, Replayed};
-use crate::store::{DeadLetter, LetterFilter, Parked, Store};
+use crate::operate::Operator;
+use crate::process::Processor;
+use crate::store::{DeadLetter, LetterFilter, Store};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -99,7 +99,7 @@ pub async fn dead_letters(config: Option<&Path>, command: Command) -> Result<(),
             let ids = ids(&store, chosen).await?;
             let processor = environment::processor(&config, store.clone()).await?;
             note(&store, "dead-letters replay", &ids).await?;
-            replay(&store, &processor, ids, config.clock().now()).await
+            replay(&environment::operator(store), &processor, ids, config.clock().now()).await
         }
         Command::Discard(chosen) => {
             let ids = ids(&store, chosen).await?;
@@ -182,15 +182,15 @@ async fn ids(store: &Store, chosen: Chosen) -> Result<Vec<String>, Failure> {
 }
 
 async fn replay(
-    store: &Store,
+    operator: &Operator,
     processor: &Processor,
     ids: Vec<String>,
     now: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let (mut done, mut refused) = (0, 0);
     for id in ids {
-        let Some(letter) = letter(store, &id).await? else { continue };
-        match try_again(processor, &letter, now).await? {
+        let Some(letter) = letter(&operator.store, &id).await? else { continue };
+        match operator.replay(processor, &letter, now).await.map_err(environment::failed)? {
             Ok(replayed) => {
                 done += 1;
                 println!("{id}  {}", replayed.words());
@@ -198,7 +198,6 @@ async fn replay(
             Err(Unusable { reason, detail }) => {
                 refused += 1;
                 println!("{id}  refused again, {}: {detail}", reason.as_str());
-                store.refuse_again(&id, reason, &detail).await.map_err(environment::failed)?;
             }
         }
     }
@@ -206,27 +205,4 @@ async fn replay(
         return Ok(());
     }
     Err(Failure::Refused(format!("{done} done, {refused} refused again and kept")))
-}
-
-async fn try_again(
-    processor: &Processor,
-    letter: &DeadLetter,
-    now: DateTime<Utc>,
-) -> Result<Result<Replayed, Unusable>, Failure> {
-    let done = if let Some(parked) = Parked::of(letter) {
-        processor.put_back(&letter.id, &parked).await
-    } else if letter.reason == UnusableReason::TooLarge {
-        let detail = format!("only the beginning of it is kept here; {}", letter.detail);
-        return Ok(Err(Unusable { reason: letter.reason, detail }));
-    } else {
-        match decode::dead_letter(&letter.headers, &letter.body, now) {
-            Ok(event) => processor.replay_event(&letter.id, event).await,
-            Err(unusable) => return Ok(Err(unusable)),
-        }
-    };
-    match done {
-        Ok(replayed) => Ok(Ok(replayed)),
-        Err(ProcessError::Poison(detail)) => Ok(Err(Unusable { reason: UnusableReason::Poison, detail })),
-        Err(ProcessError::Store(error)) => Err(environment::failed(error)),
-    }
 }

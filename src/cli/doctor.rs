@@ -140,7 +140,7 @@ async fn broker(config: &Config) -> Result<String, String> {
 
 async fn mail(config: &Config) -> Result<String, String> {
     let Some(smtp) = config.section("smtp").map_err(|e| e.to_string())? else {
-        return Ok("none configured: mails are captured and shown on the admin page".to_owned());
+        return Ok("none configured: mails are captured and shown in the console".to_owned());
     };
     let channel = EmailChannel::Smtp(Smtp::new(&smtp).map_err(|e| e.to_string())?);
     let answer = channel.check().await;
@@ -155,7 +155,7 @@ async fn sms(config: &Config) -> Result<String, String> {
     );
     let channel = match (http, smpp) {
         (None, None) => {
-            return Ok("none configured: SMS are captured and shown on the admin page".to_owned());
+            return Ok("none configured: SMS are captured and shown in the console".to_owned());
         }
         (Some(_), Some(_)) => return Err("both [sms] and [smpp] are configured: take one out".to_owned()),
         (Some(http), None) => SmsChannel::Http(HttpSms::new(&http, &config.public.base_url())?),

@@ -1,23 +1,15 @@
 //! `declic explain`: loads what is recorded of a customer, and lets the core tell why.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::table;
 use super::{Failure, environment};
-use crate::domain::decide::Tick;
 use crate::domain::diagnostic::did_you_mean;
-use crate::domain::event::Event;
 use crate::domain::explain::story::{Item, What};
 use crate::domain::explain::tell::tell;
 use crate::domain::explain::{self, Asked, Language, Record};
 use crate::domain::rules::book::Book;
-use crate::domain::rules::compile;
-use crate::domain::ticks::Scope;
-use crate::store::{CustomerState, MessageFilter, Store, StoreError, SweepState};
-
-/// How far back a customer's events, messages and ticks are looked at: the newest of each.
-const LOOK_BACK: u32 = 2_000;
+use crate::operate::{RecordError, record};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -62,8 +54,8 @@ pub async fn explain(config: Option<&Path>, args: &Args) -> Result<(), Failure> 
     let found = store.customer(&args.customer).await.map_err(environment::failed)?;
     let customer = found.ok_or_else(|| unknown(&args.customer))?;
     let mut book = environment::active(&config, &store).await?.book;
-    let record = load(&store, &mut book, customer, args).await?;
     let (rule, message) = (args.rule.as_deref(), args.message.as_deref());
+    let record = record(&store, &mut book, customer, rule, message).await.map_err(refused)?;
     if let Some(rule) = rule {
         known_rule(rule, &book, &record)?;
     }
@@ -84,85 +76,18 @@ pub async fn explain(config: Option<&Path>, args: &Args) -> Result<(), Failure> 
     Ok(())
 }
 
+fn refused(error: RecordError) -> Failure {
+    match error {
+        RecordError::Store(error) => environment::failed(error),
+        about_the_message => Failure::Refused(about_the_message.to_string()),
+    }
+}
+
 fn unknown(customer: &str) -> Failure {
     Failure::Refused(format!(
         "there is no customer `{customer}`: no event or import has named them. Ids are compared letter by letter; is this \
          the right database (--config)?"
     ))
-}
-
-/// All that is recorded of the customer, and the rule versions that their entries are pinned to.
-async fn load(
-    store: &Store,
-    book: &mut Book,
-    customer: CustomerState,
-    args: &Args,
-) -> Result<Record, Failure> {
-    let failed = |error: StoreError| environment::failed(error);
-    let id = &customer.customer_id;
-    let mut facts = store.events_of(id, LOOK_BACK).await.map_err(failed)?;
-    facts.sort_by(|a, b| Event::place(&a.event).cmp(&Event::place(&b.event)));
-    let filter = MessageFilter { customer: Some(id.clone()), limit: LOOK_BACK, ..MessageFilter::default() };
-    let mut messages = store.messages(&filter).await.map_err(failed)?;
-    if let Some(asked) = &args.message
-        && !messages.iter().any(|message| message.id == *asked)
-    {
-        messages.push(message_of(store, asked, id).await?);
-    }
-    for entry in &customer.entries {
-        if book.version(&entry.rule, &entry.version).is_none()
-            && let Some(source) = store.rule_version(&entry.rule, &entry.version).await.map_err(failed)?
-            && let Ok(rule) = compile::compile_rule(&source, &format!("rules/{}.yaml", entry.rule))
-        {
-            book.pin(Arc::new(rule));
-        }
-    }
-    let versions = store.rule_versions_since().await.map_err(failed)?;
-    let rules_since = book.active.rules.values().filter_map(|rule| {
-        let since = versions.get(&(rule.name.clone(), rule.version.clone()))?;
-        Some((rule.name.clone(), *since))
-    });
-    let ticks = match &args.rule {
-        Some(rule) => ticks(store, rule, &customer).await?,
-        None => Vec::new(),
-    };
-    let remembered_from =
-        customer.forgotten_until.map_or(0, |until| facts.partition_point(|fact| fact.event.time <= until));
-    let history = facts.split_off(remembered_from);
-    let snapshot = customer.with_history(history);
-    Ok(Record { rules_since: rules_since.collect(), messages, ticks, snapshot, forgotten: facts })
-}
-
-/// One message by its id, which must be this customer's.
-async fn message_of(
-    store: &Store,
-    id: &str,
-    customer: &str,
-) -> Result<crate::domain::message::Message, Failure> {
-    let found = store.message(id).await.map_err(environment::failed)?;
-    match found {
-        Some(message) if message.customer_id == customer => Ok(message),
-        Some(message) => Err(Failure::Refused(format!(
-            "message `{id}` is not theirs: try `declic explain {} --message {id}`",
-            message.customer_id
-        ))),
-        None => Err(Failure::Refused(format!(
-            "there is no message `{id}`; `declic messages list --customer {customer}` lists theirs"
-        ))),
-    }
-}
-
-/// The ticks of a rule that came where the customer lives, each with whether it was missed for too long.
-async fn ticks(store: &Store, rule: &str, customer: &CustomerState) -> Result<Vec<(Tick, bool)>, Failure> {
-    let zone = Scope::of_customer(&customer.profile).key();
-    let sweeps = store.sweeps_of(rule, LOOK_BACK).await.map_err(environment::failed)?;
-    // One with a zone of its own is for everyone.
-    let theirs = sweeps.into_iter().filter(|sweep| sweep.zone == zone || sweep.zone.starts_with('*'));
-    let tick = theirs.map(|sweep| {
-        let expired = sweep.state == SweepState::Expired;
-        (Tick { rule: sweep.rule, local: sweep.tick, planned: sweep.planned_at }, expired)
-    });
-    Ok(tick.collect())
 }
 
 /// A rule is known that is in force, or that the customer has been through.

@@ -23,7 +23,7 @@ use crate::domain::sms::segments;
 use crate::domain::steps::basis;
 use crate::domain::templates::{RenderError, SmsTemplate, Template, Version};
 use crate::domain::verdict::Reason;
-use crate::store::CustomerState;
+use crate::store::{CustomerState, Store, StoreError};
 use crate::{failpoint, guard, telemetry};
 
 /// What becomes of a claimed message.
@@ -216,6 +216,20 @@ pub fn email(
         locale: template.locale.clone(),
         purpose: message.purpose.clone(),
     })
+}
+
+/// The version of a template that an earlier attempt rendered, also where it is no longer the newest; none where it
+/// cannot be had any more.
+pub async fn pinned_template(
+    store: &Store,
+    active: &Active,
+    hash: &str,
+) -> Result<Option<Version>, StoreError> {
+    if let Some(version) = active.templates.version(hash) {
+        return Ok(Some(version));
+    }
+    let stored = store.template_version(hash).await?;
+    Ok(stored.as_ref().and_then(|stored| guard::catch(|| Version::from_stored(stored)).ok().flatten()))
 }
 
 /// How many tokens of the provider's rate a message is likely to take, told before it is made.

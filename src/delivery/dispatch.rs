@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use super::admission::{Admission, Admitted, Judge, likely_weight, weight_of};
+use super::admission::{Admission, Admitted, Judge, likely_weight, pinned_template, weight_of};
 use super::flow::{Flow, Held, Pass, is_urgent};
 use super::outcomes::Outcomes;
 use super::pauses::Pauses;
@@ -33,7 +33,7 @@ use crate::handoff::{Batch, Handoff, Lease};
 use crate::store::{Changes, Claim, Store, StoreError};
 use crate::supervise::Pulse;
 use crate::telemetry::spans;
-use crate::{failpoint, guard, telemetry};
+use crate::{failpoint, telemetry};
 
 /// Messages marked `sending` together, for each connection, at first.
 const GROUPED_PER_CONNECTION: usize = 2;
@@ -481,15 +481,7 @@ impl Dispatcher {
             if pinned.contains_key(hash) {
                 continue;
             }
-            let stored = match active.templates.version(hash) {
-                Some(version) => Some(version),
-                None => self
-                    .store
-                    .template_version(hash)
-                    .await?
-                    .as_ref()
-                    .and_then(|stored| guard::catch(|| Version::from_stored(stored)).ok().flatten()),
-            };
+            let stored = pinned_template(&self.store, active, hash).await?;
             pinned.extend(stored.map(|version| (hash.clone(), version)));
         }
         Ok(pinned)

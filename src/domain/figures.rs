@@ -12,9 +12,33 @@ pub const SLOT_MINUTES: i64 = 5;
 
 /// The start of the slot that an instant lies in.
 pub fn slot(at: DateTime<Utc>) -> DateTime<Utc> {
-    let seconds = at.timestamp().rem_euclid(SLOT_MINUTES * 60);
-    let start = at - TimeDelta::seconds(seconds);
-    start - TimeDelta::nanoseconds(i64::from(start.timestamp_subsec_nanos()))
+    Grain::Slot.start(at)
+}
+
+/// How finely figures are looked at. Both are kept, so that a week is read as quickly as a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    Slot,
+    Hour,
+}
+
+impl Grain {
+    pub const ALL: &[Self] = &[Self::Slot, Self::Hour];
+
+    /// How long one is.
+    pub fn minutes(self) -> i64 {
+        match self {
+            Self::Slot => SLOT_MINUTES,
+            Self::Hour => 60,
+        }
+    }
+
+    /// The start of the one that an instant lies in.
+    pub fn start(self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let seconds = at.timestamp().rem_euclid(self.minutes() * 60);
+        let start = at - TimeDelta::seconds(seconds);
+        start - TimeDelta::nanoseconds(i64::from(start.timestamp_subsec_nanos()))
+    }
 }
 
 /// What is counted. What `rule`, `channel` and `what` of a [`Figure`] hold depends on it; what does not apply is empty.
@@ -91,7 +115,7 @@ impl Trouble {
 /// How often something happened within a slot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Figure {
-    /// When the slot begins.
+    /// When the slot begins, or the hour.
     pub slot: DateTime<Utc>,
     pub kind: Kind,
     /// Empty where it belongs to none.

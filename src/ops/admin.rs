@@ -1,4 +1,4 @@
-//! The operator's listener: metrics, health and, in embedded mode, the captured mail.
+//! The operator's listener: metrics, health, and what the composition root adds: the intake over HTTP, the console.
 //!
 //! On loopback it refuses requests that a web page elsewhere made a browser send here under another name (DNS rebinding).
 //! Bound elsewhere, or where a token is set, it asks for that (RFC 6750), but for probes, which are then told yes or no.
@@ -18,7 +18,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sha2::Sha256;
 
 use super::health::{self, AskHealth};
-use super::mail::{self, MailSource};
 use super::page;
 
 /// The Prometheus text format.
@@ -30,20 +29,17 @@ pub struct Admin {
     /// Renders the metrics. Whoever made it also runs its upkeep.
     pub metrics: PrometheusHandle,
     pub health: AskHealth,
-    /// The captured mail, in embedded mode.
-    pub capture: Option<MailSource>,
     /// The address that the listener is bound on; on loopback, `Host` is checked.
     pub bound: IpAddr,
     /// What requests must bring; without one, nobody is let in from other machines.
     pub token: Option<Arc<[u8]>>,
     /// A name, without port, under which a proxy on this machine may ask beside `localhost`.
     pub name: Option<String>,
-    /// Routes of other parts that belong on this listener and behind its checks: `POST /events`.
+    /// Routes of other parts that belong on this listener and behind its token: `POST /events`.
     pub also: Router,
+    /// Routes that ask for the token in a way of their own: the console's, which browsers visit.
+    pub console: Router,
 }
-
-/// What platforms ask before they know any token: is it alive, is it well.
-const PROBES: [&str; 2] = ["/health", "/health/live"];
 
 impl Admin {
     fn is_local(&self) -> bool {
@@ -60,17 +56,20 @@ impl Admin {
 }
 
 /// The routes of the operator's listener: `/metrics`, `/health` (200 or 503), `/health/live` (200 while the
-/// process answers) and the pages of [`mail`].
+/// process answers), which platforms ask before they know any token, and those that were given.
 pub fn router(admin: Admin) -> Router {
-    let mail = admin.capture.clone().map(mail::router).unwrap_or_default();
-    Router::new()
+    let guarded = Router::new()
         .route("/metrics", get(metrics))
+        .with_state(admin.clone())
+        .merge(admin.also.clone())
+        .layer(middleware::from_fn_with_state(admin.clone(), admitted));
+    Router::new()
         .route("/health", get(health))
         .route("/health/live", get("ok"))
         .with_state(admin.clone())
-        .merge(mail)
-        .merge(admin.also.clone())
-        .layer(middleware::from_fn_with_state(admin, admitted))
+        .merge(guarded)
+        .merge(admin.console.clone())
+        .layer(middleware::from_fn_with_state(admin, called_by_its_name))
         .layer(middleware::map_response(page::harden))
 }
 
@@ -82,13 +81,17 @@ async fn health(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     health::report(&admin.health, admin.admits(&headers)).await
 }
 
-async fn admitted(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+async fn called_by_its_name(State(admin): State<Admin>, request: Request, next: Next) -> Response {
     if admin.is_local() && !is_known(request.headers(), admin.name.as_deref()) {
         let text =
             "This listener answers to localhost only. Behind a proxy, configure the name it asks for.\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
-    if !PROBES.contains(&request.uri().path()) && !admin.admits(request.headers()) {
+    next.run(request).await
+}
+
+async fn admitted(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    if !admin.admits(request.headers()) {
         let text = "This listener asks for the token of `[admin] token`, as `Authorization: Bearer TOKEN`.\n";
         let challenge = [(WWW_AUTHENTICATE, "Bearer realm=\"declic\"")];
         return (StatusCode::UNAUTHORIZED, challenge, text).into_response();
@@ -97,7 +100,7 @@ async fn admitted(State(admin): State<Admin>, request: Request, next: Next) -> R
 }
 
 /// The token of a request (RFC 6750 §2.1); several headers say nothing.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
@@ -106,7 +109,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Compares in a time that tells nothing of where they differ, nor of how long the token is: by a code of each, under the
 /// token as the key.
-fn is_same(token: &[u8], given: &[u8]) -> bool {
+pub fn is_same(token: &[u8], given: &[u8]) -> bool {
     let code = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(b"declic admin"));
     match (code(token), code(given)) {
         (Ok(expected), Ok(given)) => expected.verify(&given.finalize().into_bytes()).is_ok(),

@@ -1,5 +1,5 @@
 //! What the worker shows: the public page behind unsubscribe links, what providers call, and the operator's
-//! listener with metrics, health and, in embedded mode, the captured mail.
+//! listener with metrics and health, into which the composition root puts the console.
 //!
 //! Two routers for two listeners, so that nothing meant for the operator can be reached from outside by a
 //! forgotten setting. Nothing here decides or stores: what a request needs is given as a closure by the
@@ -9,8 +9,7 @@
 pub mod admin;
 pub mod health;
 pub mod hooks;
-pub mod mail;
-mod page;
+pub mod page;
 pub mod preview;
 pub mod public;
 

@@ -15,14 +15,14 @@ const BARE_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; f
 
 /// The languages that the pages speak; French when the reader asks for neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lang {
+pub enum Lang {
     Fr,
     En,
 }
 
 impl Lang {
     /// The reader's choice by `Accept-Language` (RFC 9110 §12.5.4); on equal wishes French.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let wishes = headers
             .get_all(ACCEPT_LANGUAGE)
             .iter()
@@ -45,7 +45,7 @@ impl Lang {
     }
 
     /// The language of a customer's locale, where it is one that the pages speak.
-    pub(super) fn of_locale(locale: Option<&str>) -> Option<Self> {
+    pub fn of_locale(locale: Option<&str>) -> Option<Self> {
         match locale?.split(['-', '_']).next()?.to_ascii_lowercase().as_str() {
             "fr" => Some(Self::Fr),
             "en" => Some(Self::En),
@@ -53,12 +53,13 @@ impl Lang {
         }
     }
 
-    pub(super) fn code(self) -> &'static str {
+    /// As in `lang` attributes.
+    pub fn code(self) -> &'static str {
         self.pick("fr", "en")
     }
 
     /// The wording in this language.
-    pub(super) fn pick<T>(self, french: T, english: T) -> T {
+    pub fn pick<T>(self, french: T, english: T) -> T {
         match self {
             Self::Fr => french,
             Self::En => english,
@@ -83,30 +84,27 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A page. `title` is escaped here; `body` is HTML, in which the caller has escaped what is not its own.
-pub(super) struct Page {
-    pub(super) lang: Lang,
-    pub(super) title: String,
-    pub(super) css: &'static str,
+pub struct Page {
+    pub lang: Lang,
+    pub title: String,
+    pub css: &'static str,
     /// Directives for the Content-Security-Policy beside `default-src 'none'` and the style's hash.
-    pub(super) policy: &'static str,
-    /// Seconds after which the browser loads the page anew.
-    pub(super) refresh: Option<u32>,
-    pub(super) body: String,
+    pub policy: &'static str,
+    pub body: String,
 }
 
 impl Page {
-    pub(super) fn respond(self, status: StatusCode) -> Response {
-        let Self { lang, title, css, policy, refresh, body } = self;
+    /// The whole document, under a policy that lets it load nothing but what it names.
+    pub fn respond(self, status: StatusCode) -> Response {
+        let Self { lang, title, css, policy, body } = self;
         let hash = STANDARD.encode(Sha256::digest(css));
         let policy = format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; {policy}");
-        let refresh = refresh.map(|seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">\n"));
         let document = format!(
             "<!doctype html>\n<html lang=\"{lang}\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"robots\" content=\"noindex\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
-             {refresh}<title>{title}</title>\n<style>{css}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n",
+             <title>{title}</title>\n<style>{css}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n",
             lang = lang.code(),
-            refresh = refresh.unwrap_or_default(),
             title = escape(&title),
         );
         let mut response = (status, Html(document)).into_response();
@@ -119,12 +117,12 @@ impl Page {
 }
 
 /// A header made of our own words; empty if they hold what a header cannot, which the tests would show.
-pub(super) fn header_value(text: &str) -> HeaderValue {
+pub fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// Adds to every answer of a listener what no page may lack. For `axum::middleware::map_response`.
-pub(super) async fn harden(mut response: Response) -> Response {
+pub async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

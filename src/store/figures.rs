@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::rows::Rows;
 use super::{Store, StoreError};
-use crate::domain::figures::{Figure, Kind};
+use crate::domain::figures::{Figure, Grain, Kind};
 
 /// What a figure is read from.
 type Fields = (DateTime<Utc>, String, String, String, String, i64);
@@ -17,8 +17,11 @@ impl Store {
         // In the order of their keys, or two workers would wait for each other; and each key once, for one statement changes
         // a row once.
         let mut sums = BTreeMap::new();
-        for Figure { slot, kind, rule, channel, what, count } in figures {
-            *sums.entry((*slot, kind.as_str(), rule, channel, what)).or_insert(0) += count;
+        for (Figure { slot, kind, rule, channel, what, count }, grain) in
+            figures.iter().flat_map(|figure| Grain::ALL.iter().map(move |grain| (figure, grain)))
+        {
+            let slot = grain.start(*slot);
+            *sums.entry((grain.minutes(), slot, kind.as_str(), rule, channel, what)).or_insert(0) += count;
         }
         if sums.is_empty() {
             return Ok(());
@@ -26,17 +29,18 @@ impl Store {
         let sums: Vec<_> = sums.into_iter().collect();
         let mut session = self.writing().await?;
         let (table, args) = Rows::of(&sums)
-            .time("slot", |(key, _)| key.0)
-            .text("kind", |(key, _)| key.1)
-            .text("rule", |(key, _)| key.2.as_str())
-            .text("channel", |(key, _)| key.3.as_str())
-            .text("what", |(key, _)| key.4.as_str())
+            .int("minutes", |(key, _)| key.0)
+            .time("slot", |(key, _)| key.1)
+            .text("kind", |(key, _)| key.2)
+            .text("rule", |(key, _)| key.3.as_str())
+            .text("channel", |(key, _)| key.4.as_str())
+            .text("what", |(key, _)| key.5.as_str())
             .int("count", |(_, count)| *count)
             .after(Vec::new(), session.dialect());
         let sql = format!(
-            "INSERT INTO figures (slot, kind, rule, channel, what, count)
-             SELECT slot, kind, rule, channel, what, count FROM {table} WHERE true
-             ON CONFLICT (slot, kind, rule, channel, what) DO UPDATE SET count = figures.count + excluded.count"
+            "INSERT INTO figures (minutes, slot, kind, rule, channel, what, count)
+             SELECT minutes, slot, kind, rule, channel, what, count FROM {table} WHERE true
+             ON CONFLICT (minutes, slot, kind, rule, channel, what) DO UPDATE SET count = figures.count + excluded.count"
         );
         session.exec(sql, args).await.map(drop)
     }
@@ -46,10 +50,15 @@ impl Store {
         &self,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
+        grain: Grain,
     ) -> Result<Vec<Figure>, StoreError> {
         let sql = "SELECT slot, kind, '', channel, what, CAST(SUM(count) AS bigint) FROM figures
-             WHERE slot >= $1 AND slot < $2 GROUP BY slot, kind, channel, what";
-        let rows = self.reading().await?.fetch(sql, vec![since.into(), until.into()]).await?;
+             WHERE minutes = $3 AND slot >= $1 AND slot < $2 GROUP BY slot, kind, channel, what";
+        let rows = self
+            .reading()
+            .await?
+            .fetch(sql, vec![since.into(), until.into(), grain.minutes().into()])
+            .await?;
         let mut figures: Vec<Figure> = rows.into_iter().filter_map(read).collect();
         // Here, and not there: told to sort, PostgreSQL sorts all that is to be summed.
         figures.sort();
@@ -62,11 +71,16 @@ impl Store {
         &self,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
+        grain: Grain,
     ) -> Result<Vec<Figure>, StoreError> {
         let sql = "SELECT kind, rule, channel, what, CAST(SUM(count) AS bigint) FROM figures
-             WHERE slot >= $1 AND slot < $2 GROUP BY kind, rule, channel, what";
+             WHERE minutes = $3 AND slot >= $1 AND slot < $2 GROUP BY kind, rule, channel, what";
         type Sums = (String, String, String, String, i64);
-        let rows: Vec<Sums> = self.reading().await?.fetch(sql, vec![since.into(), until.into()]).await?;
+        let rows: Vec<Sums> = self
+            .reading()
+            .await?
+            .fetch(sql, vec![since.into(), until.into(), grain.minutes().into()])
+            .await?;
         let figure = |(kind, rule, channel, what, count)| read((since, kind, rule, channel, what, count));
         let mut figures: Vec<Figure> = rows.into_iter().filter_map(figure).collect();
         figures.sort_by(|a, b| (&a.rule, a).cmp(&(&b.rule, b)));
@@ -79,10 +93,11 @@ impl Store {
         rule: &str,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
+        grain: Grain,
     ) -> Result<Vec<Figure>, StoreError> {
         let sql = "SELECT slot, kind, rule, channel, what, count FROM figures
-             WHERE slot >= $1 AND slot < $2 AND rule = $3 ORDER BY slot, kind, channel, what";
-        let args = vec![since.into(), until.into(), rule.into()];
+             WHERE minutes = $3 AND slot >= $1 AND slot < $2 AND rule = $4 ORDER BY slot, kind, channel, what";
+        let args = vec![since.into(), until.into(), grain.minutes().into(), rule.into()];
         let rows = self.reading().await?.fetch(sql, args).await?;
         Ok(rows.into_iter().filter_map(read).collect())
     }

@@ -110,7 +110,7 @@ fn systemd_hears_that_it_is_ready_alive_and_stopping() {
     // Alive may come before ready: each is told by a part of its own.
     let mut words = vec![heard(), heard()];
     words.sort();
-    assert!(words[0].starts_with("READY=1\nSTATUS=admin page on http://0.0.0.0:"), "{words:?}");
+    assert!(words[0].starts_with("READY=1\nSTATUS=console on http://0.0.0.0:"), "{words:?}");
     assert_eq!(words[1], "WATCHDOG=1\n");
     assert_eq!(worker.health(&["--live"]).0, Some(0), "ready is when it can be asked");
     for _ in 0..3 {

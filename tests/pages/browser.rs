@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::driver::Browser;
+use super::support::browser::Browser;
 use super::{ledger, mail, open, path, sign_up};
 
 /// Looks at the page that is open in all the ways in which people do.

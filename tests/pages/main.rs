@@ -5,7 +5,6 @@
 mod support;
 
 mod browser;
-mod driver;
 mod links;
 mod mails;
 

@@ -1,4 +1,4 @@
-use declic::domain::figures::{Figure, Kind};
+use declic::domain::figures::{Figure, Grain, Kind};
 
 use crate::Place;
 use crate::samples::at;
@@ -33,7 +33,7 @@ pub async fn figures_add_up(Place { store, .. }: Place) {
     ];
     store.add_figures(&first).await.expect("added");
     store.add_figures(&[sent("10:00", "cart", 10), sent("10:10", "cart", 7)]).await.expect("added");
-    let over_time = store.figures_over_time(at("10:00"), at("10:10")).await.expect("figures");
+    let over_time = store.figures_over_time(at("10:00"), at("10:10"), Grain::Slot).await.expect("figures");
     assert_eq!(
         told(&over_time),
         [
@@ -43,7 +43,7 @@ pub async fn figures_add_up(Place { store, .. }: Place) {
             "2026-11-22T10:05Z messages /email/sent 2",
         ]
     );
-    let by_rule = store.figures_by_rule(at("10:00"), at("10:15")).await.expect("figures");
+    let by_rule = store.figures_by_rule(at("10:00"), at("10:15"), Grain::Slot).await.expect("figures");
     assert_eq!(
         told(&by_rule),
         [
@@ -53,20 +53,39 @@ pub async fn figures_add_up(Place { store, .. }: Place) {
             "2026-11-22T10:00Z messages welcome/email/sent 1",
         ]
     );
-    let of_cart = store.figures_of("cart", at("10:05"), at("11:00")).await.expect("figures");
+    let of_cart = store.figures_of("cart", at("10:05"), at("11:00"), Grain::Slot).await.expect("figures");
     assert_eq!(
         told(&of_cart),
         ["2026-11-22T10:05Z messages cart/email/sent 2", "2026-11-22T10:10Z messages cart/email/sent 7"]
     );
-    assert_eq!(store.forget_figures(at("10:05")).await.expect("forgotten"), 4);
-    assert_eq!(store.figures_over_time(at("00:00"), at("23:00")).await.expect("figures").len(), 2);
+    // By the hour they are the same, added up.
+    let by_hour = store.figures_of("cart", at("10:00"), at("11:00"), Grain::Hour).await.expect("figures");
+    assert_eq!(
+        told(&by_hour),
+        [
+            "2026-11-22T10:00Z messages cart/email/sent 23",
+            "2026-11-22T10:00Z messages cart/email/suppressed:no_consent 4",
+        ]
+    );
+    assert_eq!(
+        store.forget_figures(at("10:05")).await.expect("forgotten"),
+        8,
+        "four slots, and four of the hour"
+    );
+    assert_eq!(
+        store.figures_over_time(at("00:00"), at("23:00"), Grain::Slot).await.expect("figures").len(),
+        2
+    );
 }
 
 pub async fn what_a_newer_build_counts_is_passed_over(place: Place) {
     place.store.add_figures(&[figure("10:00", Kind::Events, "", "new", 1)]).await.expect("added");
     let of_another = "UPDATE figures SET kind = 'something_else'";
     place.raw(of_another).await.expect("changed");
-    assert_eq!(place.store.figures_over_time(at("00:00"), at("23:00")).await.expect("figures"), []);
+    assert_eq!(
+        place.store.figures_over_time(at("00:00"), at("23:00"), Grain::Slot).await.expect("figures"),
+        []
+    );
 }
 
 pub async fn workers_add_at_once(Place { store, .. }: Place) {
@@ -85,7 +104,7 @@ pub async fn workers_add_at_once(Place { store, .. }: Place) {
     for worker in workers.collect::<Vec<_>>() {
         worker.await.expect("added");
     }
-    let sums = store.figures_by_rule(at("10:00"), at("10:05")).await.expect("figures");
+    let sums = store.figures_by_rule(at("10:00"), at("10:05"), Grain::Slot).await.expect("figures");
     assert_eq!(
         (sums.len(), sums.iter().map(|f| f.count).min(), sums.iter().map(|f| f.count).max()),
         (50, Some(40), Some(40))

@@ -9,6 +9,7 @@
 //! this module belong behind the cargo feature `server-tests`, which `make test` turns on.
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
+pub mod browser;
 pub mod kept;
 pub mod mailbox;
 pub mod npm;

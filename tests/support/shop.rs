@@ -209,7 +209,7 @@ impl Shop {
     }
 }
 
-/// Whether the worker with this admin page says that it is well.
+/// Whether the worker with this admin listener says that it is well.
 fn is_healthy(admin: u16) -> bool {
     ask(admin, "GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
         .is_some_and(|answer| answer.contains(" 200 "))
@@ -250,7 +250,7 @@ pub fn ask(port: u16, request: &str) -> Option<String> {
 pub struct Worker {
     child: Child,
     log: PathBuf,
-    /// Where its admin page is, if it is one of several.
+    /// Where its admin listener is, if it is one of several.
     pub admin: u16,
 }
 

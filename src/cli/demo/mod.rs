@@ -25,7 +25,7 @@ const LASTS: TimeDelta = TimeDelta::hours(27);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the captured mails are shown
+    /// Where the console is, with the captured mails
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8025")]
     listen: SocketAddr,
     /// How long the day takes, in seconds
@@ -47,7 +47,8 @@ pub async fn demo(args: Args) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_ctrl_c(&shutdown);
     let story = story::Story::new(&app, DAY, begins);
-    println!("A shop's day in {} s. The mails: http://{}  (Ctrl-C ends)\n", args.seconds, args.listen);
+    let console = app.console_link();
+    println!("A shop's day in {} s. See it at {console}  (Ctrl-C ends)\n", args.seconds);
     let (sink, clock, store) = (app.sink.clone(), app.clock.clone(), app.store.clone());
     // Never sent to: the demo's rules are not reloaded by signal.
     let (_reload, reloads) = mpsc::channel(1);
@@ -69,7 +70,7 @@ pub async fn demo(args: Args) -> Result<(), Failure> {
         if args.exit {
             stop.cancel();
         } else {
-            println!("\nThe mails stay at http://{} until Ctrl-C.", args.listen);
+            println!("\nIt all stays at {console} until Ctrl-C.");
         }
         anyhow::Ok(())
     });

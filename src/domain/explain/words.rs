@@ -177,14 +177,14 @@ impl Language {
         set.iter().fold(text.to_owned(), |text, (plain, set)| text.replace(plain, set)).into()
     }
 
-    pub(super) fn channel(self, channel: Channel) -> &'static str {
+    pub fn channel(self, channel: Channel) -> &'static str {
         match channel {
             Channel::Email => "e-mail",
             Channel::Sms => "SMS",
         }
     }
 
-    pub(super) fn status(self, status: ConsentStatus) -> &'static str {
+    pub fn status(self, status: ConsentStatus) -> &'static str {
         match (self, status) {
             (Self::English, ConsentStatus::Pending) => "asked for, not confirmed",
             (Self::English, status) => status.as_str(),
@@ -195,7 +195,7 @@ impl Language {
         }
     }
 
-    pub(super) fn state(self, state: MessageState) -> &'static str {
+    pub fn state(self, state: MessageState) -> &'static str {
         let (english, french) = match state {
             MessageState::Pending => ("waits", "en attente"),
             MessageState::Deferred => ("put off", "reporté"),
@@ -224,7 +224,7 @@ impl Language {
         if self == Self::English { english } else { french }
     }
 
-    pub(super) fn reason(self, reason: Reason) -> Cow<'static, str> {
+    pub fn reason(self, reason: Reason) -> Cow<'static, str> {
         match self {
             Self::English => reason.words().into(),
             Self::French => self.typeset(in_french(reason)),

@@ -38,15 +38,14 @@ pub(super) fn page(lang: Lang, look: &Look, chosen: Option<&str>) -> Response {
     }
     body.push_str("</main>\n<script src=\"/reload.js\"></script>");
     let title = format!("{} – Declic", preview.template);
-    Page { lang, title, css: CSS, policy: POLICY, refresh: None, body }.respond(StatusCode::OK)
+    Page { lang, title, css: CSS, policy: POLICY, body }.respond(StatusCode::OK)
 }
 
 /// The answer for a frame whose mail is not, or no longer, there.
 pub(super) fn nothing(lang: Lang) -> Response {
     let title = lang.pick("Rien à montrer", "Nothing to show").to_owned();
     let body = format!("<main><p class=\"lead\">{title}</p></main>");
-    Page { lang, title, css: CSS, policy: "frame-ancestors 'self'", refresh: None, body }
-        .respond(StatusCode::NOT_FOUND)
+    Page { lang, title, css: CSS, policy: "frame-ancestors 'self'", body }.respond(StatusCode::NOT_FOUND)
 }
 
 /// The mail for a frame: by day or by night whatever the reader's own screen, its links in new tabs.

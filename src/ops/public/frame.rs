@@ -24,7 +24,7 @@ pub(super) fn respond(lang: Lang, public: &Public, status: StatusCode, title: &s
         if shop.is_empty() { String::new() } else { format!("<p class=\"shop\">{}</p>\n", escape(&shop)) };
     let page_title = if shop.is_empty() { title.to_owned() } else { format!("{title} – {shop}") };
     let body = format!("<main>\n{head}<h1>{title}</h1>\n{body}\n</main>");
-    Page { lang, title: page_title, css: CSS, policy: POLICY, refresh: None, body }.respond(status)
+    Page { lang, title: page_title, css: CSS, policy: POLICY, body }.respond(status)
 }
 
 /// A button that posts to the page's own address.

@@ -1,4 +1,4 @@
-//! The captured mail and SMS of embedded mode, as pages: a list, a message, and its parts.
+//! The captured mail and SMS of embedded mode: a list, a message, and its parts.
 //!
 //! A mail is somebody's data in somebody's markup: everything is escaped, and the HTML part is only ever
 //! shown in a sandbox whose policy forbids scripts, forms and all network but images. Nothing here can
@@ -10,21 +10,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::page::{Lang, header_value};
+use super::frame::Visit;
+use crate::ops::page::header_value;
 
 /// Mails on one page of the list.
 const PER_PAGE: usize = 100;
 
 /// Policy of the HTML part. Links open in a new tab, outside the sandbox, so that they can be tried.
-const PART_POLICY: HeaderValue = HeaderValue::from_static(
+pub(super) const PART_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; img-src http: https: data:; style-src 'unsafe-inline'; form-action 'none'; \
      base-uri 'none'; frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox",
 );
@@ -78,10 +79,10 @@ pub struct MailSource {
     pub live: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-/// `/` (the list, `?page=`), `/mail/{seq}`, `/mail/{seq}/html` (the part alone) and `/mail/{seq}/raw` (`.eml`).
-pub fn router(source: MailSource) -> Router {
+/// `/mail` (the list, `?page=`), `/mail/{seq}`, `/mail/{seq}/html` (the part alone) and `/mail/{seq}/raw` (`.eml`).
+pub(super) fn router(source: MailSource) -> Router {
     Router::new()
-        .route("/", get(list))
+        .route("/mail", get(list))
         .route("/mail/{seq}", get(show))
         .route("/mail/{seq}/html", get(html_part))
         .route("/mail/{seq}/raw", get(raw))
@@ -95,39 +96,50 @@ struct Place {
 
 async fn list(
     State(source): State<MailSource>,
+    Extension(visit): Extension<Visit>,
     place: Result<Query<Place>, QueryRejection>,
-    headers: HeaderMap,
 ) -> Response {
     let mut mails = (source.list)();
     mails.sort_unstable_by_key(|mail| std::cmp::Reverse(mail.seq));
     let page = place.ok().and_then(|Query(place)| place.page).unwrap_or(1).max(1);
-    view::list(Lang::of(&headers), &mails, page, (source.live)())
+    view::list(&visit, &mails, page, (source.live)())
 }
 
-async fn show(State(source): State<MailSource>, Path(seq): Path<u64>, headers: HeaderMap) -> Response {
-    let lang = Lang::of(&headers);
-    let Some(mail) = (source.get)(seq) else { return view::gone(lang) };
+async fn show(
+    State(source): State<MailSource>,
+    Extension(visit): Extension<Visit>,
+    Path(seq): Path<u64>,
+) -> Response {
+    let Some(mail) = (source.get)(seq) else { return view::gone(&visit) };
     let older = seq.checked_sub(1).filter(|seq| (source.get)(*seq).is_some());
     let newer = seq.checked_add(1).filter(|seq| (source.get)(*seq).is_some());
-    view::mail(lang, &mail, older, newer)
+    view::mail(&visit, &mail, older, newer)
 }
 
-async fn html_part(State(source): State<MailSource>, Path(seq): Path<u64>, headers: HeaderMap) -> Response {
-    let Some(mail) = (source.get)(seq) else { return view::gone(Lang::of(&headers)) };
-    let Content::Email { html, .. } = mail.content else { return view::gone(Lang::of(&headers)) };
+async fn html_part(
+    State(source): State<MailSource>,
+    Extension(visit): Extension<Visit>,
+    Path(seq): Path<u64>,
+) -> Response {
+    let Some(mail) = (source.get)(seq) else { return view::gone(&visit) };
+    let Content::Email { html, .. } = mail.content else { return view::gone(&visit) };
     ([(CONTENT_SECURITY_POLICY, PART_POLICY)], Html(with_links_in_new_tabs(&html))).into_response()
 }
 
-async fn raw(State(source): State<MailSource>, Path(seq): Path<u64>, headers: HeaderMap) -> Response {
-    let Some(mail) = (source.get)(seq) else { return view::gone(Lang::of(&headers)) };
-    let Content::Email { raw, .. } = mail.content else { return view::gone(Lang::of(&headers)) };
+async fn raw(
+    State(source): State<MailSource>,
+    Extension(visit): Extension<Visit>,
+    Path(seq): Path<u64>,
+) -> Response {
+    let Some(mail) = (source.get)(seq) else { return view::gone(&visit) };
+    let Content::Email { raw, .. } = mail.content else { return view::gone(&visit) };
     let disposition = header_value(&format!("attachment; filename=\"mail-{seq}.eml\""));
     let kind = HeaderValue::from_static("message/rfc822");
     ([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, disposition)], raw).into_response()
 }
 
 /// Links in the sandboxed frame would load inside it, where most sites refuse to be shown.
-fn with_links_in_new_tabs(html: &str) -> String {
+pub(super) fn with_links_in_new_tabs(html: &str) -> String {
     let head = html.find("<head").and_then(|start| Some(start + html[start..].find('>')? + 1));
     // Without a head there is none to put it in: in front of a doctype it would change how all is laid out.
     let Some(at) = head else { return html.to_owned() };

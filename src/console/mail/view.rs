@@ -3,26 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 
 use super::{Content, Mail, MailSummary, PER_PAGE};
-use crate::ops::page::{Lang, Page, escape};
+use crate::console::frame::{Place, Visit};
+use crate::ops::page::{Lang, escape};
 
-const CSS: &str = include_str!("../mail.css");
-const POLICY: &str = "frame-src 'self'; frame-ancestors 'none'; form-action 'none'";
-/// Seconds between two looks at the list while mails are coming.
-const REFRESH_SECONDS: u32 = 3;
 /// Colours in the style sheet, `.t0` and on.
 const TINTS: u32 = 6;
-/// The mark: a button and what it sets off.
-const MARK: &str = "<svg viewBox=\"0 0 26 26\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2.4\" \
-    stroke-linecap=\"round\" aria-hidden=\"true\"><circle cx=\"13\" cy=\"15.5\" r=\"5.5\" \
-    fill=\"currentColor\" stroke=\"none\"/><path d=\"M13 6V2M5.9 9 3 6.1M20.1 9 23 6.1\"/></svg>";
-
 /// The list, newest first; `mails` is in that order already.
-pub(super) fn list(lang: Lang, mails: &[MailSummary], page: usize, live: bool) -> Response {
+pub(super) fn list(visit: &Visit, mails: &[MailSummary], page: usize, live: bool) -> Response {
+    let lang = visit.lang;
     let title = lang.pick("Courrier capturé", "Captured mail");
     let lead = match (lang, mails.len()) {
         (Lang::Fr, 0 | 1) => format!("{} message. Rien n’a quitté cette machine.", mails.len()),
@@ -30,39 +22,33 @@ pub(super) fn list(lang: Lang, mails: &[MailSummary], page: usize, live: bool) -
         (Lang::En, 1) => "1 message. Nothing has left this machine.".to_owned(),
         (Lang::En, n) => format!("{n} messages. Nothing has left this machine."),
     };
-    let mut body = top(lang, live);
-    let _ = write!(body, "<main>\n<h1>{title}</h1>\n<p class=\"lead\">{lead}</p>\n{}", sums(mails));
+    // A reader of older mails is not torn from them.
+    let live = if live && page == 1 { " data-live" } else { "" };
+    let mut body =
+        format!("<h1>{title}</h1>\n<div id=\"mails\"{live}>\n<p class=\"lead\">{lead}</p>\n{}", sums(mails));
     if mails.is_empty() {
         body.push_str(&nothing_yet(lang));
     }
     let skipped = page.saturating_sub(1).saturating_mul(PER_PAGE);
     let shown = mails.get(skipped..).unwrap_or_default();
     let shown = &shown[..shown.len().min(PER_PAGE)];
-    for day in shown.chunk_by(|a, b| a.at.date_naive() == b.at.date_naive()) {
-        let _ = write!(
-            body,
-            "<h2 class=\"day\">{}</h2>\n<ul class=\"mails\">\n",
-            date(lang, day[0].at.date_naive())
-        );
-        day.iter().for_each(|mail| body.push_str(&line(mail)));
+    let day = |at: DateTime<Utc>| at.with_timezone(&visit.zone).date_naive();
+    for of_day in shown.chunk_by(|a, b| day(a.at) == day(b.at)) {
+        let _ =
+            write!(body, "<h2 class=\"day\">{}</h2>\n<ul class=\"mails\">\n", date(lang, day(of_day[0].at)));
+        of_day.iter().for_each(|mail| body.push_str(&line(visit, mail)));
         body.push_str("</ul>\n");
     }
     body.push_str(&pages(lang, page, mails.len()));
-    body.push_str("</main>\n</div>");
-    // A reader of older mails is not torn from them.
-    let refresh = (live && page == 1).then_some(REFRESH_SECONDS);
-    let title = if mails.is_empty() {
-        format!("{title} – Declic")
-    } else {
-        format!("({}) {title} – Declic", mails.len())
-    };
-    Page { lang, title, css: CSS, policy: POLICY, refresh, body }.respond(StatusCode::OK)
+    body.push_str("</div>");
+    let title = if mails.is_empty() { title.to_owned() } else { format!("({}) {title}", mails.len()) };
+    visit.page(Place::Mail, &title, &body)
 }
 
 /// One mail, with the numbers of its neighbours where they are still kept.
-pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u64>) -> Response {
+pub(super) fn mail(visit: &Visit, mail: &Mail, older: Option<u64>, newer: Option<u64>) -> Response {
     let MailSummary { seq, at, to, from, subject, rule, locale, customer_id, sms } = &mail.summary;
-    let mut body = top(lang, false);
+    let lang = visit.lang;
     let subject_html = if *sms {
         "SMS".to_owned()
     } else if subject.is_empty() {
@@ -70,11 +56,11 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
     } else {
         escape(subject)
     };
-    let _ = write!(body, "<main>\n<h1><bdi>{subject_html}</bdi></h1>\n<dl class=\"facts\">\n");
+    let mut body = format!("<h1><bdi>{subject_html}</bdi></h1>\n<dl class=\"facts\">\n");
     let facts = [
         (lang.pick("De", "From"), format!("<bdi>{}</bdi>", escape(from))),
         (lang.pick("À", "To"), format!("<bdi>{}</bdi>", escape(to))),
-        (lang.pick("Le", "On"), instant(lang, *at)),
+        (lang.pick("Le", "On"), visit.time(*at)),
         (lang.pick("Règle", "Rule"), rule_tag(rule, "")),
         (lang.pick("Langue", "Language"), escape(locale)),
         (lang.pick("Client", "Customer"), escape(customer_id)),
@@ -84,7 +70,7 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
     }
     let neighbours = format!(
         "{list}{newer}{older}",
-        list = link("/", lang.pick("← Tout le courrier", "← All mail")),
+        list = link("/mail", lang.pick("← Tout le courrier", "← All mail")),
         newer = newer.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Suivant", "Newer"))),
         older = older.map_or(String::new(), |n| link(&format!("/mail/{n}"), lang.pick("Précédent", "Older"))),
     );
@@ -95,7 +81,7 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
              <a href=\"/mail/{seq}/raw\">{raw}</a></nav>\n\
              <iframe class=\"sheet\" src=\"/mail/{seq}/html\" title=\"{frame}\" \
              sandbox=\"allow-popups allow-popups-to-escape-sandbox\"></iframe>\n\
-             <details><summary>{text_part}</summary><pre>{text}</pre></details>\n</main>\n</div>",
+             <details><summary>{text_part}</summary><pre>{text}</pre></details>",
             alone = lang.pick("Plein écran", "Full screen"),
             raw = lang.pick("Source (.eml)", "Source (.eml)"),
             frame = lang.pick("Le message", "The message"),
@@ -105,7 +91,7 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
         Content::Sms { text, parts, encoding } => write!(
             body,
             "<dt>{name}</dt><dd>{size}</dd>\n</dl>\n<nav class=\"actions\">{neighbours}</nav>\n\
-             <p class=\"bubble\"><bdi>{text}</bdi></p>\n</main>\n</div>",
+             <p class=\"bubble\"><bdi>{text}</bdi></p>",
             name = lang.pick("Taille", "Size"),
             size = match (lang, parts) {
                 (_, 1) => format!("1 SMS, {encoding}"),
@@ -115,34 +101,16 @@ pub(super) fn mail(lang: Lang, mail: &Mail, older: Option<u64>, newer: Option<u6
             text = escape(text),
         ),
     };
-    let title = format!("{} – Declic", if subject.is_empty() { to } else { subject });
-    Page { lang, title, css: CSS, policy: POLICY, refresh: None, body }.respond(StatusCode::OK)
+    visit.page(Place::Mail, if subject.is_empty() { to } else { subject }, &body)
 }
 
 /// The answer for a mail that never was or is no longer kept.
-pub(super) fn gone(lang: Lang) -> Response {
-    let title = lang.pick("Ce message n’est plus là", "This message is not here");
-    let text = lang.pick(
+pub(super) fn gone(visit: &Visit) -> Response {
+    let text = visit.lang.pick(
         "Seuls les plus récents sont gardés, et rien ne reste après l’arrêt.",
         "Only the newest are kept, and none outlives the process.",
     );
-    let back = link("/", lang.pick("← Tout le courrier", "← All mail"));
-    let body = format!(
-        "{}<main>\n<h1>{title}</h1>\n<p class=\"lead\">{text}</p>\n<nav class=\"actions\">{back}</nav>\n</main>\n</div>",
-        top(lang, false)
-    );
-    Page { lang, title: title.to_owned(), css: CSS, policy: POLICY, refresh: None, body }
-        .respond(StatusCode::NOT_FOUND)
-}
-
-/// Opens `.wrap`, which the caller closes.
-fn top(lang: Lang, live: bool) -> String {
-    let note = if live {
-        format!("<span class=\"note live\">{}</span>", lang.pick("en direct", "live"))
-    } else {
-        String::new()
-    };
-    format!("<div class=\"wrap\">\n<header class=\"top\"><a href=\"/\">{MARK}Declic</a>{note}</header>\n")
+    visit.missing(Place::Mail, text)
 }
 
 /// How many mails each rule has sent, most first.
@@ -160,18 +128,18 @@ fn sums(mails: &[MailSummary]) -> String {
     if tags.is_empty() { tags } else { format!("<ul class=\"sums\">{tags}</ul>\n") }
 }
 
-fn line(mail: &MailSummary) -> String {
+fn line(visit: &Visit, mail: &MailSummary) -> String {
     let initial = mail.to.chars().find(|c| c.is_alphanumeric()).unwrap_or('?');
     format!(
         "<li><a href=\"/mail/{seq}\"><span class=\"face t{tint}\" aria-hidden=\"true\">{initial}</span>\
-         <bdi class=\"subject\">{subject}</bdi><time class=\"when\" datetime=\"{stamp}\">{time} UTC</time>\
+         <bdi class=\"subject\">{subject}</bdi><time class=\"when\" datetime=\"{stamp}\">{time}</time>\
          <bdi class=\"to\">{to}</bdi><span class=\"meta\">{sms}<span class=\"locale\">{locale}</span>{rule}</span></a></li>\n",
         seq = mail.seq,
         tint = tint(&mail.customer_id),
         initial = escape(&initial.to_string()),
         subject = if mail.subject.is_empty() { "—".to_owned() } else { escape(&mail.subject) },
         stamp = mail.at.to_rfc3339(),
-        time = mail.at.format("%H:%M"),
+        time = visit.hour(mail.at),
         to = escape(&mail.to),
         sms = if mail.sms { "<span class=\"locale\">SMS</span>" } else { "" },
         locale = escape(&mail.locale),
@@ -192,7 +160,7 @@ fn pages(lang: Lang, page: usize, mails: usize) -> String {
     if last == 1 && page == 1 {
         return String::new();
     }
-    let to = |page: usize, label: &str| link(&format!("/?page={page}"), label);
+    let to = |page: usize, label: &str| link(&format!("/mail?page={page}"), label);
     let newer = if page > 1 {
         to((page - 1).min(last), lang.pick("← Plus récents", "← Newer"))
     } else {
@@ -215,15 +183,6 @@ fn link(to: &str, label: &str) -> String {
 /// The same name always has the same colour.
 fn tint(name: &str) -> u32 {
     name.bytes().fold(7_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte))) % TINTS
-}
-
-fn instant(lang: Lang, at: DateTime<Utc>) -> String {
-    format!(
-        "<time datetime=\"{}\">{}, {} UTC</time>",
-        at.to_rfc3339(),
-        date(lang, at.date_naive()),
-        at.format("%H:%M:%S")
-    )
 }
 
 /// « lundi 23 novembre 2026 », “Monday 23 November 2026”.

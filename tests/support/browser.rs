@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::kept::{Kept, Plan};
-use crate::support::{Folder, free_port, needed, npm, wait_until};
+use super::kept::{Kept, Plan};
+use super::{Folder, free_port, needed, npm, wait_until};
 
 /// What an element is called in WebDriver's JSON (§11).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -95,8 +95,31 @@ impl Browser {
     }
 
     pub fn click(&self, css: &str) {
+        self.of(css, "POST", "click");
+    }
+
+    /// What the driver answers of an element, also where a page that keeps itself up to date has just put another in its
+    /// place.
+    fn of(&self, css: &str, method: &str, what: &str) -> Value {
+        let mut answer = None;
+        let answered = || {
+            let path = format!("/session/{}/element/{}/{what}", self.session, self.find(css));
+            match self.answer(method, &path, &json!({})) {
+                Err(error) if error["error"] == "stale element reference" => {}
+                Err(error) => panic!("{css}: {error}"),
+                Ok(value) => answer = Some(value),
+            }
+            answer.is_some()
+        };
+        assert!(wait_until(Duration::from_secs(10), answered), "{css} never stands still");
+        answer.unwrap_or_default()
+    }
+
+    /// Writes into a field what it is to hold.
+    pub fn write(&self, css: &str, text: &str) {
         let element = self.find(css);
-        self.command("POST", &format!("/element/{element}/click"), &json!({}));
+        self.command("POST", &format!("/element/{element}/clear"), &json!({}));
+        self.command("POST", &format!("/element/{element}/value"), &json!({"text": text}));
     }
 
     /// Does what leads to another page, and waits until that is there: the old one's root is known no more.
@@ -123,11 +146,7 @@ impl Browser {
 
     /// The words of an element, as its reader sees them.
     pub fn text(&self, css: &str) -> String {
-        let element = self.find(css);
-        self.command("GET", &format!("/element/{element}/text"), &Value::Null)
-            .as_str()
-            .expect("a text")
-            .to_owned()
+        self.of(css, "GET", "text").as_str().expect("a text").to_owned()
     }
 
     pub fn is_checked(&self, css: &str) -> bool {
@@ -163,17 +182,28 @@ impl Browser {
 
     /// What axe finds wrong with the page, by WCAG 2.2 up to level AA and its own good practice, as words.
     pub fn faults(&self) -> Vec<String> {
+        self.axe(&["violations", "incomplete"])
+    }
+
+    /// The same without what axe cannot tell: the contrast of what is written in a drawing or stands outside of a box that
+    /// scrolls.
+    pub fn violations(&self) -> Vec<String> {
+        self.axe(&["violations"])
+    }
+
+    fn axe(&self, kinds: &[&str]) -> Vec<String> {
         let axe = npm::packages("tests/pages").join("axe-core/axe.min.js");
         let axe = std::fs::read_to_string(axe).expect("axe");
         self.run(&axe);
         let found = self.command(
             "POST",
             "/execute/async",
-            &json!({"script": "axe.run().then(r => arguments[0](r.violations.concat(r.incomplete)))", "args": []}),
+            &json!({"script": "axe.run().then(r => arguments[0]({violations: r.violations, incomplete: r.incomplete}))", "args": []}),
         );
         let words =
             |fault: &Value| format!("{}: {} {}", fault["id"], fault["help"], fault["nodes"][0]["html"]);
-        found.as_array().expect("a list").iter().map(words).collect()
+        let of_kind = |kind: &&str| found[*kind].as_array().expect("a list").clone();
+        kinds.iter().flat_map(of_kind).map(|fault| words(&fault)).collect()
     }
 
     /// Keeps a picture of the page for people, where `PAGES_SEEN` names a folder.

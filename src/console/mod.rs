@@ -2,7 +2,7 @@
 //!
 //! Pages are rendered here from what the database holds and what the worker knows of itself; whatever is done goes through
 //! `operate`, with its line in the audit log. Each page works without its script, which only keeps it up to date. Nothing
-//! is loaded from another host, and nothing is shown to whoever has not brought the token ([`session`]).
+//! is loaded from another host, and nothing is shown to whoever has not brought the token (`session`).
 
 mod act;
 mod attention;

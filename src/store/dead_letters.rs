@@ -110,7 +110,7 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
-    /// How many dead letters there are; above [`COUNTED`], that.
+    /// How many dead letters there are; above ten thousand, that.
     pub async fn dead_letter_count(&self) -> Result<i64, StoreError> {
         let sql = format!("SELECT COUNT(*) FROM (SELECT id FROM dead_letters LIMIT {COUNTED}) AS counted");
         let row: Option<(i64,)> = self.reading().await?.first(sql, vec![]).await?;

@@ -146,6 +146,20 @@ impl Worker {
         Self { seen, status, stop, task: tokio::spawn(running) }
     }
 
+    /// One that works through so many events, slowly: however fast or busy the machine, some are left when it is stopped
+    /// soon. They were published before it came, for publishing may take longer than the work.
+    async fn with_a_backlog(config: &AmqpConfig, producer: &Producer, events: usize) -> Self {
+        let declares = Self::start(config);
+        declares.ready().await;
+        declares.stop().await.expect("a clean stop");
+        producer.publish_events(&config.exchange, ids(0..events)).await;
+        let seen = Arc::new(Seen::default());
+        seen.slow_ms.store(100, Ordering::SeqCst);
+        let worker = Self::start_with(config, seen);
+        worker.ready().await;
+        worker
+    }
+
     async fn ready(&self) {
         until("the worker consumes", || self.status.connected()).await;
     }
@@ -445,11 +459,7 @@ async fn a_stop_in_the_middle_leaves_the_rest_in_the_queue() {
     let url = broker_url();
     let config = AmqpConfig { batch_size: 10, prefetch: 100, ..config(&url, "stop") };
     let producer = Producer::connect(&url).await;
-    let worker = Worker::start(&config);
-    worker.ready().await;
-    // However slowly they are published, there is something left when the worker stops.
-    worker.seen.slow_ms.store(100, Ordering::SeqCst);
-    producer.publish_events(&config.exchange, ids(0..3000)).await;
+    let worker = Worker::with_a_backlog(&config, &producer, 3000).await;
     let seen = Arc::clone(&worker.seen);
     until("some are in", || seen.len() > 200).await;
     worker.stop().await.expect("a clean stop");
@@ -581,13 +591,9 @@ async fn a_restart_of_the_broker_loses_nothing() {
     let url = rabbit.vhost();
     let config = AmqpConfig { batch_size: 20, prefetch: 100, ..config(&url, "restart") };
     let producer = Producer::connect(&url).await;
-    let worker = Worker::start(&config);
-    worker.ready().await;
+    let worker = Worker::with_a_backlog(&config, &producer, 8000).await;
     // A quorum queue that was declared just before a crash is not there after it (see `Rabbit::crash`).
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    // However fast the machine, there is something left in the queue when the broker goes.
-    worker.seen.slow_ms.store(100, Ordering::SeqCst);
-    producer.publish_events(&config.exchange, ids(0..8000)).await;
     assert!(worker.seen.len() < 8000, "too fast for this test");
     tokio::task::block_in_place(|| {
         rabbit.crash();

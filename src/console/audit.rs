@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use axum::extract::{Extension, Query, State};
 use serde::Deserialize;
 
-use super::frame::{Place, Visit, link};
+use super::frame::{Place, Visit, link, table};
 use super::{Console, Shown};
 use crate::ops::page::escape;
 use crate::store::ActFilter;
@@ -37,11 +37,10 @@ pub(super) async fn list(
         let _ = write!(main, "<p class=\"well\">{}</p>", lang.pick("Rien encore.", "Nothing yet."));
         return Ok(visit.page(Place::Audit, title, &main));
     }
-    let heads: String = lang
-        .pick(["Quand", "Qui", "Quoi", "Sur quoi", "Précision"], ["When", "Who", "What", "To what", "Detail"])
-        .iter()
-        .map(|head| format!("<th scope=\"col\">{head}</th>"))
-        .collect();
+    let heads = lang.pick(
+        ["Quand", "Qui", "Quoi", "Sur quoi", "Précision"],
+        ["When", "Who", "What", "To what", "Detail"],
+    );
     let mut rows = String::new();
     for act in &acts {
         let _ = write!(
@@ -54,10 +53,7 @@ pub(super) async fn list(
             escape(act.detail.as_deref().unwrap_or_default()),
         );
     }
-    let _ = write!(
-        main,
-        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    );
+    main.push_str(&table(title, &heads, &rows));
     if acts.len() == PER_PAGE as usize
         && let Some(last) = acts.last()
     {

@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use serde::Deserialize;
 
 use super::entrance::seen_at;
-use super::frame::{Place, Visit, below, link};
+use super::frame::{Place, Visit, below, link, table};
 use super::{Console, Shown, messages, words};
 use crate::domain::customer::{Profile, comparable_address};
 use crate::domain::explain::story::{Item, What};
@@ -232,16 +232,10 @@ fn known(visit: &Visit, customer: &CustomerState) -> String {
         let none = lang.pick("Aucun consentement n’est connu.", "No consent is known.");
         return format!("<dl class=\"facts\">{facts}</dl><p class=\"lead\">{none}</p>");
     }
-    let heads: String = lang
-        .pick(
-            ["Canal", "Finalité", "Décision", "Quand", "Par"],
-            ["Channel", "Purpose", "Decision", "When", "By"],
-        )
-        .iter()
-        .map(|head| format!("<th scope=\"col\">{head}</th>"))
-        .collect();
+    let heads = lang.pick(
+        ["Canal", "Finalité", "Décision", "Quand", "Par"],
+        ["Channel", "Purpose", "Decision", "When", "By"],
+    );
     let title = lang.pick("Consentements", "Consents");
-    format!(
-        "<dl class=\"facts\">{facts}</dl><h2>{title}</h2><div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    format!("<dl class=\"facts\">{facts}</dl><h2>{title}</h2>{}", table(title, &heads, &rows))
 }

@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::{Place, Visit, below, in_query, link};
+use super::frame::{self, Place, Visit, below, in_query, link};
 use super::{Console, Shown};
 use crate::ops::page::escape;
 use crate::store::{DeadLetter, LetterFilter};
@@ -53,12 +53,9 @@ pub(super) async fn list(
 }
 
 fn table(visit: &Visit, title: &str, letters: &[DeadLetter]) -> String {
-    let heads: String = visit
+    let heads = visit
         .lang
-        .pick(["Reçu", "D’où", "Raison", "Précisément"], ["Received", "From", "Reason", "In detail"])
-        .iter()
-        .map(|head| format!("<th scope=\"col\">{head}</th>"))
-        .collect();
+        .pick(["Reçu", "D’où", "Raison", "Précisément"], ["Received", "From", "Reason", "In detail"]);
     let mut rows = String::new();
     for letter in letters {
         let _ = write!(
@@ -71,9 +68,7 @@ fn table(visit: &Visit, title: &str, letters: &[DeadLetter]) -> String {
             escape(&letter.detail),
         );
     }
-    format!(
-        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    frame::table(title, &heads, &rows)
 }
 
 pub(super) async fn show(

@@ -317,6 +317,15 @@ pub(super) fn option(value: &str, label: &str, chosen: bool) -> String {
     format!("<option value=\"{}\"{chosen}>{}</option>", escape(value), escape(label))
 }
 
+/// A table that scrolls by itself where the window is narrow, by keyboard too; `heads` are plain words, `rows` are HTML.
+pub(super) fn table(title: &str, heads: &[&str], rows: &str) -> String {
+    let heads: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
+    format!(
+        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\"><table><thead><tr>{heads}</tr></thead>\
+         <tbody>{rows}</tbody></table></div>"
+    )
+}
+
 /// A link with text.
 pub(super) fn link(to: &str, text: &str) -> String {
     format!("<a href=\"{}\">{}</a>", escape(to), escape(text))

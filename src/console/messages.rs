@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::frame::{Place, Visit, below, in_query, link, option};
+use super::frame::{self, Place, Visit, below, in_query, link, option};
 use super::mail::{PART_POLICY, with_links_in_new_tabs};
 use super::rendered::{Rendered, render};
 use super::{Console, Shown, words};
@@ -147,7 +147,6 @@ pub(super) fn table(visit: &Visit, messages: &[Message]) -> String {
         ["Prévu", "Envoyé", "État", "Règle", "Client", "À", "Code", "Raison"],
         ["Planned", "Sent", "State", "Rule", "Customer", "To", "Code", "Reason"],
     );
-    let heads: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
     let mut rows = String::new();
     for message in messages {
         let _ = write!(
@@ -164,9 +163,7 @@ pub(super) fn table(visit: &Visit, messages: &[Message]) -> String {
             words::why(visit, message),
         );
     }
-    format!(
-        "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Messages\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    frame::table("Messages", &heads, &rows)
 }
 
 fn onward(visit: &Visit, asked: &Asked, found: &MessagesFound) -> String {

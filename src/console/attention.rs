@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use super::frame::{Visit, link};
 use super::sums::Sums;
 use super::{Console, words};
+use crate::domain::message::MessageState;
+use crate::domain::pause::Pauses;
 use crate::ops::health::Check;
 use crate::ops::page::escape;
 use crate::store::{Counts, StoreError};
@@ -26,6 +28,7 @@ pub(super) async fn matters(
     visit: &Visit,
     counts: Option<&Counts>,
     lately: &Sums,
+    pauses: &Pauses,
 ) -> Result<Vec<Matter>, StoreError> {
     let (lang, colon) = (visit.lang, visit.colon());
     let mut matters: Vec<Matter> = (console.health)()
@@ -34,7 +37,7 @@ pub(super) async fn matters(
         .filter(|check| !check.ok)
         .map(|check| unwell(visit, &check))
         .collect();
-    for pause in console.pauses().await?.lasting() {
+    for pause in pauses.lasting() {
         let target = pause.target.to_string();
         let why = pause
             .why
@@ -94,8 +97,7 @@ pub(super) async fn matters(
         };
         matters.push(matter(false, words, link("/dead-letters", lang.pick("Les voir", "Look at them"))));
     }
-    let uncertain: i64 =
-        lately.messages.iter().filter(|(what, _)| what.starts_with("uncertain")).map(|(_, n)| n).sum();
+    let uncertain = lately.in_states(&[MessageState::Uncertain]);
     if uncertain > 0 {
         let words = lang.pick("Nul ne sait s’ils sont partis", "Nobody knows whether they went out");
         let way = link("/messages?state=uncertain", lang.pick("Les messages", "The messages"));

@@ -6,7 +6,7 @@ use axum::extract::{Extension, Path, Query, State};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::frame::{self, Place, Visit, below, in_query, link};
+use super::frame::{self, Place, Visit, below, link};
 use super::{Console, Shown};
 use crate::ops::page::escape;
 use crate::store::{DeadLetter, LetterFilter};
@@ -27,7 +27,7 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Shown {
     let lang = visit.lang;
-    let before = asked.after.split_once('_').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+    let before = frame::read_place(&asked.after);
     let filter = LetterFilter { before, ..LetterFilter::default() };
     let letters = console.store.dead_letters(&filter, PER_PAGE).await?;
     let title = lang.pick("Rejets", "Dead letters");
@@ -44,8 +44,7 @@ pub(super) async fn list(
     if letters.len() == PER_PAGE as usize
         && let Some(last) = letters.last()
     {
-        let at = last.received_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        let to = format!("/dead-letters?after={}", in_query(&format!("{at}_{}", last.id)));
+        let to = format!("/dead-letters?after={}", frame::place(last.received_at, &last.id));
         let _ = write!(main, "<p class=\"pages\">{}</p>", link(&to, lang.pick("Plus anciens", "Older")));
     }
     main.push_str("</div>");
@@ -98,7 +97,7 @@ pub(super) async fn show(
     let title = lang.pick("Rejet", "Dead letter");
     let main = format!(
         "<h1>{title}</h1><dl class=\"facts\"><dt>{reason}</dt><dd>{}</dd><dt>{detail}</dt><dd>{}</dd><dt>{from}</dt><dd>{}</dd><dt>{received}</dt><dd>{}</dd><dt>Id</dt><dd><code>{}</code></dd></dl>\
-         <div class=\"actions\">{}<details class=\"switch\"><summary>{discard}</summary><form class=\"stack\" method=\"post\" action=\"/act\">{}<p>{sure}</p><button class=\"danger\">{discard}</button></form></details></div>\
+         <div class=\"actions\">{}{}</div>\
          <pre class=\"card\" tabindex=\"0\">{}\n{}</pre>",
         escape(letter.reason.as_str()),
         escape(&letter.detail),
@@ -106,7 +105,7 @@ pub(super) async fn show(
         visit.time(letter.received_at),
         escape(&letter.id),
         visit.button("replay", &letter.id, replay, ""),
-        visit.doing("discard", &letter.id),
+        visit.considered("discard", &letter.id, [discard, sure, discard], false),
         escape(&headers),
         escape(&body),
         reason = lang.pick("Raison", "Reason"),

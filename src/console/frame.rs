@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::Console;
@@ -241,11 +241,30 @@ impl Visit {
 
     /// The form that pauses something, after a second thought; `words` say what follows.
     pub fn pausing(&self, target: &str, words: &str) -> String {
-        let (pause, why) = self.lang.pick(("Mettre en pause", "Pourquoi"), ("Pause", "Why"));
+        let pause = self.lang.pick("Mettre en pause", "Pause");
+        self.considered("pause", target, [pause, words, pause], true)
+    }
+
+    /// A form that does one thing after a second thought: what opens it, what follows from it, and the button. Where it
+    /// `asks_why`, the reason is written down.
+    pub fn considered(
+        &self,
+        what: &str,
+        target: &str,
+        [summary, words, button]: [&str; 3],
+        asks_why: bool,
+    ) -> String {
+        let why = match asks_why {
+            true => format!(
+                "<label>{}<input name=\"why\" maxlength=\"200\"></label>",
+                self.lang.pick("Pourquoi", "Why")
+            ),
+            false => String::new(),
+        };
         format!(
-            "<details class=\"switch\"><summary>{pause}</summary><form class=\"stack\" method=\"post\" action=\"/act\">{}<p>{words}</p>\
-             <label>{why}<input name=\"why\" maxlength=\"200\"></label><button class=\"danger\">{pause}</button></form></details>",
-            self.doing("pause", target)
+            "<details class=\"switch\"><summary>{summary}</summary><form class=\"stack\" method=\"post\" action=\"/act\">{}\
+             <p>{words}</p>{why}<button class=\"danger\">{button}</button></form></details>",
+            self.doing(what, target)
         )
     }
 
@@ -309,6 +328,17 @@ pub(super) fn in_query(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// A place in a list that goes by an instant and an id, as a value in a query.
+pub(super) fn place(at: DateTime<Utc>, id: &str) -> String {
+    in_query(&format!("{}_{id}", at.to_rfc3339_opts(SecondsFormat::Micros, true)))
+}
+
+/// The place that [`place`] has written.
+pub(super) fn read_place(text: &str) -> Option<(DateTime<Utc>, String)> {
+    let (at, id) = text.split_once('_')?;
+    Some((at.parse().ok()?, id.to_owned()))
 }
 
 /// One choice of a `<select>`.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::frame::{Place, Visit, below, in_query, link};
 use super::overview::happened;
 use super::plot;
-use super::stretches::stretches;
+use super::stretches::{acts, stretches};
 use super::sums::Sums;
 use super::{Console, Shown, words};
 use crate::domain::figures::{Figure, Grain};
@@ -67,7 +67,8 @@ pub(super) async fn show(
             format!("<li class=\"grave\">{words}{}{}</li>", visit.colon(), words::lasting(*seconds))
         })
         .collect();
-    for stretch in stretches(&console).await?.iter().filter(|stretch| stretch.touches(from, until)) {
+    let acts = acts(&console).await?;
+    for stretch in stretches(&acts).iter().filter(|stretch| stretch.touches(from, until)) {
         let until = stretch
             .until
             .map_or_else(|| lang.pick("et encore", "and still").to_owned(), |until| visit.time(until));
@@ -81,7 +82,7 @@ pub(super) async fn show(
             visit.time(stretch.since)
         ));
     }
-    for (at, words) in happened(&console, &visit, from, until, &now_figures).await? {
+    for (at, words) in happened(&console, &visit, from, until, &now_figures, &acts).await? {
         stories.push(format!("<li class=\"mild\"><span>{} {}</span></li>", visit.time(at), escape(&words)));
     }
     if stories.is_empty() {

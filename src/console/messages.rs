@@ -47,7 +47,7 @@ impl Asked {
             channel: Channel::parse(&self.channel),
             customer: some(&self.customer),
             until: self.until.parse().ok(),
-            after: self.after.split_once('_').and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned()))),
+            after: frame::read_place(&self.after),
             limit: PER_PAGE,
         }
     }
@@ -67,8 +67,7 @@ impl Asked {
                 let _ = write!(query, "{name}={}&", in_query(value));
             }
         }
-        let at = at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-        let _ = write!(query, "after={}", in_query(&format!("{at}_{id}")));
+        let _ = write!(query, "after={}", frame::place(*at, id));
         query
     }
 }
@@ -293,18 +292,15 @@ fn doings(console: &Console, visit: &Visit, message: &Message) -> String {
         )
     );
     if message.state == MessageState::Uncertain {
-        let (retry, words) = lang.pick(
-            (
+        let words = lang.pick(
+            [
                 "Envoyer à nouveau",
                 "Il est peut-être déjà arrivé : son lecteur pourrait le recevoir deux fois.",
-            ),
-            ("Send again", "It may have arrived: its reader may get it twice."),
+                "Envoyer à nouveau",
+            ],
+            ["Send again", "It may have arrived: its reader may get it twice.", "Send again"],
         );
-        let _ = write!(
-            html,
-            "<details class=\"switch\"><summary>{retry}</summary><form class=\"stack\" method=\"post\" action=\"/act\">{}<p>{words}</p><button class=\"danger\">{retry}</button></form></details>",
-            visit.doing("retry-even-if-sent", &message.id)
-        );
+        html.push_str(&visit.considered("retry-even-if-sent", &message.id, words, false));
     } else if by_hand::retry(message, console.now(), false, None).is_ok() {
         html.push_str(&visit.button("retry", &message.id, lang.pick("Tenter l’envoi", "Try to send it"), ""));
     }

@@ -123,7 +123,7 @@ async fn known(State(console): State<Console>, mut request: Request, next: Next)
 
 impl Console {
     fn sessions(&self) -> Option<Sessions> {
-        self.token.as_deref().map(Sessions::new)
+        self.token.clone().map(Sessions::new)
     }
 
     fn operator(&self, visit: &Visit) -> operate::Operator {

@@ -4,22 +4,16 @@ use std::fmt::Write as _;
 
 use axum::extract::{Extension, Query, State};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 
 use super::frame::{Place, Visit};
 use super::plot::{self, Column};
-use super::stretches::stretches;
-use super::sums::{Span, Sums};
+use super::stretches::{acts, stretches};
+use super::sums::{Asked, Span, Sums};
 use super::{Console, Shown, attention, words};
 use crate::domain::figures::{Figure, Kind};
 use crate::domain::message::MessageState;
 use crate::ops::page::escape;
-use crate::store::{ActFilter, Counts, StoreError};
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    span: Option<String>,
-}
+use crate::store::{Act, Counts, StoreError};
 
 pub(super) async fn show(
     State(console): State<Console>,
@@ -27,11 +21,12 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Shown {
     let (lang, now) = (visit.lang, console.now());
-    let span = Span::parse(asked.span.as_deref());
+    let span = asked.span();
     let counts = console.looked.borrow().clone();
     let figures = console.store.figures_over_time(span.since(now), span.until(now), span.grain()).await?;
     let sums = Sums::of(&figures);
-    let matters = attention::matters(&console, &visit, counts.as_ref(), &sums).await?;
+    let pauses = console.pauses().await?;
+    let matters = attention::matters(&console, &visit, counts.as_ref(), &sums, &pauses).await?;
     let mut main =
         format!("<h1>{}</h1>\n<div id=\"overview\" data-live>", lang.pick("Vue d’ensemble", "Overview"));
     if matters.is_empty() {
@@ -48,8 +43,9 @@ pub(super) async fn show(
     main.push_str(&tiles(&visit, counts.as_ref(), &sums, span));
     main.push_str(&plots(&console, &visit, span, &figures, now).await?);
     main.push_str("</div>");
-    let paused = console.pauses().await?.targets().contains("everything");
-    main.push_str(&kill_switch(&visit, paused));
+    if !pauses.targets().contains("everything") {
+        main.push_str(&kill_switch(&visit));
+    }
     Ok(visit.page(Place::Overview, lang.pick("Vue d’ensemble", "Overview"), &main))
 }
 
@@ -126,16 +122,12 @@ async fn plots(
     now: DateTime<Utc>,
 ) -> Result<String, StoreError> {
     let lang = visit.lang;
-    let steps = span.steps(now);
-    let (Some((since, _)), Some((_, until))) = (steps.first().copied(), steps.last().copied()) else {
-        return Ok(String::new());
-    };
-    let happened = happened(console, visit, since, until, figures).await?;
-    let stretches = stretches(console).await?;
-    let mut messages = Vec::with_capacity(steps.len());
-    let mut events = Vec::with_capacity(steps.len());
-    for (from, until) in steps {
-        let sums = Sums::of(figures.iter().filter(|figure| (from..until).contains(&figure.slot)));
+    let (since, until) = (span.since(now), span.until(now));
+    let acts = acts(console).await?;
+    let happened = happened(console, visit, since, until, figures, &acts).await?;
+    let stretches = stretches(&acts);
+    let (mut messages, mut events) = (Vec::new(), Vec::new());
+    for (from, until, sums) in span.sums(figures, now) {
         let faults = sums.trouble.iter().map(|(about, seconds)| {
             format!("{} ({})", words::trouble(lang, about), words::lasting(*seconds))
         });
@@ -148,14 +140,9 @@ async fn plots(
             .collect();
         let column =
             |values| Column { from, until, values, trouble: trouble.join(", "), marks: marks.clone() };
-        messages.push(column(vec![sums.sent, sums.held, sums.failed]));
+        messages.push(column(plot::of_messages(&sums)));
         events.push(column(vec![sums.events, sums.refused]));
     }
-    let of_messages = [
-        ("sent", lang.pick("envoyés", "sent")),
-        ("held", lang.pick("non envoyés", "not sent")),
-        ("failed", lang.pick("échoués", "failed")),
-    ];
     let of_events =
         [("events", lang.pick("reçus", "taken in")), ("failed", lang.pick("inutilisables", "unusable"))];
     let hint = lang.pick(
@@ -164,7 +151,7 @@ async fn plots(
     );
     Ok(format!(
         "{}{}<p class=\"hint\">{hint}</p>",
-        plot::bars(visit, "Messages", &of_messages, &messages),
+        plot::messages(visit, &messages),
         plot::bars(visit, lang.pick("Événements", "Events"), &of_events, &events),
     ))
 }
@@ -176,12 +163,12 @@ pub(super) async fn happened(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     figures: &[Figure],
+    acts: &[Act],
 ) -> Result<Vec<(DateTime<Utc>, String)>, StoreError> {
     let lang = visit.lang;
     let within = |at: &DateTime<Utc>| (from..until).contains(at);
-    let acts = console.store.acts(&ActFilter { limit: 500, ..ActFilter::default() }).await?;
     let mut all: Vec<(DateTime<Utc>, String)> = acts
-        .into_iter()
+        .iter()
         .filter(|act| within(&act.at))
         .map(|act| (act.at, format!("{}: {} {}", act.actor, act.action, act.target)))
         .collect();
@@ -205,28 +192,18 @@ pub(super) async fn happened(
 }
 
 /// Stops everything, after a second thought.
-fn kill_switch(visit: &Visit, paused: bool) -> String {
-    let lang = visit.lang;
-    if paused {
-        return String::new();
-    }
-    let (summary, words, why, stop) = lang.pick(
-        (
+fn kill_switch(visit: &Visit) -> String {
+    let words = visit.lang.pick(
+        [
             "Arrêter tous les envois",
             "Une seconde après, plus rien ne part d’aucun processus. Les règles continuent de décider ; ce qu’elles décident attend la reprise.",
-            "Pourquoi",
             "Tout arrêter",
-        ),
-        (
+        ],
+        [
             "Stop all sends",
             "A second later nothing leaves any worker. Rules go on deciding; what they decide waits until you resume.",
-            "Why",
             "Stop everything",
-        ),
+        ],
     );
-    format!(
-        "<details class=\"switch\"><summary>{summary}</summary><form class=\"stack\" method=\"post\" action=\"/act\">{}\
-         <p>{words}</p><label>{why}<input name=\"why\" maxlength=\"200\"></label><button class=\"danger\">{stop}</button></form></details>",
-        visit.doing("pause", "everything")
-    )
+    visit.considered("pause", "everything", words, true)
 }

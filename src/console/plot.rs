@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 
 use super::frame::{Visit, in_query};
+use super::sums::Sums;
 use crate::ops::page::escape;
 
 const WIDTH: f64 = 960.0;
@@ -101,6 +102,21 @@ pub(super) fn bars(visit: &Visit, title: &str, series: &[(&str, &str)], columns:
             .collect::<String>(),
         table(visit, title, series, columns),
     )
+}
+
+/// Columns of what became of messages, each made by [`of_messages`].
+pub(super) fn messages(visit: &Visit, columns: &[Column]) -> String {
+    let series = [
+        ("sent", visit.lang.pick("envoyés", "sent")),
+        ("held", visit.lang.pick("non envoyés", "not sent")),
+        ("failed", visit.lang.pick("échoués", "failed")),
+    ];
+    bars(visit, "Messages", &series, columns)
+}
+
+/// The values of such a column.
+pub(super) fn of_messages(sums: &Sums) -> Vec<i64> {
+    vec![sums.sent, sums.held, sums.failed]
 }
 
 /// The page of what happened in that time.

@@ -4,22 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::{Extension, Path, Query, State};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
 
 use super::frame::{Place, Visit, below, in_query, link};
 use super::overview::spans;
 use super::plot::{self, Column};
-use super::sums::{Span, Sums, state_of};
+use super::sums::{Asked, Span, Sums, state_of};
 use super::{Console, Shown, words};
 use crate::domain::figures::Figure;
 use crate::domain::message::MessageState;
 use crate::domain::rules::Rule;
 use crate::ops::page::escape;
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Asked {
-    span: Option<String>,
-}
 
 pub(super) async fn list(
     State(console): State<Console>,
@@ -27,7 +22,7 @@ pub(super) async fn list(
     Query(asked): Query<Asked>,
 ) -> Shown {
     let (lang, now) = (visit.lang, console.now());
-    let span = Span::parse(asked.span.as_deref());
+    let span = asked.span();
     let figures = console.store.figures_by_rule(span.since(now), span.until(now), span.grain()).await?;
     let mut by_rule = BTreeMap::<&str, Vec<&Figure>>::new();
     for figure in figures.iter().filter(|figure| !figure.rule.is_empty()) {
@@ -78,7 +73,7 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Shown {
     let (lang, now) = (visit.lang, console.now());
-    let span = Span::parse(asked.span.as_deref());
+    let span = asked.span();
     let active = console.shelf.get();
     let rule = active.book.active.rules.get(&name).map(AsRef::as_ref);
     let figures = console.store.figures_of(&name, span.since(now), span.until(now), span.grain()).await?;
@@ -139,7 +134,7 @@ fn pausing(visit: &Visit, name: &str, paused: bool) -> String {
 fn funnel(visit: &Visit, name: &str, sums: &Sums) -> String {
     let lang = visit.lang;
     let decided = sums.messages.get("pending").copied().unwrap_or(0) + sums.held;
-    let back: i64 = count(sums, &[MessageState::Bounced, MessageState::Complained]);
+    let back = sums.in_states(&[MessageState::Bounced, MessageState::Complained]);
     let in_state = |state: &str| format!("/messages?rule={}&state={state}", in_query(name));
     let parts = [
         (lang.pick("parcours commencés", "journeys begun"), sums.begun, String::new()),
@@ -169,28 +164,12 @@ fn funnel(visit: &Visit, name: &str, sums: &Sums) -> String {
     html
 }
 
-fn count(sums: &Sums, states: &[MessageState]) -> i64 {
-    let counted = |what: &&String| states.iter().any(|state| state.as_str() == state_of(what));
-    sums.messages.iter().filter(|(what, _)| counted(what)).map(|(_, n)| n).sum()
-}
-
-fn over_time(visit: &Visit, span: Span, figures: &[Figure], now: chrono::DateTime<chrono::Utc>) -> String {
-    let lang = visit.lang;
-    let columns: Vec<Column> = span
-        .steps(now)
-        .into_iter()
-        .map(|(from, until)| {
-            let sums = Sums::of(figures.iter().filter(|figure| (from..until).contains(&figure.slot)));
-            let values = vec![sums.sent, sums.held, sums.failed];
-            Column { from, until, values, trouble: String::new(), marks: Vec::new() }
-        })
-        .collect();
-    let series = [
-        ("sent", lang.pick("envoyés", "sent")),
-        ("held", lang.pick("non envoyés", "not sent")),
-        ("failed", lang.pick("échoués", "failed")),
-    ];
-    plot::bars(visit, "Messages", &series, &columns)
+fn over_time(visit: &Visit, span: Span, figures: &[Figure], now: DateTime<Utc>) -> String {
+    let column = |(from, until, sums)| {
+        let values = plot::of_messages(&sums);
+        Column { from, until, values, trouble: String::new(), marks: Vec::new() }
+    };
+    plot::messages(visit, &span.sums(figures, now).into_iter().map(column).collect::<Vec<_>>())
 }
 
 /// Why messages were not sent, and why journeys were not begun, most first.

@@ -41,8 +41,8 @@ pub(super) struct Operator {
 }
 
 impl Sessions {
-    pub fn new(token: &[u8]) -> Self {
-        Self { token: token.into() }
+    pub fn new(token: Arc<[u8]>) -> Self {
+        Self { token }
     }
 
     /// Whether this is the token.
@@ -112,19 +112,23 @@ mod tests {
 
     #[test]
     fn a_cookie_lets_in_who_has_shown_the_token_for_a_while() {
-        let (sessions, now) = (Sessions::new(TOKEN), Clock::Real.wall());
+        let (sessions, now) = (Sessions::new(TOKEN.into()), Clock::Real.wall());
         let value = sessions.begin("Zoé", now);
         let who = sessions.who(&with(&value), now).unwrap();
         assert_eq!(who.name, "Zoé");
         assert!(who.made(&who.code) && !who.made("") && !who.made("x"));
         assert_eq!(sessions.who(&with(&value), now + LASTS), None, "its time is over");
-        assert_eq!(Sessions::new(b"another token").who(&with(&value), now), None, "the token was changed");
+        assert_eq!(
+            Sessions::new(b"another token".as_slice().into()).who(&with(&value), now),
+            None,
+            "the token was changed"
+        );
         assert_ne!(sessions.who(&with(&sessions.begin("Zoé", now + LASTS)), now).unwrap().code, who.code);
     }
 
     #[test]
     fn whatever_else_is_in_a_cookie_lets_nobody_in() {
-        let (sessions, now) = (Sessions::new(TOKEN), Clock::Real.wall());
+        let (sessions, now) = (Sessions::new(TOKEN.into()), Clock::Real.wall());
         let good = sessions.begin("eve", now);
         let (claim, seal) = good.rsplit_once('.').unwrap();
         let (until, name) = claim.split_once('.').unwrap();
@@ -145,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_program_brings_the_token_itself() {
-        let (sessions, now) = (Sessions::new(TOKEN), Clock::Real.wall());
+        let (sessions, now) = (Sessions::new(TOKEN.into()), Clock::Real.wall());
         let token = std::str::from_utf8(TOKEN).unwrap();
         for (given, expected) in [(token, true), ("something else of the same length!", false)] {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {given}").parse().unwrap())]);

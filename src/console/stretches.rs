@@ -39,20 +39,21 @@ impl Stretch {
     }
 }
 
-/// All that is known of, the earliest first.
-pub(super) async fn stretches(console: &Console) -> Result<Vec<Stretch>, StoreError> {
+/// The latest acts of operators, the earliest of them first.
+pub(super) async fn acts(console: &Console) -> Result<Vec<Act>, StoreError> {
     let mut acts = console.store.acts(&ActFilter { limit: ACTS, ..ActFilter::default() }).await?;
     acts.reverse();
-    Ok(of(acts))
+    Ok(acts)
 }
 
-fn of(acts: Vec<Act>) -> Vec<Stretch> {
+/// When what was paused, by acts in their order.
+pub(super) fn stretches(acts: &[Act]) -> Vec<Stretch> {
     let (mut all, mut open) = (Vec::<Stretch>::new(), BTreeMap::new());
     for act in acts {
         match act.action.as_str() {
             "pause" => {
                 open.insert(act.target.clone(), all.len());
-                let Act { at, actor, target, detail, .. } = act;
+                let Act { at, actor, target, detail, .. } = act.clone();
                 all.push(Stretch { target, since: at, until: None, by: actor, why: detail });
             }
             "resume" => {
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_pause_lasts_until_its_own_end() {
-        let all = of(vec![
+        let all = stretches(&[
             act(1, "resume", "rule:a"),
             act(2, "pause", "rule:a"),
             act(3, "pause", "everything"),

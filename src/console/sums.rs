@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 
 use crate::domain::figures::{Figure, Grain, Kind, SLOT_MINUTES, slot};
 use crate::domain::message::MessageState;
@@ -70,9 +71,30 @@ impl Sums {
     }
 }
 
+impl Sums {
+    /// How many messages came to one of these states, whatever the reason.
+    pub fn in_states(&self, states: &[MessageState]) -> i64 {
+        let counted = |what: &&String| states.iter().any(|state| state.as_str() == state_of(what));
+        self.messages.iter().filter(|(what, _)| counted(what)).map(|(_, n)| n).sum()
+    }
+}
+
 /// The state in `state:reason`.
 pub(super) fn state_of(what: &str) -> &str {
     what.split_once(':').map_or(what, |(state, _)| state)
+}
+
+/// Which span a page is asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    span: Option<String>,
+}
+
+impl Asked {
+    /// A day where the query says nothing that is one.
+    pub fn span(&self) -> Span {
+        Span::ALL.into_iter().find(|span| Some(span.as_str()) == self.span.as_deref()).unwrap_or(Span::Day)
+    }
 }
 
 /// How far back a page looks.
@@ -86,11 +108,7 @@ pub(super) enum Span {
 impl Span {
     pub const ALL: [Self; 3] = [Self::Hours, Self::Day, Self::Week];
 
-    /// As in a query; a day where it says nothing of the kind.
-    pub fn parse(text: Option<&str>) -> Self {
-        Self::ALL.into_iter().find(|span| Some(span.as_str()) == text).unwrap_or(Self::Day)
-    }
-
+    /// As in a query.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hours => "3h",
@@ -131,6 +149,13 @@ impl Span {
         let last = slot(now) - into;
         let count = i32::try_from(self.whole().num_seconds() / step.num_seconds()).unwrap_or(1);
         (0..count).rev().map(|back| last - step * back).map(|from| (from, from + step)).collect()
+    }
+
+    /// What the figures of each step come to; they are in the order of their slots.
+    pub fn sums(self, figures: &[Figure], now: DateTime<Utc>) -> Vec<(DateTime<Utc>, DateTime<Utc>, Sums)> {
+        let before = |at: DateTime<Utc>| figures.partition_point(|figure| figure.slot < at);
+        let of_step = |(from, until)| (from, until, Sums::of(&figures[before(from)..before(until)]));
+        self.steps(now).into_iter().map(of_step).collect()
     }
 
     /// Until the end of the last of its steps.

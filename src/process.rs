@@ -403,7 +403,7 @@ async fn settle_collisions(tx: &mut Tx, active: &Active, verdict: &mut Verdicts)
             verdict.messages.iter_mut().filter(|m| counter > 0 && m.promo_code.as_ref() == Some(&derived))
         {
             message.promo_code = Some(code.code.clone());
-            message.context["promo_code"] = code.to_json();
+            Arc::make_mut(&mut message.context)["promo_code"] = code.to_json();
         }
     }
     Ok(())

@@ -43,7 +43,7 @@ pub(super) const MOST_GROUPED: usize = 128;
 
 /// How long the hand-over of a group takes about. What a crash leaves uncertain at most is a group of each dispatcher, so
 /// a group is no larger than what the provider takes in this time; and no smaller, for each costs two commits.
-const GROUP_LASTS: Duration = Duration::from_millis(50);
+const GROUP_LASTS: Duration = Duration::from_millis(100);
 
 /// How often the outbox is looked at while nobody rings, or while all that is sent is handed to us, in real time.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -419,10 +419,9 @@ impl Dispatcher {
         customers.sort();
         customers.dedup();
         let mut tx = self.store.begin().await?;
-        let states = tx.lock_customers(&customers, &[]).await?;
-        let (mut go, mut sending, mut stopped, mut changes) =
-            (Vec::new(), Vec::new(), Vec::new(), Changes::default());
-        let mut room = Room::load(&mut tx, &active.book.active.policy, &customers, &claimed, now).await?;
+        let states = tx.lock_readers(&customers).await?;
+        let (mut go, mut stopped, mut changes) = (Vec::new(), Vec::new(), Changes::default());
+        let mut room = Room::load(&mut tx, &active.book.active.policy, &claimed, now).await?;
         let ids: Vec<String> = claimed.iter().map(|m| m.id.clone()).collect();
         // Only a restore leaves a list.
         let restored = !active.book.fences.is_empty();
@@ -445,7 +444,6 @@ impl Dispatcher {
             match span.in_scope(|| judge.decide(message, customer, &slots, template)) {
                 Admission::Go(ready) => {
                     room.settle(&ready.0);
-                    sending.push(ready.0.clone());
                     go.push((span, *ready));
                 }
                 Admission::Stop(message) => {
@@ -457,7 +455,8 @@ impl Dispatcher {
                 }
             }
         }
-        let held = tx.mark_sending(token, &sending).await?;
+        let sending = go.iter().map(|(_, (message, ..))| message);
+        let held = tx.mark_sending(token, sending).await?;
         let others = record::write(&mut tx, token, &stopped, &changes, now).await?;
         failpoint::reach("delivery.admitted");
         tx.commit().await?;

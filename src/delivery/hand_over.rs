@@ -28,7 +28,7 @@ pub(super) type Ready = (Pass, Span, Admitted);
 type Answered = (Message, Span, Option<Answer>);
 
 /// How long the first of some answers waits for others before they are recorded: a commit costs as much as many rows.
-const GATHERED_FOR: Duration = Duration::from_millis(20);
+const GATHERED_FOR: Duration = Duration::from_millis(50);
 
 impl Dispatcher {
     /// Hands over what was admitted and marked, and records what became of each.

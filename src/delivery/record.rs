@@ -105,10 +105,12 @@ pub async fn write(
 ) -> Result<Vec<Message>, StoreError> {
     let held = tx.record(token, messages).await?;
     let ours = messages.iter().filter(|m| held.contains(&m.id));
-    let mut changes = changes.clone();
-    changes.messages.extend(ours.filter_map(|m| m.fall_back(now)));
-    tx.write(&changes).await?;
-    Ok(changes.messages)
+    let others: Vec<Message> = ours.filter_map(|m| m.fall_back(now)).collect();
+    tx.write(changes).await?;
+    if !others.is_empty() {
+        tx.write(&Changes { messages: others.clone(), ..Changes::default() }).await?;
+    }
+    Ok(others)
 }
 
 /// A message whose hand-over was not begun after all: as if it had never been claimed.

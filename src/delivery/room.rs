@@ -4,13 +4,13 @@
 //! locks. Where there is room for some only, the more important rule goes first, then the earlier planned message.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
 use super::admission::Judge;
 use crate::domain::admit::Gate;
-use crate::domain::caps::Slot;
+use crate::domain::caps::{self, Slot};
 use crate::domain::message::Message;
 use crate::domain::rules::Policy;
 use crate::guard;
@@ -25,21 +25,25 @@ pub struct Room {
 }
 
 impl Room {
-    /// Loads what the caps of this policy look at beside the messages `claimed`; nothing where there are none.
+    /// Loads what the caps of this policy look at beside the messages `claimed`; nothing where they cover none of them.
     pub async fn load(
         tx: &mut Tx,
         policy: &Policy,
-        customers: &[String],
         claimed: &[Message],
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        let Some(longest) = policy.frequency_caps.iter().map(|cap| cap.period).max() else {
+        let covered = |message: &&Message| caps::covering(policy, message.channel, &message.purpose).next().is_some();
+        let customers: BTreeSet<&str> =
+            claimed.iter().filter(covered).map(|message| message.customer_id.as_str()).collect();
+        let longest = policy.frequency_caps.iter().map(|cap| cap.period).max();
+        let Some(longest) = longest.filter(|_| !customers.is_empty()) else {
             return Ok(Self::default());
         };
-        let slots = tx.slots(customers, now - longest).await?;
+        let customers: Vec<String> = customers.into_iter().map(str::to_owned).collect();
+        let slots = tx.slots(&customers, now - longest).await?;
         let mut waiting: BTreeMap<String, Vec<Message>> = BTreeMap::new();
         let known: Vec<&str> = claimed.iter().map(|m| m.id.as_str()).collect();
-        for message in tx.waiting_beside(customers, &known, now).await? {
+        for message in tx.waiting_beside(&customers, &known, now).await? {
             waiting.entry(message.customer_id.clone()).or_default().push(message);
         }
         let mut of_customer: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();

@@ -62,6 +62,12 @@ impl Cap {
     }
 }
 
+/// The caps under which a message of this channel and purpose counts: no others can stop it.
+pub fn covering<'a>(policy: &'a Policy, channel: Channel, purpose: &'a str) -> impl Iterator<Item = &'a Cap> {
+    let contract = basis(policy, purpose) == Basis::Contract;
+    policy.frequency_caps.iter().filter(move |cap| cap.covers(channel, purpose, contract))
+}
+
 /// Whether some cap leaves no room for one more message at `now`, beside the `slots` of the same customer. One cap that
 /// skips is stronger than others that defer; of several that defer, the longest holds.
 pub fn full(
@@ -72,7 +78,7 @@ pub fn full(
     now: DateTime<Utc>,
 ) -> Option<Full> {
     let contract = |purpose: &str| basis(policy, purpose) == Basis::Contract;
-    let full = policy.frequency_caps.iter().filter(|c| c.covers(channel, purpose, contract(purpose)));
+    let full = covering(policy, channel, purpose);
     full.filter_map(|cap| {
         let counting = slots.iter().filter(|s| cap.covers(s.channel, &s.purpose, contract(&s.purpose)));
         let until = cap.until(counting.map(|s| s.at).collect(), now)?;

@@ -1,14 +1,17 @@
 //! The customer's profile: attributes with the event that set each, so that order of arrival does not matter.
 
-mod partly;
+mod stored;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::event::{Event, Stamp};
+
+pub use stored::Short;
 
 /// How many former values of an attribute are kept, so that a condition can be judged as of an instant.
 const KEPT_VERSIONS: usize = 8;
@@ -20,32 +23,38 @@ pub const RESTRICTED: &str = "processing_restricted";
 /// One value that an attribute took, and the event that gave it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
-    pub stamp: Stamp,
+    /// Shared by all that the event said.
+    pub stamp: Arc<Stamp>,
     pub value: Value,
 }
 
 /// A customer's attributes, each with its last few values in the order of facts.
 ///
 /// Merging is commutative and idempotent: any order and any repetition of the same events gives the same profile.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Profile {
     pub attributes: BTreeMap<String, Vec<Version>>,
 }
 
 impl Profile {
-    /// Takes over what a profile event (`customer.signed_up`, `customer.updated`) says.
-    pub fn merge(&mut self, event: &Event) {
-        let Value::Object(data) = &event.data else { return };
-        let stamp = event.stamp();
+    /// Takes over what a profile event (`customer.signed_up`, `customer.updated`) says; returns whether that is news.
+    pub fn merge(&mut self, event: &Event) -> bool {
+        let Value::Object(data) = &*event.data else { return false };
+        let stamp = Arc::new(event.stamp());
+        let mut is_news = false;
         for (name, value) in data.iter().filter(|(name, _)| *name != "consents") {
             let versions = self.attributes.entry(name.clone()).or_default();
-            if let Err(at) = versions.binary_search_by(|v| v.stamp.cmp(&stamp)) {
-                versions.insert(at, Version { stamp: stamp.clone(), value: value.clone() });
-                if versions.len() > KEPT_VERSIONS {
-                    versions.remove(0);
-                }
+            let Err(mut at) = versions.binary_search_by(|v| v.stamp.cmp(&stamp)) else { continue };
+            if versions.len() == KEPT_VERSIONS {
+                // The oldest goes, if that is not this one.
+                let Some(place) = at.checked_sub(1) else { continue };
+                versions.remove(0);
+                at = place;
             }
+            versions.insert(at, Version { stamp: stamp.clone(), value: value.clone() });
+            is_news = true;
         }
+        is_news
     }
 
     /// The newest value of an attribute; null and missing are the same.

@@ -221,8 +221,8 @@ fn merged(known: &Profile, events: &[Event]) -> Option<Profile> {
     let mut events = events.iter().filter(|e| e.kind == SIGNED_UP || e.kind == UPDATED).peekable();
     events.peek()?;
     let mut profile = known.clone();
-    events.for_each(|event| profile.merge(event));
-    (profile != *known).then_some(profile)
+    let is_news = events.fold(false, |is_news, event| profile.merge(event) | is_news);
+    is_news.then_some(profile)
 }
 
 /// The consents that the events bring and that are not in the ledger yet.

@@ -1,5 +1,7 @@
 //! Events: CloudEvents 1.0 objects about one customer, parsed or refused, never half-understood.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -29,8 +31,9 @@ pub struct Event {
     pub subject: String,
     /// When the fact happened, to the microsecond (what both databases keep).
     pub time: DateTime<Utc>,
+    /// Shared by all copies: what begins an entry stands in its messages too.
     #[serde(default)]
-    pub data: Value,
+    pub data: Arc<Value>,
     /// The trace it came in, which says nothing about the customer: neither conditions nor templates see it.
     #[serde(skip)]
     pub trace: Option<Trace>,
@@ -85,6 +88,12 @@ pub struct Unusable {
 
 fn unusable(reason: UnusableReason, detail: impl Into<String>) -> Unusable {
     Unusable { reason, detail: detail.into() }
+}
+
+impl Stamp {
+    pub fn place(&self) -> Place<'_> {
+        (self.time, &self.source, &self.id)
+    }
 }
 
 impl Event {
@@ -167,7 +176,7 @@ impl Event {
             kind: text(&mut attributes, "type")?,
             subject: text(&mut attributes, "subject")?,
             time,
-            data,
+            data: data.into(),
             trace,
         })
     }

@@ -1,5 +1,7 @@
 //! Messages: what the outbox holds, and the states they go through.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,8 +35,8 @@ pub struct Message {
     pub state: MessageState,
     pub reason: Option<Reason>,
     pub detail: Option<String>,
-    /// The event and the promo code that the template is given beside the customer.
-    pub context: Value,
+    /// The event and the promo code that the template is given beside the customer. Shared by all copies.
+    pub context: Arc<Value>,
     pub promo_code: Option<String>,
     /// When a sender may take it: the planned instant, later after a refusal that asks to try again.
     pub due_at: DateTime<Utc>,

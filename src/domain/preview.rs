@@ -126,7 +126,7 @@ impl Previewer<'_> {
             kind: kind.to_owned(),
             subject: CUSTOMER.to_owned(),
             time: self.now,
-            data: Value::Object(data),
+            data: Value::Object(data).into(),
             trace: None,
         }
     }
@@ -172,7 +172,7 @@ impl Previewer<'_> {
             state: MessageState::Pending,
             reason: None,
             detail: None,
-            context,
+            context: context.into(),
             promo_code: promo.map(|promo| promo.code),
             due_at: self.now,
             attempts: 0,

@@ -322,7 +322,7 @@ impl Run<'_> {
             state,
             reason,
             detail: None,
-            context: context(send, entry, promo),
+            context: context(send, entry, promo).into(),
             promo_code: promo.map(|p| p.code.clone()),
             due_at,
             attempts: 0,

@@ -280,7 +280,7 @@ impl Bounces {
             kind: CONSENT_CHANGED.to_owned(),
             subject: message.customer_id.clone(),
             time: now,
-            data: json!({ "consents": consents }),
+            data: json!({ "consents": consents }).into(),
             trace: None,
         };
         match self.processor.accept(std::slice::from_ref(&event)).await {

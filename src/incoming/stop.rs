@@ -158,7 +158,7 @@ impl Desk {
             state: MessageState::Pending,
             reason: None,
             detail: None,
-            context: json!({ "event": null, "promo_code": null }),
+            context: json!({ "event": null, "promo_code": null }).into(),
             promo_code: None,
             due_at: now,
             attempts: 0,
@@ -192,7 +192,7 @@ fn event(policy: &Policy, stop: &Stop, customer: &str) -> Event {
         kind: CONSENT_CHANGED.to_owned(),
         subject: customer.to_owned(),
         time: stop.at,
-        data: json!({ "consents": consents }),
+        data: json!({ "consents": consents }).into(),
         trace: None,
     }
 }

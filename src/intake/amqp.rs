@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection, Consumer};
@@ -202,7 +202,7 @@ impl Intake {
             parts.spawn(Arc::clone(self).drain(Arc::clone(connection), Arc::clone(&shares), queue, number));
         }
         for (channels, consumer) in wanted {
-            let (intake, shares) = (Arc::clone(self), Arc::clone(&shares));
+            let (intake, channels, shares) = (Arc::clone(self), Arc::new(channels), Arc::clone(&shares));
             parts.spawn(async move { intake.consume(&channels, consumer, &shares, Stay::ForEver).await });
         }
         while let Some(ended) = parts.join_next().await {
@@ -225,8 +225,8 @@ impl Intake {
 
     /// Settles batch after batch until told to stop.
     async fn consume(
-        &self,
-        channels: &Channels,
+        self: &Arc<Self>,
+        channels: &Arc<Channels>,
         mut consumer: Consumer,
         shares: &Shares,
         stay: Stay,
@@ -265,7 +265,9 @@ impl Intake {
                 while !under_way.has_room_for(&batch, self.sink.brake.is_on()) {
                     self.finish_one(channels, &mut under_way).await?;
                 }
-                under_way.begin(batch, |batch| self.settle_batch(channels, batch).boxed());
+                let (intake, channels) = (Arc::clone(self), Arc::clone(channels));
+                under_way
+                    .begin(batch, |batch| async move { intake.settle_batch(&channels, batch).await });
             }
             if stopping {
                 return self.finish(channels, &mut under_way).await;
@@ -274,14 +276,14 @@ impl Intake {
     }
 
     /// Waits for all that is under way, and acknowledges it.
-    async fn finish(&self, channels: &Channels, under_way: &mut UnderWay<'_>) -> Result<(), AmqpError> {
+    async fn finish(&self, channels: &Channels, under_way: &mut UnderWay) -> Result<(), AmqpError> {
         while !under_way.is_empty() {
             self.finish_one(channels, under_way).await?;
         }
         Ok(())
     }
 
-    async fn finish_one(&self, channels: &Channels, under_way: &mut UnderWay<'_>) -> Result<(), AmqpError> {
+    async fn finish_one(&self, channels: &Channels, under_way: &mut UnderWay) -> Result<(), AmqpError> {
         match under_way.next().await {
             Some(done) => self.acknowledge(channels, &done?).await,
             None => Ok(()),
@@ -344,7 +346,7 @@ impl Intake {
         channels: &Channels,
         consumer: &mut Consumer,
         idle_until: Instant,
-        under_way: &mut UnderWay<'_>,
+        under_way: &mut UnderWay,
     ) -> Result<Vec<Delivery>, AmqpError> {
         let size = usize::from(self.config.batch_size);
         let mut batch = Vec::new();

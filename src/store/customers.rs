@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::args::Arg;
 use super::consents::Chained;
 use super::rows::Rows;
+use super::entries::Wanted;
 use super::session::Session;
 use super::{Store, StoreError, Tx, consents, entries, profiles, sealed, suppressions};
 use crate::domain::chain::End;
@@ -77,12 +78,21 @@ impl Tx {
             self.ledgers.extend(theirs.iter().map(|c| (c.customer_id.clone(), c.ledger.clone())));
             known.extend(theirs);
         }
-        let mut states = load(session, known, Some(rules)).await?;
+        let mut states = load(session, known, Wanted::OpenAndOf(rules)).await?;
         states.extend(made.into_iter().map(|id| (id.clone(), CustomerState::new(id))));
         Ok(states)
     }
 
-    /// The same, but unknown customers are made by [`Tx::write`] only, with their first profile, so that their row is
+    /// Locks those of these customers that there are, and loads what the gate asks about them: all but their entries.
+    pub async fn lock_readers(
+        &mut self,
+        customers: &[String],
+    ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
+        let (known, _) = self.lock_rows(customers).await?;
+        load(&mut self.session, known, Wanted::None).await
+    }
+
+    /// The same as [`Tx::lock_customers`], but unknown customers are made by [`Tx::write`] only, with their first profile, so that their row is
     /// written once. It fails with `Conflict` where somebody else has made one meanwhile: lock all of them then.
     pub async fn lock_known_customers(
         &mut self,
@@ -91,7 +101,7 @@ impl Tx {
     ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
         let (known, missing) = self.lock_rows(customers).await?;
         let unknown: Vec<String> = missing.into_iter().map(str::to_owned).collect();
-        let mut states = load(&mut self.session, known, Some(rules)).await?;
+        let mut states = load(&mut self.session, known, Wanted::OpenAndOf(rules)).await?;
         states.extend(unknown.iter().map(|id| (id.clone(), CustomerState::new(id.clone()))));
         self.unknown.extend(unknown);
         Ok(states)
@@ -148,7 +158,7 @@ impl Store {
     pub async fn customer(&self, id: &str) -> Result<Option<CustomerState>, StoreError> {
         let mut session = self.reading().await?;
         let known = select(&mut session, &[id], "").await?;
-        let Some(mut customer) = load(&mut session, known, None).await?.remove(id) else { return Ok(None) };
+        let Some(mut customer) = load(&mut session, known, Wanted::All).await?.remove(id) else { return Ok(None) };
         customer.consents = consents::with_proofs(&mut session, id).await?;
         Ok(Some(customer))
     }
@@ -161,7 +171,7 @@ impl Store {
         let mut session = self.reading().await?;
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let known = select(&mut session, &ids, "").await?;
-        load(&mut session, known, Some(&[])).await
+        load(&mut session, known, Wanted::OpenAndOf(&[])).await
     }
 
     /// Customers in id order, after `after` (empty for the beginning).
@@ -227,7 +237,7 @@ pub(super) async fn again(
 ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     let known = select(session, &ids, "").await?;
-    load(session, known, Some(rules)).await
+    load(session, known, Wanted::OpenAndOf(rules)).await
 }
 
 /// The rows of these customers. With a `lock` they are as they are once it is had: PostgreSQL reads a row again that it
@@ -313,18 +323,18 @@ pub(super) async fn insert(
     Ok(made.into_iter().map(|(id,)| id).collect())
 }
 
-/// Loads what hangs on customers; with `rules`, of the ended entries only those of these rules.
+/// Loads what hangs on customers.
 async fn load(
     session: &mut Session,
     known: Vec<Known>,
-    rules: Option<&[String]>,
+    wanted: Wanted<'_>,
 ) -> Result<BTreeMap<String, CustomerState>, StoreError> {
     if known.is_empty() {
         return Ok(BTreeMap::new());
     }
     let ids: Vec<String> = known.iter().map(|c| c.customer_id.clone()).collect();
     let mut ledgers = consents::ledgers(session, &ids).await?;
-    let mut entries = entries::of_customers(session, &ids, rules).await?;
+    let mut entries = entries::of_customers(session, &ids, wanted).await?;
     let refused = suppressed(session, &known).await?;
     let state = |customer: Known| {
         let has = |channel: Channel, address: &Option<String>| {

@@ -136,11 +136,20 @@ pub(super) fn tombstone(dialect: Dialect, ended: bool) -> String {
     }
 }
 
-/// The entries of these customers: all of them, or those not ended and all of `rules`.
+/// Which entries are loaded with a customer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    All,
+    /// Those that have not ended, and all of these rules.
+    OpenAndOf(&'a [String]),
+    None,
+}
+
+/// The entries of these customers that are wanted.
 pub(super) async fn of_customers(
     session: &mut Session,
     customers: &[String],
-    rules: Option<&[String]>,
+    wanted: Wanted<'_>,
 ) -> Result<BTreeMap<String, Vec<Entry>>, StoreError> {
     let d = session.dialect();
     let mut sql = format!(
@@ -148,9 +157,13 @@ pub(super) async fn of_customers(
         d.among(1)
     );
     let mut args = vec![Arg::list(customers)];
-    if let Some(rules) = rules {
-        sql += &format!(" AND (status <> 'ended' OR rule {})", d.among(2));
-        args.push(Arg::list(rules));
+    match wanted {
+        Wanted::All => {}
+        Wanted::OpenAndOf(rules) => {
+            sql += &format!(" AND (status <> 'ended' OR rule {})", d.among(2));
+            args.push(Arg::list(rules));
+        }
+        Wanted::None => return Ok(BTreeMap::new()),
     }
     sql += " ORDER BY customer_id, rule, occurrence";
     let rows: Vec<(String, String, String, String)> = session.fetch(sql, args).await?;

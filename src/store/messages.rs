@@ -115,8 +115,8 @@ pub(super) async fn insert(
 }
 
 /// In the order of their keys, which is the order of locks.
-fn sorted(messages: &[Message]) -> Vec<&Message> {
-    let mut sorted: Vec<&Message> = messages.iter().collect();
+fn sorted<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Vec<&'a Message> {
+    let mut sorted: Vec<&Message> = messages.into_iter().collect();
     sorted.sort_by_key(|m| (&m.customer_id, &m.id));
     sorted
 }
@@ -202,18 +202,17 @@ impl Store {
 impl Tx {
     /// Commits to the hand-over of claimed messages, just before it, under the lease they were claimed with. Returns
     /// the ids that the token still holds: only those may be handed over.
-    pub async fn mark_sending(
+    pub async fn mark_sending<'a>(
         &mut self,
         token: &str,
-        messages: &[Message],
+        messages: impl IntoIterator<Item = &'a Message>,
     ) -> Result<Vec<String>, StoreError> {
-        let sending: Vec<_> =
-            messages.iter().cloned().map(|m| Message { state: MessageState::Sending, ..m }).collect();
         let held = format!(
             "messages.lease_token = $2 AND {CLAIMED} AND messages.lease_until > {}",
             self.session.dialect().now()
         );
-        update(&mut self.session, &sending, token.into(), &held).await
+        let sending = |_: &Message| MessageState::Sending;
+        update_to(&mut self.session, messages, sending, token.into(), &held).await
     }
 
     /// Writes what became of messages: the whole message, in the state it carries; a pending one will be claimed anew
@@ -226,10 +225,9 @@ impl Tx {
 
     /// Gives claimed messages back untouched, to whoever asks next. Returns the ids that the token still held.
     pub async fn release(&mut self, token: &str, messages: &[Message]) -> Result<Vec<String>, StoreError> {
-        let pending: Vec<_> =
-            messages.iter().cloned().map(|m| Message { state: MessageState::Pending, ..m }).collect();
         let held = format!("messages.lease_token = $2 AND {CLAIMED}");
-        update(&mut self.session, &pending, token.into(), &held).await
+        let pending = |_: &Message| MessageState::Pending;
+        update_to(&mut self.session, messages, pending, token.into(), &held).await
     }
 
     /// Locks these messages until the transaction ends, those that there are.
@@ -308,15 +306,26 @@ pub(super) async fn update(
     arg: Arg,
     condition: &str,
 ) -> Result<Vec<String>, StoreError> {
-    if messages.is_empty() {
+    update_to(session, messages, |message| message.state, arg, condition).await
+}
+
+/// The same, each in the state that it comes to. The column's is the truth, also beside a body that says another.
+async fn update_to<'a>(
+    session: &mut Session,
+    messages: impl IntoIterator<Item = &'a Message>,
+    state: impl Fn(&Message) -> MessageState,
+    arg: Arg,
+    condition: &str,
+) -> Result<Vec<String>, StoreError> {
+    let sorted = sorted(messages);
+    if sorted.is_empty() {
         return Ok(Vec::new());
     }
-    let sorted = sorted(messages);
     let d = session.dialect();
     let (table, args) = Rows::of(&sorted)
         .text("customer_id", |m| m.customer_id.as_str())
         .text("id", |m| m.id.as_str())
-        .text("state", |m| m.state.as_str())
+        .text("state", |m| state(m).as_str())
         .text("reason", |m| m.reason.map(Reason::as_str))
         .time("due_at", |m| m.due_at)
         .int("attempts", |m| m.attempts.into())

@@ -135,9 +135,9 @@ impl Store {
     /// The secret under which the ledger is linked and proofs and erased addresses are kept, and former ones that still
     /// open them, the present one first. Without it neither consents nor erasures can be written.
     pub fn with_secrets<'a>(mut self, secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let seals = self.vault.customers.seals();
-        self.vault = Vault::new(secrets);
-        self.encrypting_profiles(seals)
+        let before = std::mem::replace(&mut self.vault, Vault::new(secrets));
+        self.vault.customers = self.vault.customers.writing_as(&before.customers);
+        self
     }
 
     /// Whether what is written of customers is encrypted from now on; what is in the other form stays so until it is written

@@ -98,6 +98,12 @@ const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("../../migrations/postgres/0013_traces.sql"),
         sqlite: include_str!("../../migrations/sqlite/0013_traces.sql"),
     },
+    Migration {
+        version: 14,
+        works_for: 3,
+        postgres: include_str!("../../migrations/postgres/0014_room.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0014_room.sql"),
+    },
 ];
 
 /// The schema that this build reads and writes; one that is newer and works for this is as good.
@@ -105,6 +111,10 @@ pub(super) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].version;
 
 /// From this one on, a database says which builds it works for.
 const SAYS_WHOM_IT_WORKS_FOR: i64 = 3;
+
+/// From this one on, builds read profiles in their short form. They write it where no older one may work: an older
+/// database is left in the form that the release before reads, a new one begins with this schema.
+const SHORT_PROFILES: i64 = 14;
 
 /// The advisory lock that lets one migration run at a time ("declic" in ASCII).
 const MIGRATION_LOCK: i64 = 0x6465_636c_6963;
@@ -190,7 +200,13 @@ impl Store {
             record(session, migration).await?;
             applied.push(migration.version);
         }
+        if found.version == 0 {
+            let no_older_one = "UPDATE declic_schema SET works_for = $1 WHERE version = $1";
+            session.exec(no_older_one, vec![SHORT_PROFILES.into()]).await?;
+        }
+        let found = self::found(session).await?;
         tx.commit().await?;
+        self.learn(found);
         Ok(applied)
     }
 
@@ -207,7 +223,14 @@ impl Store {
     /// Refuses a database whose schema is older than this build's, one that is newer and does not work for this build,
     /// and one that has none.
     pub async fn check_schema(&self) -> Result<(), StoreError> {
-        found(&mut self.reading().await?).await?.check(known())
+        let found = found(&mut self.reading().await?).await?;
+        self.learn(found);
+        found.check(known())
+    }
+
+    /// Writes from now on what all builds read that may work on these tables.
+    fn learn(&self, found: Found) {
+        self.vault.customers.write_short(found.works_for >= SHORT_PROFILES);
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -18,7 +19,7 @@ use sha2::Sha256;
 use super::session::read_json;
 use super::vault::{HASHED, decrypted, derived, encrypted};
 use super::{StoreError, profiles};
-use crate::domain::customer::Profile;
+use crate::domain::customer::{Profile, Short};
 use crate::domain::hex;
 
 /// What a sealed text begins with, before the number of its form.
@@ -62,6 +63,8 @@ pub(super) enum Sought<'a> {
 pub(super) struct Sealer {
     keys: Arc<[Key]>,
     seals: bool,
+    /// Whether every build that may work on this database reads profiles in their short form, as far as is known.
+    short: Arc<AtomicBool>,
 }
 
 struct Key {
@@ -113,7 +116,17 @@ fn belongs_to(customer: &str, column: Column) -> Aad<Vec<u8>> {
 
 impl Sealer {
     pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>, seals: bool) -> Self {
-        Self { keys: secrets.into_iter().map(Key::new).collect(), seals }
+        Self { keys: secrets.into_iter().map(Key::new).collect(), seals, short: Arc::default() }
+    }
+
+    /// The same keys, writing in the forms that another one writes in.
+    pub(super) fn writing_as(self, other: &Self) -> Self {
+        Self { seals: other.seals, short: Arc::clone(&other.short), ..self }
+    }
+
+    /// Whether profiles are written in their short form from now on, by all clones.
+    pub(super) fn write_short(&self, on: bool) {
+        self.short.store(on, Ordering::Relaxed);
     }
 
     /// The same keys, from now on sealing what is written, or not.
@@ -220,11 +233,14 @@ impl Sealer {
         profile: &'a Profile,
     ) -> Result<(Stored<'a>, Option<String>), StoreError> {
         let email = profiles::email(profile);
+        let plain = match self.short.load(Ordering::Relaxed) {
+            true => Stored::Short(Short(profile)),
+            false => Stored::Full(profile),
+        };
         if !self.seals || profile.attributes.is_empty() {
-            return Ok((Stored::Plain(profile), email));
+            return Ok((plain, email));
         }
-        let text = super::args::json_text(profile)?;
-        let sealed = self.seal(customer, Column::Profile, &text)?;
+        let sealed = self.seal(customer, Column::Profile, &super::args::json_text(&plain)?)?;
         let email = email.map(|email| self.kept_as(Sought::Email, email)).transpose()?;
         Ok((Stored::Sealed(sealed), email))
     }
@@ -245,7 +261,8 @@ impl Sealer {
 #[derive(Debug, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum Stored<'a> {
-    Plain(&'a Profile),
+    Full(&'a Profile),
+    Short(Short<'a>),
     Sealed(String),
 }
 
@@ -253,7 +270,7 @@ impl Stored<'_> {
     /// What may stand beside it in the clear, when the profile does: none where it is sealed.
     pub(super) fn locale(&self) -> Option<&str> {
         match self {
-            Self::Plain(profile) => profile.text("locale"),
+            Self::Full(profile) | Self::Short(Short(profile)) => profile.text("locale"),
             Self::Sealed(_) => None,
         }
     }

@@ -91,7 +91,7 @@ async fn outlines(session: &mut Session, strange: &[(String, String)]) -> Result
             lane: lanes.into_iter().find(|l| l.rank() == lane).unwrap_or_default(),
             version: String::new(),
             template: String::new(),
-            context: Value::Null,
+            context: Value::Null.into(),
             promo_code: None,
             template_hash: None,
             locale: None,

@@ -262,14 +262,11 @@ fn rcpt(to: &Address) -> Rcpt {
 /// and a line of one dot ends it all.
 fn with_dot(body: &str) -> String {
     let mut out = String::with_capacity(body.len() + 32);
-    if body.starts_with('.') {
-        out.push('.');
-    }
-    let mut pieces = body.split("\n.");
-    out.extend(pieces.next());
-    for piece in pieces {
-        out.push_str("\n..");
-        out.push_str(piece);
+    for line in body.split_inclusive('\n') {
+        if line.starts_with('.') {
+            out.push('.');
+        }
+        out.push_str(line);
     }
     out.push_str("\r\n.\r\n");
     out

@@ -146,8 +146,8 @@ impl Smtp {
         for signer in &self.0.signers {
             signatures.push_str(&signer.sign(&built.bytes, mail.date).map_err(unsigned)?);
         }
-        let mut bytes = signatures.into_bytes();
-        bytes.extend_from_slice(&built.bytes);
+        let mut bytes = built.bytes;
+        bytes.splice(..0, signatures.into_bytes());
         let path = self
             .0
             .returns

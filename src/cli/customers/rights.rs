@@ -124,7 +124,7 @@ async fn take_in(
         kind: kind.to_owned(),
         subject: id.to_owned(),
         time: now,
-        data,
+        data: data.into(),
         trace: None,
     };
     let processor = environment::processor(config, store.clone()).await?;

@@ -30,7 +30,7 @@ impl Teller<'_> {
                 event: event.kind.clone(),
                 received_at: *received_at,
                 forgotten,
-                data: event.data.clone(),
+                data: Value::clone(&event.data),
                 profile: self.changes(event),
                 consents: carried.cloned().collect(),
                 rules,
@@ -42,15 +42,15 @@ impl Teller<'_> {
 
     /// What the event said of the profile, with what was known before.
     fn changes(&self, event: &Event) -> Vec<Change> {
-        let Value::Object(data) = &event.data else { return Vec::new() };
+        let Value::Object(data) = &*event.data else { return Vec::new() };
         if event.kind != SIGNED_UP && event.kind != UPDATED {
             return Vec::new();
         }
-        let stamp = event.stamp();
+        let place = event.place();
         let attributes = &self.record.snapshot.profile.attributes;
         let change = |(name, value): (&String, &Value)| {
             let versions = attributes.get(name).map(Vec::as_slice).unwrap_or_default();
-            let before = versions.iter().rev().find(|version| version.stamp < stamp);
+            let before = versions.iter().rev().find(|version| version.stamp.place() < place);
             let from = before.map(|version| version.value.clone()).filter(|value| !value.is_null());
             let said_before = from.as_ref() == Some(value) || from.is_none() && value.is_null();
             (!said_before).then(|| Change { attribute: name.clone(), from, to: value.clone() })

@@ -103,6 +103,7 @@ impl Intake {
                 );
                 let attach = self.attach(&connection, queue.clone(), number);
                 let (channels, consumer) = self.within("starting to consume", attach).await??;
+                let channels = Arc::new(channels);
                 self.consume(&channels, consumer, &shares, Stay::UntilEmpty).await?;
                 for channel in [&channels.events, &channels.side] {
                     let _best_effort = channel.close(200, "goodbye".into()).await;

@@ -1,15 +1,15 @@
 //! The batches of one queue that are being settled, in their order.
 //!
-//! While one is committed the next is decided, unless they share a customer: what a customer is told to have done stays in
+//! Each is a task of its own, so that one is decided beside another, unless they share a customer: what a customer is told to have done stays in
 //! the order of the queue, so that a consent is known before what asks for it.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use lapin::message::Delivery;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::broker::AmqpError;
 use crate::domain::event::{Event, Unusable};
@@ -42,13 +42,14 @@ pub(super) struct Done {
 }
 
 #[derive(Default)]
-pub(super) struct UnderWay<'a> {
-    settling: FuturesOrdered<BoxFuture<'a, Result<Done, AmqpError>>>,
+pub(super) struct UnderWay {
+    /// Dropped, they are broken off: what they have not committed comes again.
+    settling: FuturesOrdered<AbortOnDropHandle<Result<Done, AmqpError>>>,
     /// The customers of each.
     whose: VecDeque<BTreeSet<String>>,
 }
 
-impl<'a> UnderWay<'a> {
+impl UnderWay {
     pub fn is_empty(&self) -> bool {
         self.settling.is_empty()
     }
@@ -59,21 +60,21 @@ impl<'a> UnderWay<'a> {
         self.whose.len() < at_once && !batch.customers().any(|c| self.whose.iter().any(|w| w.contains(c)))
     }
 
-    pub fn begin(
-        &mut self,
-        batch: Batch,
-        settle: impl FnOnce(Batch) -> BoxFuture<'a, Result<Done, AmqpError>>,
-    ) {
+    pub fn begin<F>(&mut self, batch: Batch, settle: impl FnOnce(Batch) -> F)
+    where
+        F: Future<Output = Result<Done, AmqpError>> + Send + 'static,
+    {
         self.whose.push_back(batch.customers().cloned().collect());
-        self.settling.push_back(settle(batch));
+        self.settling.push_back(AbortOnDropHandle::new(tokio::spawn(settle(batch))));
     }
 
-    /// Goes on with all of them until the first is done; none when there is none. Can be dropped and asked again.
+    /// Waits for the first of them; none when there is none. Can be dropped and asked again.
     pub async fn next(&mut self) -> Option<Result<Done, AmqpError>> {
-        let done = self.settling.next().await;
-        if done.is_some() {
-            self.whose.pop_front();
-        }
-        done
+        let ended = self.settling.next().await?;
+        self.whose.pop_front();
+        Some(ended.unwrap_or_else(|ended| match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(AmqpError::Lost("the runtime ends".into())),
+        }))
     }
 }

@@ -35,7 +35,7 @@ impl Word<'_> {
             kind: CONSENT_CHANGED.to_owned(),
             subject: self.customer_id.to_owned(),
             time: now,
-            data: Value::Object(data),
+            data: Value::Object(data).into(),
             trace: None,
         }
     }

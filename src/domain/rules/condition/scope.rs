@@ -162,7 +162,7 @@ pub(super) enum Found<'a> {
 
 /// An event's data, as far as the condition reads it. What reads the event as a whole reads all of it.
 fn data_read<'a>(event: &'a Event, reads: &[String]) -> Box<dyn Val + 'a> {
-    match &event.data {
+    match &*event.data {
         Json::Object(fields) if !reads.iter().any(|path| path == "event") => {
             fields_read(fields, "data", reads)
         }

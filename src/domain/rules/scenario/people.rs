@@ -86,7 +86,7 @@ pub fn known_as(
         kind: UPDATED.to_owned(),
         subject: id.to_owned(),
         time: start - TimeDelta::microseconds(1),
-        data: Value::Object(profile),
+        data: Value::Object(profile).into(),
         trace: None,
     }
 }

@@ -248,7 +248,7 @@ fn happening<'a>(
         kind: kind?,
         subject: customer?,
         time: at?,
-        data: Value::Object(data?),
+        data: Value::Object(data?).into(),
         trace: None,
     }))
 }

@@ -45,7 +45,7 @@ fn event(customer: &str, kind: &str, time: DateTime<Utc>, data: Value) -> Event 
         kind: kind.to_owned(),
         subject: customer.to_owned(),
         time,
-        data,
+        data: data.into(),
         trace: None,
     }
 }
@@ -262,7 +262,7 @@ fn nothing_of_a_customer_is_read_without_the_secret_once_their_events_are_gone()
         let forgets = "\nretention:\n  events: { active: 8d }\n  messages: { active: 8d }\n";
         let place = Place::open_as(&url, &rules(forgets), begin(), 1, true).await;
         let mut told = sign_up("c-1", "Zoe.Q@Example.org", "06 98 76 54 32", begin());
-        told.data["birthday"] = "1990-12-14".into();
+        std::sync::Arc::make_mut(&mut told.data)["birthday"] = "1990-12-14".into();
         place.live(begin(), &[told]).await;
         assert_eq!(place.capture.list().len(), 1);
         let read = || String::from_utf8_lossy(&std::fs::read(&path).expect("the file")).into_owned();

@@ -33,7 +33,7 @@ fn event(id: &str, kind: &str, time: &str, data: Value) -> Event {
         kind: kind.to_owned(),
         subject: CUSTOMER.to_owned(),
         time: at(time),
-        data,
+        data: data.into(),
         trace: None,
     }
 }

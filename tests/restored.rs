@@ -42,7 +42,15 @@ fn book(fences: Vec<Fence>) -> Book {
 
 fn event(kind: &str, time: &str, data: serde_json::Value) -> Event {
     let (id, source) = (format!("{kind} {time}"), "/shop".to_owned());
-    Event { id, source, kind: kind.into(), subject: "c".into(), time: at(time), data, trace: None }
+    Event {
+        id,
+        source,
+        kind: kind.into(),
+        subject: "c".into(),
+        time: at(time),
+        data: data.into(),
+        trace: None,
+    }
 }
 
 fn profile() -> Profile {
@@ -174,7 +182,7 @@ fn only_words_given_to_us_are_told_to_the_shop_as_events_that_can_come_back() {
         kind: outcome.kind,
         subject: "c".into(),
         time: outcome.time,
-        data: outcome.data,
+        data: outcome.data.into(),
         trace: None,
     };
     let customer = Snapshot { customer_id: "c".into(), ..Snapshot::default() };

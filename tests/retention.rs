@@ -84,7 +84,7 @@ fn random_event(random: &mut Random, n: usize, now: DateTime<Utc>) -> Event {
         kind: kind.into(),
         subject: format!("c{}", random.between(0, 3)),
         time: now - TimeDelta::minutes(i64::try_from(random.between(0, 30 * 60)).expect("small")),
-        data,
+        data: data.into(),
         trace: None,
     }
 }
@@ -204,7 +204,7 @@ const TRACES: [&str; 5] = ["Quatremer", "zoe.q@example.org", "33698765432", "203
 fn event(id: &str, kind: &str, time: DateTime<Utc>, data: Value) -> Event {
     let (id, source, kind, subject) =
         (id.to_owned(), "/shop".to_owned(), kind.to_owned(), "c-4711".to_owned());
-    Event { id, source, kind, subject, time, data, trace: None }
+    Event { id, source, kind, subject, time, data: data.into(), trace: None }
 }
 
 /// The files below a folder in which one of the traces stands, whatever its case.

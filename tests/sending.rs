@@ -53,7 +53,7 @@ fn event(id: &str, kind: &str, customer: &str, time: DateTime<Utc>, data: Value)
         kind: kind.to_owned(),
         subject: customer.to_owned(),
         time,
-        data,
+        data: data.into(),
         trace: None,
     }
 }

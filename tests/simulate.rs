@@ -142,7 +142,7 @@ fn events(seed: u64, count: u64) -> Vec<Event> {
                 kind: if sign_up { "customer.signed_up" } else { kind }.into(),
                 subject: format!("c-{customer}"),
                 time: begin() + TimeDelta::hours(hours),
-                data,
+                data: data.into(),
                 trace: None,
             };
             events.extend(random.one_in(10).then(|| event.clone()));
@@ -273,7 +273,7 @@ fn the_history_of_the_database_comes_to_the_same_as_the_file_it_came_from() {
         kind: "cart.updated".into(),
         subject: "c-early".into(),
         time: begin() + TimeDelta::hours(9),
-        data: json!({ "cart_id": "k", "total": 10, "currency": "EUR", "items": [{ "name": "Lamp", "price": 5 }] }),
+        data: json!({ "cart_id": "k", "total": 10, "currency": "EUR", "items": [{ "name": "Lamp", "price": 5 }] }).into(),
         trace: None,
     });
     write_events(&folder, &told);
@@ -307,7 +307,7 @@ fn what_came_before_the_first_instant_is_known_and_starts_nothing() {
         kind: kind.into(),
         subject: customer.into(),
         time: at(time),
-        data,
+        data: data.into(),
         trace: None,
     };
     let email = |name: &str| json!({ "email": format!("{name}@example.com"), "locale": "en-GB" });

@@ -58,7 +58,7 @@ pub fn event(minutes_ago: i64, kind: &str, data: Value) -> Event {
         kind: kind.to_owned(),
         subject: "c-42".to_owned(),
         time: now() - TimeDelta::minutes(minutes_ago),
-        data,
+        data: data.into(),
         trace: None,
     }
 }

@@ -206,9 +206,9 @@ pub async fn timers(servers: &Servers, size: Size) -> Figure {
 pub fn fill(shop: &Shop, from: usize, to: usize) {
     shop.psql(&format!(
         "INSERT INTO customers (customer_id, email, locale, timezone, profile, created_at, updated_at)
-         SELECT 'f-' || n, 'f-' || n || '@example.org', 'fr-FR', 'Europe/Paris', json_build_object('attributes',
-             (SELECT json_object_agg(name, json_build_array(json_build_object('stamp', json_build_object(
-                 'time', '2026-01-01T00:00:00Z', 'source', '/shop', 'id', 'import-' || n), 'value', value)))
+         SELECT 'f-' || n, 'f-' || n || '@example.org', 'fr-FR', 'Europe/Paris', json_build_object(
+             'stamps', json_build_array(json_build_array('2026-01-01T00:00:00Z', '/shop', 'import-' || n)),
+             'values', (SELECT json_object_agg(name, json_build_array(json_build_array(0, value)))
               FROM (VALUES ('email', to_json('f-' || n || '@example.org')), ('first_name', to_json('Camille'::text)),
                   ('locale', to_json('fr-FR'::text)), ('timezone', to_json('Europe/Paris'::text)),
                   ('loyalty_points', to_json(n % 100)),
@@ -224,7 +224,7 @@ pub fn fill(shop: &Shop, from: usize, to: usize) {
     ));
 }
 
-/// Two past events of each of the filled customers, and a message that was sent.
+/// Two past events of each of the filled customers, and the welcome mail that was sent for the first, with its entry.
 fn fill_history(shop: &Shop, from: usize, to: usize) {
     for kind in ["customer.signed_up", "order.placed"] {
         shop.psql(&format!(
@@ -234,6 +234,32 @@ fn fill_history(shop: &Shop, from: usize, to: usize) {
              FROM generate_series({from} + 1, {to}) AS n"
         ));
     }
+    let trigger =
+        "json_build_object('id', 'customer.signed_up-' || n, 'source', '/shop', 'type', 'customer.signed_up',
+        'subject', 'f-' || n, 'time', now() - interval '30 days', 'data', json_build_object('total', 42))";
+    shop.psql(&format!(
+        "INSERT INTO entries (customer_id, rule, occurrence, entry_key, status, version, committed, body)
+         SELECT 'f-' || n, 'welcome', '/shop#customer.signed_up-' || n, '', 'ended', '0', true, json_build_object(
+             'customer_id', 'f-' || n, 'rule', 'welcome', 'occurrence', '/shop#customer.signed_up-' || n, 'key', '',
+             'version', '0', 'trigger', {trigger}, 'started_at', now() - interval '30 days', 'status', 'ended',
+             'position', 1, 'planned', now() - interval '30 days', 'due_at', null, 'committed', true, 'exit', null,
+             'promo_step', null, 'reason', null, 'detail', null)
+         FROM generate_series({from} + 1, {to}) AS n"
+    ));
+    shop.psql(&format!(
+        "INSERT INTO messages (customer_id, id, rule, occurrence, step, channel, state, due_at, planned_at, expires_at,
+             attempts, updated_at, purpose, slot_at, body)
+         SELECT 'f-' || n, md5(n::text), 'welcome', '/shop#customer.signed_up-' || n, 'welcome', 'email', 'sent', at, at,
+             at + interval '2 days', 1, at, 'service', at, json_build_object(
+                 'id', md5(n::text), 'customer_id', 'f-' || n, 'rule', 'welcome', 'version', '0',
+                 'occurrence', '/shop#customer.signed_up-' || n, 'step', 'welcome', 'channel', 'email',
+                 'purpose', 'service', 'template', 'welcome', 'planned_at', at, 'expires_at', at + interval '2 days',
+                 'state', 'sent', 'reason', null, 'detail', null, 'context', json_build_object('event', {trigger}),
+                 'promo_code', null, 'due_at', at, 'attempts', 1, 'template_hash', md5(''), 'locale', 'fr',
+                 'address', 'f-' || n || '@example.org', 'reply', '250 2.0.0 Ok', 'sent_at', at, 'slot_at', at)
+         FROM generate_series({from} + 1, {to}) AS n,
+             LATERAL (SELECT now() - interval '30 days' + n * interval '1 millisecond' AS at) AS t"
+    ));
     shop.psql("VACUUM ANALYZE");
 }
 

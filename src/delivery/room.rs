@@ -32,7 +32,8 @@ impl Room {
         claimed: &[Message],
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        let covered = |message: &&Message| caps::covering(policy, message.channel, &message.purpose).next().is_some();
+        let covered =
+            |message: &&Message| caps::covering(policy, message.channel, &message.purpose).next().is_some();
         let customers: BTreeSet<&str> =
             claimed.iter().filter(covered).map(|message| message.customer_id.as_str()).collect();
         let longest = policy.frequency_caps.iter().map(|cap| cap.period).max();

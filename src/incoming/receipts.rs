@@ -112,7 +112,7 @@ mod tests {
             state: MessageState::Sent,
             reason: None,
             detail: None,
-            context: serde_json::Value::Null,
+            context: serde_json::Value::Null.into(),
             promo_code: None,
             due_at: at,
             attempts: 1,

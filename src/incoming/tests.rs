@@ -71,7 +71,7 @@ impl Desk {
             kind: "customer.updated".to_owned(),
             subject: customer.to_owned(),
             time: now() - TimeDelta::hours(1),
-            data,
+            data: data.into(),
             trace: None,
         };
         self.processor.accept(&[event]).await.unwrap();

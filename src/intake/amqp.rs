@@ -266,8 +266,7 @@ impl Intake {
                     self.finish_one(channels, &mut under_way).await?;
                 }
                 let (intake, channels) = (Arc::clone(self), Arc::clone(channels));
-                under_way
-                    .begin(batch, |batch| async move { intake.settle_batch(&channels, batch).await });
+                under_way.begin(batch, |batch| async move { intake.settle_batch(&channels, batch).await });
             }
             if stopping {
                 return self.finish(channels, &mut under_way).await;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 
 use super::args::Arg;
 use super::consents::Chained;
-use super::rows::Rows;
 use super::entries::Wanted;
+use super::rows::Rows;
 use super::session::Session;
 use super::{Store, StoreError, Tx, consents, entries, profiles, sealed, suppressions};
 use crate::domain::chain::End;
@@ -158,7 +158,9 @@ impl Store {
     pub async fn customer(&self, id: &str) -> Result<Option<CustomerState>, StoreError> {
         let mut session = self.reading().await?;
         let known = select(&mut session, &[id], "").await?;
-        let Some(mut customer) = load(&mut session, known, Wanted::All).await?.remove(id) else { return Ok(None) };
+        let Some(mut customer) = load(&mut session, known, Wanted::All).await?.remove(id) else {
+            return Ok(None);
+        };
         customer.consents = consents::with_proofs(&mut session, id).await?;
         Ok(Some(customer))
     }

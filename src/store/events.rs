@@ -118,7 +118,10 @@ async fn load(session: &mut Session, sql: String, args: Vec<Arg>) -> Result<Vec<
                 None => Value::Null,
             };
             let trace = trace.as_deref().and_then(Trace::parse);
-            Ok(Fact { event: Event { id, source, kind, subject, time, data: data.into(), trace }, received_at })
+            Ok(Fact {
+                event: Event { id, source, kind, subject, time, data: data.into(), trace },
+                received_at,
+            })
         })
         .collect()
 }

@@ -180,22 +180,24 @@ async fn rows(
     Ok(Value::Array(rows))
 }
 
-/// Puts what is encrypted of a customer's own row in the place of what is stored.
+/// Puts a customer's own row in the form that people read: nothing encrypted, the profile in full. One that is not encrypted
+/// and cannot be read stays as it is.
 fn open(session: &Session, customer: &str, row: &mut Map<String, Value>) -> Result<(), StoreError> {
     let phone_sealed = row.remove("phone_sealed");
     let is_sealed = matches!(row.get("profile"), Some(Value::String(_)));
-    if !is_sealed && !matches!(phone_sealed, Some(Value::String(_))) {
-        return Ok(());
-    }
     let profile = row.get("profile").map(Value::to_string).unwrap_or_default();
     let phone = row.get("phone").and_then(Value::as_str).map(str::to_owned);
     let sealed = phone_sealed.as_ref().and_then(Value::as_str);
-    let (profile, phone) = session.vault.customers.opened(customer, &profile, phone, sealed)?;
+    let opened = session.vault.customers.opened(customer, &profile, phone, sealed);
+    if opened.is_err() && !is_sealed && sealed.is_none() {
+        return Ok(());
+    }
+    let (profile, phone) = opened?;
     row.insert("phone".to_owned(), json!(phone));
     if is_sealed {
         row.insert("email".to_owned(), json!(profiles::email(&profile)));
         row.insert("locale".to_owned(), json!(profile.text("locale")));
-        row.insert("profile".to_owned(), json!(profile));
     }
+    row.insert("profile".to_owned(), json!(profile));
     Ok(())
 }

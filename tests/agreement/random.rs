@@ -170,7 +170,15 @@ fn history(random: &mut Random, start: DateTime<Utc>) -> Vec<(DateTime<Utc>, Eve
         let (id, source) = (format!("e{n}"), "/t".to_owned());
         events.push((
             arrives,
-            Event { id, source, kind: kind.to_owned(), subject: customer, time, data, trace: None },
+            Event {
+                id,
+                source,
+                kind: kind.to_owned(),
+                subject: customer,
+                time,
+                data: data.into(),
+                trace: None,
+            },
         ));
     };
     let consent = |random: &mut Random| {

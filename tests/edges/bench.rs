@@ -53,7 +53,7 @@ pub fn event(id: &str, time: &str, kind: &str, data: &str) -> Event {
         kind: kind.to_owned(),
         subject: "c".to_owned(),
         time: at(time),
-        data: serde_json::from_str(data).unwrap_or(Value::Null),
+        data: serde_json::from_str(data).unwrap_or(Value::Null.into()),
         trace: None,
     }
 }

@@ -232,7 +232,8 @@ fn what_is_recorded_stands_where_the_core_would_say_otherwise_today() {
     };
     assert!(!differs(&story(&book, &customer, "2026-11-22T12:00")));
     // As if the branch had been another: the message that it would have made is not recorded.
-    customer.snapshot.entries[0].trigger.as_mut().unwrap().data["n"] = 9.into();
+    let trigger = customer.snapshot.entries[0].trigger.as_mut().unwrap();
+    std::sync::Arc::make_mut(&mut trigger.data)["n"] = 9.into();
     let items = story(&book, &customer, "2026-11-22T12:00");
     assert!(differs(&items));
     let text = tell(&items, Language::English, at("2026-11-22T12:00"));
@@ -278,7 +279,7 @@ fn event(number: usize, (minute, kind, variant): Fact) -> Event {
         kind: kind.into(),
         subject: "c".into(),
         time,
-        data,
+        data: data.into(),
         trace: None,
     }
 }

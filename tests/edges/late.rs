@@ -196,7 +196,7 @@ fn a_deletion_forgets_what_was_before_it_and_not_what_came_after() {
     let signed_up = event("in", "2026-11-23T12:00", "customer.signed_up", r#"{"email":"c@x.fr"}"#);
     let mut old = event("old", "2026-11-23T10:00", "customer.updated", r#"{"city":"Lyon"}"#);
     let deleted = event("out", "2026-11-23T11:00", "customer.deleted", "{}");
-    old.data["consents"] =
+    std::sync::Arc::make_mut(&mut old.data)["consents"] =
         serde_json::json!([{ "channel": "email", "purpose": "marketing", "status": "granted" }]);
     let batch = [old, deleted.clone(), signed_up];
     let mut customer = Customer::known(&book);

@@ -87,7 +87,7 @@ fn build(id: usize, (kind, minute, variant): Seed) -> Event {
         _ => ("cart", json!({"k": key, "n": variant})),
     };
     let time = begin() + TimeDelta::minutes(minute);
-    Event { time, data, ..event(&format!("e{id}"), "2026-11-23T08:00", kind, "{}") }
+    Event { time, data: data.into(), ..event(&format!("e{id}"), "2026-11-23T08:00", kind, "{}") }
 }
 
 fn begin() -> DateTime<Utc> {
@@ -211,7 +211,7 @@ proptest! {
         let (mut customer, mut said) = (stranger(), Vec::new());
         let profile = json!({"email": "c@x.fr", "timezone": zone.name()});
         for (id, kind, data) in [("p", "customer.updated", profile), ("g", "go", json!({}))] {
-            let event = Event { time: start, data, ..event(id, "2026-01-01T00:00", kind, "{}") };
+            let event = Event { time: start, data: data.into(), ..event(id, "2026-01-01T00:00", kind, "{}") };
             arrive(&book, &mut customer, &event, start);
         }
         run(&book, &mut customer, start, DateTime::<Utc>::MAX_UTC, &mut said);

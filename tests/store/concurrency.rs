@@ -56,7 +56,7 @@ pub async fn locked_customers_lose_no_update(Place { store, .. }: Place) {
                     let mut profile = state.profile;
                     let count = profile.get("count").and_then(serde_json::Value::as_i64).unwrap_or(0) + 1;
                     let told = Event {
-                        data: json!({ "count": count }),
+                        data: json!({ "count": count }).into(),
                         ..event(&id, &format!("{count:04}"), "customer.updated", "09:00")
                     };
                     profile.merge(&told);

@@ -134,6 +134,7 @@ conformance! {
     schema::an_unknown_schema_is_refused,
     schema::a_newer_schema_is_accepted_when_it_works_for_this_build,
     schema::a_database_without_tables_is_refused_with_the_command_to_run,
+    schema::profiles_are_short_where_no_older_build_may_work,
     schema::a_row_that_cannot_be_read_is_named,
     schema::a_database_tells_of_its_clock_and_of_rights,
     events::an_event_is_new_once,

@@ -105,7 +105,7 @@ pub async fn what_is_over_is_archived_and_then_deleted(place: Place) {
     let entries: Vec<_> = customer
         .entries
         .iter()
-        .map(|e| (&*e.rule, e.status, &e.trigger.as_ref().expect("one").data))
+        .map(|e| (&*e.rule, e.status, &*e.trigger.as_ref().expect("one").data))
         .collect();
     assert_eq!(entries[0], ("once", EntryStatus::Ended, &json!(null)), "that it was stays known");
     assert_eq!(entries[1], ("welcome", EntryStatus::Active, &json!({ "total": 42.5 })));

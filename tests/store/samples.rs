@@ -40,14 +40,14 @@ pub fn event(customer: &str, id: &str, kind: &str, time: &str) -> Event {
         kind: kind.to_owned(),
         subject: customer.to_owned(),
         time: at(time),
-        data: json!({ "total": 42.5 }),
+        data: json!({ "total": 42.5 }).into(),
         trace: trace(),
     }
 }
 
 pub fn profile(data: Value) -> Profile {
     let mut profile = Profile::default();
-    profile.merge(&Event { data, ..event("c-1", "e-1", "customer.signed_up", "09:00") });
+    profile.merge(&Event { data: data.into(), ..event("c-1", "e-1", "customer.signed_up", "09:00") });
     profile
 }
 
@@ -104,7 +104,7 @@ pub fn message(customer: &str, id: &str, due: &str) -> Message {
         state: MessageState::Pending,
         reason: None,
         detail: None,
-        context: json!({ "event": { "total": 42.5 } }),
+        context: json!({ "event": { "total": 42.5 } }).into(),
         promo_code: None,
         due_at: at(due),
         attempts: 0,

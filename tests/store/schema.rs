@@ -1,7 +1,9 @@
 use declic::clock::Clock;
-use declic::store::{LetterFilter, Store, StoreError};
+use declic::store::{Changes, LetterFilter, Store, StoreError};
+use serde_json::json;
 
 use crate::Place;
+use crate::samples::{profile, texts, write};
 
 pub async fn migrating_again_and_at_once_changes_nothing(place: Place) {
     assert!(place.store.migrate().await.expect("migrate again").is_empty());
@@ -67,6 +69,24 @@ pub async fn a_database_without_tables_is_refused_with_the_command_to_run(place:
     fresh.check_schema().await.expect("migrated");
     assert!(fresh.missing_migrations().await.expect("ask").is_empty());
     fresh.close().await;
+}
+
+pub async fn profiles_are_short_where_no_older_build_may_work(place: Place) {
+    let told = |customer: &str| Changes {
+        profiles: vec![(customer.to_owned(), profile(json!({ "city": "Lyon", "email": "zoe@example.org" })))],
+        ..Changes::default()
+    };
+    write(&place.store, &["c-1"], told("c-1")).await;
+    // As a database that an older build has made: it reads profiles in full only.
+    place.raw("UPDATE declic_schema SET works_for = 3 WHERE version = 14").await.expect("update");
+    place.store.check_schema().await.expect("it works for this build too");
+    write(&place.store, &["c-2"], told("c-2")).await;
+    let stored = place.texts("SELECT CAST(profile AS text) FROM customers ORDER BY customer_id").await;
+    assert!(stored[0].starts_with(r#"{"stamps":[["#), "{}", stored[0]);
+    assert!(stored[1].starts_with(r#"{"attributes":{"#), "{}", stored[1]);
+    let known = place.store.customers_known(&texts(&["c-1", "c-2"])).await.expect("read");
+    assert_eq!(known["c-1"].profile, known["c-2"].profile);
+    assert_eq!(known["c-1"].profile.text("city"), Some("Lyon"));
 }
 
 pub async fn a_row_that_cannot_be_read_is_named(place: Place) {

@@ -109,7 +109,7 @@ mod tests {
             kind: kind.to_owned(),
             subject: "c-1".to_owned(),
             time: DateTime::UNIX_EPOCH,
-            data,
+            data: data.into(),
             trace: None,
         })
     }

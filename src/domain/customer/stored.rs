@@ -51,7 +51,8 @@ impl Serialize for Values<'_> {
         let mut map = serializer.serialize_map(Some(self.profile.attributes.len()))?;
         for (name, versions) in &self.profile.attributes {
             // Every one is there, for it was put there above.
-            let number = |version: &Version| self.stamps.binary_search(&version.stamp.place()).unwrap_or_default();
+            let number =
+                |version: &Version| self.stamps.binary_search(&version.stamp.place()).unwrap_or_default();
             let numbered: Vec<(usize, &Value)> = versions.iter().map(|v| (number(v), &v.value)).collect();
             map.serialize_entry(name, &numbered)?;
         }

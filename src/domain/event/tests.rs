@@ -32,7 +32,7 @@ fn a_structured_event_is_read() {
     assert_eq!(event.kind, "order.placed");
     assert_eq!(event.subject, "c-42");
     assert_eq!(event.time, "2026-11-22T09:00:00Z".parse::<DateTime<Utc>>().expect("an instant"));
-    assert_eq!(event.data, json!({ "total": 12.5 }));
+    assert_eq!(*event.data, json!({ "total": 12.5 }));
     assert_eq!(event.stamp(), Stamp { time: event.time, source: "/shop".into(), id: "e-1".into() });
 }
 

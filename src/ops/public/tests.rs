@@ -120,7 +120,7 @@ impl Shop {
             kind: CONSENT_CHANGED.to_owned(),
             subject: CUSTOMER.to_owned(),
             time: now,
-            data: json!({"channel": "email", "purpose": purpose, "status": status}),
+            data: json!({"channel": "email", "purpose": purpose, "status": status}).into(),
             trace: None,
         };
         take_in(&self.book, &self.customer, &[event]);
@@ -234,7 +234,7 @@ async fn a_post_that_asks_for_it_withdraws() {
         let expected = json!({"source": "unsubscribe-link", "method": method, "ip": "192.0.2.1",
             "forwarded_for": "203.0.113.7", "user_agent": "Mail robot", "channel": "email", "purpose": "marketing",
             "status": "withdrawn", "message_id": "0".repeat(32)});
-        assert_eq!(told.iter().map(|event| &event.data).collect::<Vec<&Value>>(), [&expected]);
+        assert_eq!(told.iter().map(|event| &*event.data).collect::<Vec<&Value>>(), [&expected]);
         assert_eq!(
             (told[0].kind.as_str(), told[0].source.as_str()),
             (CONSENT_CHANGED, "/declic/unsubscribe")

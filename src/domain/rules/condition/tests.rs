@@ -17,7 +17,8 @@ static FACTS: LazyLock<(Event, Map<String, Value>, Value)> = LazyLock::new(|| {
         data: json!({
             "total": 60, "exact": 59.9, "qty": 3, "price": 19.99, "items": [{"sku": "A", "tags": ["new"], "price": 12}],
             "name": "Zoé", "nothing": null, "paid": true, "big": u64::MAX, "first-name": "x",
-        }),
+        })
+        .into(),
         trace: None,
     };
     let customer = json!({ "country": "FR", "age": 42 }).as_object().cloned().unwrap();

@@ -63,11 +63,11 @@ fn a_test_is_read_as_it_is_written() {
         "email": "a@x.fr", "phone": "+33612345678", "points": null, "vip": true, "zip": "69001",
         "consents": [{"channel": "email", "purpose": "marketing", "status": "granted"}],
     });
-    assert_eq!(alice.data, expected);
+    assert_eq!(*alice.data, expected);
     let [Happening::Event(cart), Happening::Clock(to), Happening::Event(late)] = &scenario.story[..] else {
         panic!("{:?}", scenario.story)
     };
-    assert_eq!(cart.data, serde_json::json!({"total": 60.5, "items": [{"name": "x"}]}));
+    assert_eq!(*cart.data, serde_json::json!({"total": 60.5, "items": [{"name": "x"}]}));
     assert_eq!((cart.time, late.subject.as_str()), (scenario.start, "bob"));
     assert!(late.time < *to);
     let lines: Vec<usize> = scenario.expected.iter().map(|expected| expected.line).collect();

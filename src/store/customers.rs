@@ -92,8 +92,8 @@ impl Tx {
         load(&mut self.session, known, Wanted::None).await
     }
 
-    /// The same as [`Tx::lock_customers`], but unknown customers are made by [`Tx::write`] only, with their first profile, so that their row is
-    /// written once. It fails with `Conflict` where somebody else has made one meanwhile: lock all of them then.
+    /// The same as [`Tx::lock_customers`], but unknown customers are made by [`Tx::write`] only, with their first profile, so
+    /// that their row is written once. It fails with `Conflict` where somebody else has made one meanwhile: lock all of them then.
     pub async fn lock_known_customers(
         &mut self,
         customers: &[String],

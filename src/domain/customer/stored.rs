@@ -179,6 +179,7 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::Event;
 
     const STORED: &str = r#"{"later":[{}],"attributes":{
         "a":[{"stamp":{"time":"2026-01-01T00:00:00Z","source":"/s","id":"1"},"value":{"b":[1,2]}}],
@@ -186,7 +187,10 @@ mod tests {
                   {"stamp":{"time":"2026-01-02T00:00:00Z","source":"/s","id":"0"},"value":null}],
         "c":"not versions"}}"#;
 
-    const SHORT: &str = r#"{"stamps":[["2026-01-01T00:00:00Z","/s","1"],["2026-01-02T00:00:00Z","/s","0"]],"values":{"a":[[0,{"b":[1,2]}]],"b":[[0,7],[1,null]],"c":[]}}"#;
+    const SHORT: &str = concat!(
+        r#"{"stamps":[["2026-01-01T00:00:00Z","/s","1"],["2026-01-02T00:00:00Z","/s","0"]],"#,
+        r#""values":{"a":[[0,{"b":[1,2]}]],"b":[[0,7],[1,null]],"c":[]}}"#,
+    );
 
     fn whole() -> Profile {
         serde_json::from_str(&STORED.replace("\"not versions\"", "[]")).unwrap()
@@ -199,6 +203,25 @@ mod tests {
         let empty = Profile::default();
         let text = serde_json::to_string(&Short(&empty)).unwrap();
         assert_eq!(serde_json::from_str::<Profile>(&text).unwrap(), empty);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_events_say_is_read_back_from_both_forms(
+            said in proptest::collection::vec((0..5_u8, 0..4_i64, 0..3_u8, proptest::prelude::any::<i64>()), 0..60)
+        ) {
+            let mut profile = Profile::default();
+            for (attribute, day, id, value) in said {
+                let time = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(day);
+                let data = serde_json::json!({ format!("a {attribute}"): { "n": value } }).into();
+                let (kind, subject) = ("customer.updated".to_owned(), "c".to_owned());
+                let (id, source) = (format!("\"{id}"), "/s".to_owned());
+                profile.merge(&Event { id, source, kind, subject, time, data, trace: None });
+            }
+            for text in [serde_json::to_string(&Short(&profile)), serde_json::to_string(&profile)] {
+                proptest::prop_assert_eq!(&serde_json::from_str::<Profile>(&text.unwrap()).unwrap(), &profile);
+            }
+        }
     }
 
     #[test]

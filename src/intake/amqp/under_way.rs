@@ -1,7 +1,7 @@
 //! The batches of one queue that are being settled, in their order.
 //!
-//! Each is a task of its own, so that one is decided beside another, unless they share a customer: what a customer is told to have done stays in
-//! the order of the queue, so that a consent is known before what asks for it.
+//! Each is a task of its own, so that one is decided beside another, unless they share a customer: what a customer is told
+//! to have done stays in the order of the queue, so that a consent is known before what asks for it.
 
 use std::collections::{BTreeSet, VecDeque};
 

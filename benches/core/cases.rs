@@ -1,9 +1,10 @@
 //! The cases, each one closure that does its work once.
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use declic::active::Active;
+use declic::active::{Active, Shelf};
 use declic::channels::email::Email;
 use declic::channels::{Answer, Capture, Parcel};
 use declic::clock::Clock;
@@ -17,9 +18,14 @@ use declic::domain::fold;
 use declic::domain::message::Message;
 use declic::domain::snapshot::{Seen, Snapshot};
 use declic::intake::decode;
+use declic::process::Processor;
+use declic::store::Store;
 use lapin::BasicProperties;
 
 use crate::shop;
+
+/// Events that the intake takes in together.
+const BATCH: u64 = 100;
 
 /// One thing to measure.
 pub struct Case {
@@ -50,6 +56,7 @@ pub fn all() -> Vec<Case> {
     cases.push(long_history(&shop));
     cases.extend(timers(&shop));
     cases.extend(messages(&shop));
+    cases.push(batches(&shop));
     cases
 }
 
@@ -189,6 +196,31 @@ fn messages(shop: &Arc<Active>) -> Vec<Case> {
         })
     };
     vec![gate("admit/email", Channel::Email), gate("admit/sms", Channel::Sms), mail, captured]
+}
+
+/// A batch of the intake from its events to its commit, in a database in memory: all but the broker and the disk.
+fn batches(shop: &Active) -> Case {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let store = runtime.block_on(async {
+        let store = Store::open("sqlite::memory:", 1).await.expect("a database in memory");
+        let store = store.with_secrets([&b"a secret of thirty-two characters"[..]]);
+        store.migrate().await.expect("its tables");
+        store
+    });
+    let processor = Processor::new(store, Shelf::new(shop.clone()), Clock::manual(shop::now()));
+    let taken = Cell::new(0);
+    let run = move || {
+        let first = taken.replace(taken.get() + BATCH);
+        let event = |n: u64| Event {
+            id: format!("change-{n}"),
+            subject: format!("c-{}", n % (BATCH * 20)),
+            ..shop::updated(0)
+        };
+        let events: Vec<Event> = (first..first + BATCH).map(event).collect();
+        let fresh = runtime.block_on(processor.accept(black_box(&events))).expect("taken in");
+        assert!(fresh.iter().all(|new| *new));
+    };
+    Case { name: "store/batch", events: BATCH, run: Box::new(run) }
 }
 
 /// The messages that are due now, each with the customer it is for.

@@ -1,4 +1,5 @@
-//! How fast the pure core is, on one core: decoding, deciding, the gate, rendering.
+//! How fast the pure core is, on one core: decoding, deciding, the gate, rendering; and a batch of the intake without broker
+//! and disk.
 //!
 //!     cargo bench --bench core                    all cases, by the clock
 //!     cargo bench --bench core -- decide          those whose name holds `decide`

@@ -26,10 +26,10 @@ const PREFETCH: u16 = 1_000;
 const BATCH: usize = 500;
 
 /// Groups of mails under way at once: while one is recorded another is sent.
-const SENDERS: usize = 2;
+pub const SENDERS: usize = 2;
 
 /// Mails that may have gone when the loop dies: as many as Declic's senders take on at most.
-const GROUP: usize = 128;
+pub const GROUP: usize = 128;
 
 const QUEUE: &str = "bare";
 
@@ -63,18 +63,20 @@ pub async fn prepare(broker: &str, database: &str) {
 }
 
 /// Deliveries of the bare queue.
-type Deliveries = futures_util::stream::ReadyChunks<lapin::Consumer>;
+pub type Deliveries = futures_util::stream::ReadyChunks<lapin::Consumer>;
 
-async fn consume(connection: &Connection) -> (Channel, Deliveries) {
+/// Begins to consume the bare queue, on a connection that is to be closed at the end.
+pub async fn consume(broker: &str) -> (Connection, Channel, Deliveries) {
+    let connection = connect(broker).await;
     let channel = connection.create_channel().await.expect("a channel");
     channel.basic_qos(PREFETCH, BasicQosOptions::default()).await.expect("a prefetch");
     let (tag, options) = (ShortString::from("bare"), BasicConsumeOptions::default());
     let consumer = channel.basic_consume(QUEUE.into(), tag, options, FieldTable::default()).await;
-    (channel, consumer.expect("a consumer").ready_chunks(BATCH))
+    (connection, channel, consumer.expect("a consumer").ready_chunks(BATCH))
 }
 
 /// A batch, or `most` deliveries where that is fewer; what is there beyond is taken along.
-async fn next_batch(deliveries: &mut Deliveries, most: usize) -> Vec<Delivery> {
+pub async fn next_batch(deliveries: &mut Deliveries, most: usize) -> Vec<Delivery> {
     // `ready_chunks` gives what is there; a batch is filled up as long as there is more to come.
     let mut batch = Vec::new();
     while batch.len() < most.min(BATCH) {
@@ -84,7 +86,7 @@ async fn next_batch(deliveries: &mut Deliveries, most: usize) -> Vec<Delivery> {
     batch
 }
 
-async fn acknowledge(channel: &Channel, batch: &[Delivery]) {
+pub async fn acknowledge(channel: &Channel, batch: &[Delivery]) {
     let last = batch.last().expect("not empty").delivery_tag;
     channel.basic_ack(last, BasicAckOptions { multiple: true }).await.expect("acknowledged");
 }
@@ -117,8 +119,7 @@ async fn insert(database: &mut PgConnection, batch: &[Delivery]) -> Vec<String> 
 /// Takes `count` events: consume, parse, insert by `UNNEST` in batches of 500, commit, acknowledge them all at once.
 /// Returns how many a second.
 pub async fn intake(broker: &str, database: &str, count: usize) -> f64 {
-    let connection = connect(broker).await;
-    let (channel, mut deliveries) = consume(&connection).await;
+    let (connection, channel, mut deliveries) = consume(broker).await;
     let mut database = PgConnection::connect(database).await.expect("PostgreSQL answers");
     let (mut taken, mut first) = (0, None);
     while taken < count {
@@ -145,8 +146,7 @@ pub async fn outbox(
     count: usize,
     mail: &[u8],
 ) -> f64 {
-    let connection = connect(broker).await;
-    let (channel, mut deliveries) = consume(&connection).await;
+    let (connection, channel, mut deliveries) = consume(broker).await;
     let (to_send, groups) = tokio::sync::mpsc::channel::<Vec<String>>(SENDERS);
     let groups = Arc::new(Mutex::new(groups));
     let mut ours = PgConnection::connect(database).await.expect("PostgreSQL answers");
@@ -199,7 +199,8 @@ pub async fn smtp(port: u16, connections: usize, count: usize, mail: &[u8]) -> f
     count as f64 / began.elapsed().as_secs_f64()
 }
 
-async fn connect_smtp(port: u16, connections: usize) -> Vec<AsyncSmtpConnection> {
+/// Opens connections with `TCP_NODELAY`.
+pub async fn connect_smtp(port: u16, connections: usize) -> Vec<AsyncSmtpConnection> {
     let mut open = Vec::new();
     for _ in 0..connections {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the sink answers");
@@ -212,7 +213,7 @@ async fn connect_smtp(port: u16, connections: usize) -> Vec<AsyncSmtpConnection>
 }
 
 /// Hands over `count` mails on these connections, and gives them back.
-async fn send_all(open: Vec<AsyncSmtpConnection>, count: usize, mail: &[u8]) -> Vec<AsyncSmtpConnection> {
+pub async fn send_all(open: Vec<AsyncSmtpConnection>, count: usize, mail: &[u8]) -> Vec<AsyncSmtpConnection> {
     let left = Arc::new(AtomicUsize::new(count));
     let mail: Arc<[u8]> = mail.into();
     let address = |text: &str| text.parse::<Address>().expect("an address");

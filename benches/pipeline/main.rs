@@ -14,6 +14,7 @@ mod support;
 mod bare;
 mod events;
 mod report;
+mod rows;
 mod scenarios;
 mod servers;
 mod shop;

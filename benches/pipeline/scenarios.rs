@@ -13,7 +13,7 @@ use crate::support::random::Random;
 use crate::support::shop::{Worker, metric};
 use crate::support::smtp::Sink;
 use crate::support::{run, wait_until};
-use crate::{bare, events};
+use crate::{bare, events, rows};
 
 /// Declic's default, and the bare loop's too.
 const CONNECTIONS: usize = 4;
@@ -97,17 +97,22 @@ pub async fn intake(servers: &Servers, size: Size) -> Figure {
     figure
 }
 
-/// Sign-ups in the queue to mails accepted by the sink, against a bare loop of lettre; and how near to that the least can
-/// come that neither loses a mail nor sends one twice.
-pub async fn welcomes(servers: &Servers, size: Size) -> [Figure; 2] {
+/// Sign-ups in the queue to mails accepted by the sink, against a bare loop of lettre; and how near to that others can come:
+/// the least that neither loses a mail nor sends one twice, and one that writes the same rows as Declic.
+pub async fn welcomes(servers: &Servers, size: Size) -> [Figure; 3] {
     let (count, port) = (size.of(20_000), servers.sink.port);
-    let mail = one_mail(servers).await;
+    let (mail, model) = one_mail(servers).await;
     let mut figure = Figure::new("welcome", "mails/s").at_least_of_bare(0.55);
     let mut least = Figure::new("the least that keeps what it promises", "mails/s");
+    let mut rows = Figure::new("a bare loop that writes the same rows", "mails/s");
     for n in 0..size.repetitions {
         let by_lettre = bare::smtp(port, CONNECTIONS, count, &mail).await;
-        figure.bare.push(by_lettre);
-        least.bare.push(by_lettre);
+        [&mut figure, &mut least, &mut rows].into_iter().for_each(|figure| figure.bare.push(by_lettre));
+        let all = Shop::open(servers, port, &[welcome()]);
+        all.prepare();
+        bare::prepare(&all.broker, &all.database).await;
+        publish(&all.broker, &events::sign_ups(count, &format!("r{n}"))).await;
+        rows.declic.push(rows::outbox(&all, port, CONNECTIONS, count, &mail, &model).await);
         let shop = Shop::open(servers, port, &[welcome()]);
         shop.prepare();
         bare::prepare(&shop.broker, &shop.database).await;
@@ -118,18 +123,18 @@ pub async fn welcomes(servers: &Servers, size: Size) -> [Figure; 2] {
         figure.declic.push(rate);
         figure.costs.push(per_thousand(cost, count));
     }
-    [figure, least]
+    [figure, least, rows]
 }
 
-/// A welcome mail as it goes over the wire.
-async fn one_mail(servers: &Servers) -> Vec<u8> {
+/// A welcome mail as it goes over the wire, and what is written for it.
+async fn one_mail(servers: &Servers) -> (Vec<u8>, rows::Model) {
     let sink = Sink::start();
     let shop = Shop::open(servers, sink.port, &[welcome()]);
     let (worker, _) = shop.start();
     publish(&shop.broker, &events::sign_ups(1, "model")).await;
     let mail = sink.wait_for(1, Duration::from_secs(30)).remove(0).raw;
     stop(worker);
-    mail
+    (mail, rows::Model::of(&shop))
 }
 
 /// From publish to accepted by the mail server, at a steady rate. Milliseconds at p50, p99 and p99.9.

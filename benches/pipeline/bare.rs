@@ -91,8 +91,8 @@ pub async fn acknowledge(channel: &Channel, batch: &[Delivery]) {
     channel.basic_ack(last, BasicAckOptions { multiple: true }).await.expect("acknowledged");
 }
 
-/// Parses events and inserts them by `UNNEST`; returns their ids.
-async fn insert(database: &mut PgConnection, batch: &[Delivery]) -> Vec<String> {
+/// Parses events: customers, sources, ids, types, times, data.
+pub fn columns(batch: &[Delivery]) -> [Vec<String>; 6] {
     let mut columns: [Vec<String>; 6] = Default::default();
     for delivery in batch {
         let event: Value = serde_json::from_slice(&delivery.data).expect("JSON");
@@ -107,6 +107,12 @@ async fn insert(database: &mut PgConnection, batch: &[Delivery]) -> Vec<String> 
         ];
         columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
     }
+    columns
+}
+
+/// Parses events and inserts them by `UNNEST`; returns their ids.
+async fn insert(database: &mut PgConnection, batch: &[Delivery]) -> Vec<String> {
+    let columns = columns(batch);
     let mut insert = sqlx::query(INSERT);
     for column in &columns {
         insert = insert.bind(column);

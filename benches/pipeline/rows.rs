@@ -8,13 +8,12 @@ use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, ExchangeKind};
-use serde_json::Value;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, Executor as _};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc;
 
-use crate::bare::{GROUP, SENDERS, acknowledge, connect_smtp, consume, next_batch, send_all};
+use crate::bare::{GROUP, SENDERS, acknowledge, columns, connect_smtp, consume, next_batch, send_all};
 use crate::shop::Shop;
 use crate::support::rabbit::publisher;
 
@@ -22,8 +21,9 @@ use crate::support::rabbit::publisher;
 const PUBLISHED_AT_ONCE: i64 = 500;
 
 const EVENTS: &str = "INSERT INTO events (customer_id, source, id, type, time, received_at, data)
-    SELECT c, s, i, 'customer.signed_up', t::timestamptz, now(), d::json
-    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS r(c, s, i, t, d) ON CONFLICT DO NOTHING";
+    SELECT c, s, i, k, t::timestamptz, now(), d::json
+    FROM UNNEST($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) AS r(c, s, i, k, t, d)
+    ON CONFLICT DO NOTHING";
 
 const CUSTOMERS: &str = "INSERT INTO customers (customer_id, email, locale, profile, created_at, updated_at)
     SELECT c, c || '@example.org', 'fr-FR', b::json, now(), now()
@@ -112,14 +112,7 @@ pub async fn outbox(
         let mut taken = 0;
         while taken < count {
             let batch = next_batch(&mut deliveries, count - taken).await;
-            let mut columns: [Vec<String>; 5] = Default::default();
-            for delivery in &batch {
-                let event: Value = serde_json::from_slice(&delivery.data).expect("JSON");
-                let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-                let row =
-                    [text("subject"), text("source"), text("id"), text("time"), event["data"].to_string()];
-                columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
-            }
+            let columns = columns(&batch);
             let mut tx = ours.begin().await.expect("a transaction");
             let insert = columns.iter().fold(sqlx::query(EVENTS), |query, column| query.bind(column));
             insert.execute(&mut *tx).await.expect("inserted");

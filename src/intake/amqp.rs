@@ -27,7 +27,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{Channel, Connection, Consumer};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -206,17 +206,10 @@ impl Intake {
             parts.spawn(async move { intake.consume(&channels, consumer, &shares, Stay::ForEver).await });
         }
         while let Some(ended) = parts.join_next().await {
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    // Dropped in the middle of a batch, the others' deliveries come again.
-                    parts.shutdown().await;
-                    return Err(error);
-                }
-                Err(ended) => match ended.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => return Err(AmqpError::Lost("the runtime ends".into())),
-                },
+            if let Err(error) = result_of(ended) {
+                // Dropped in the middle of a batch, the others' deliveries come again.
+                parts.shutdown().await;
+                return Err(error);
             }
         }
         drop(roll_call);
@@ -427,6 +420,14 @@ impl Intake {
             .await
             .map_err(|_| AmqpError::Lost(format!("{what}: no answer within {} s", ANSWER_TIMEOUT.as_secs())))
     }
+}
+
+/// What a task of a session has come to; a panic of it is ours.
+fn result_of<T>(ended: Result<Result<T, AmqpError>, JoinError>) -> Result<T, AmqpError> {
+    ended.unwrap_or_else(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err(AmqpError::Lost("the runtime ends".into())),
+    })
 }
 
 fn dead_letter(delivery: &Delivery, refusal: &Unusable, now: DateTime<Utc>) -> DeadLetter {

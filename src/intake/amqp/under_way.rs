@@ -11,6 +11,7 @@ use futures_util::stream::FuturesOrdered;
 use lapin::message::Delivery;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::result_of;
 use crate::broker::AmqpError;
 use crate::domain::event::{Event, Unusable};
 use crate::intake::{Counts, decode};
@@ -72,9 +73,6 @@ impl UnderWay {
     pub async fn next(&mut self) -> Option<Result<Done, AmqpError>> {
         let ended = self.settling.next().await?;
         self.whose.pop_front();
-        Some(ended.unwrap_or_else(|ended| match ended.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(AmqpError::Lost("the runtime ends".into())),
-        }))
+        Some(result_of(ended))
     }
 }
